@@ -1,0 +1,94 @@
+/* storage/relay.h: what the relay keeps. The message log is append-only with a deferred mailbox index (docs/ARCHITECTURE.md §3); the rest are
+ * small tables. One writer (the committer thread) with explicit transactions, any number of readers on threads of their own. The store knows
+ * opaque blobs only: it cannot tell a key from a message.
+ * Mailboxes have small local numbers (u32), given at registration, never used again for another. */
+#ifndef STORAGE_RELAY_H
+#define STORAGE_RELAY_H
+#include "storage/database.h"
+
+typedef struct relay_store relay_store;
+typedef struct relay_reader relay_reader;
+typedef struct {
+    const void *at;
+    size_t bytes;
+} blob;
+
+TACET_MUST_USE int relay_store_open(relay_store **out, const char *dir, const uint8_t key[32]);
+relay_store *relay_store_close(relay_store *s);
+TACET_MUST_USE int relay_reader_open(relay_reader **out, relay_store *s);
+relay_reader *relay_reader_close(relay_reader *r);
+TACET_MUST_USE int relay_begin(relay_store *s);
+TACET_MUST_USE int relay_commit(relay_store *s); /* TACET_OK: on the disk. An fsync error is TACET_E_IO and final: stop the process. */
+void relay_rollback(relay_store *s);
+
+/* --- message log ------------------------------------------------------------------------------------------------------------------ */
+typedef struct {
+    uint64_t number; /* of the log: ascending, given by the router, never reused */
+    uint32_t mailbox;
+    uint8_t token_kind; /* 1 delivery, 2 request */
+    uint8_t token_hash[32];
+    uint32_t stored_hour, expires_hour; /* hours since 1970 */
+    blob ciphertext;
+} relay_message;
+
+/* Inside a transaction. */
+TACET_MUST_USE int relay_append(relay_store *s, const relay_message *m);
+/* The device has it: moves the mailbox's durable watermark (or adds an exception). Unknown numbers are ignored. */
+TACET_MUST_USE int relay_acknowledge(relay_store *s, uint32_t mailbox, const uint64_t *numbers, size_t count);
+/* Forgets what one token queued in one mailbox (block). */
+TACET_MUST_USE int relay_forget_token(relay_store *s, uint32_t mailbox, const uint8_t token_hash[32], uint64_t *messages, uint64_t *bytes);
+/* Next messages of a mailbox with number > after that are not acknowledged and not expired, ascending, at most max_count and max_bytes (at least one).
+ * `each` returns false to stop. Reads only committed rows. */
+TACET_MUST_USE int relay_backlog(relay_reader *r, uint32_t mailbox, uint64_t after, size_t max_count, size_t max_bytes, uint32_t now_hour,
+                                 bool (*each)(void *ctx, const relay_message *m), void *ctx);
+/* At start: highest number ever given; then one call a mailbox with what waits for it. */
+TACET_MUST_USE int relay_log_summary(relay_store *s, uint64_t *last_number,
+                                     void (*each)(void *ctx, uint32_t mailbox, uint64_t waiting, uint64_t bytes), void *ctx);
+/* A bounded piece of cleaning: expired and acknowledged rows in rowid order, index writing, checkpoint. *more: call again. `each` (may be NULL) hears of messages
+ * that expired unread, so that quotas can be given back. Outside a transaction; to be called by the committer when idle or due. */
+TACET_MUST_USE int relay_clean(relay_store *s, uint32_t now_hour, bool *more,
+                               void (*each)(void *ctx, uint32_t mailbox, uint64_t messages, uint64_t bytes), void *ctx);
+
+/* --- accounts, devices, mailboxes ----------------------------------------------------------------------------------------------- */
+/* TACET_E_NOT_FOUND / TACET_E_EXISTS as verdicts. Blobs read are valid until the next call on the same object. */
+TACET_MUST_USE int relay_account_add(relay_store *s, const uint8_t account[32], uint64_t version, const uint8_t hash[32], blob signed_list,
+                                     uint32_t now_hour);
+TACET_MUST_USE int relay_list_add(relay_store *s, const uint8_t account[32], uint64_t version, const uint8_t hash[32], blob signed_list);
+TACET_MUST_USE int relay_lists_after(relay_store *s, const uint8_t account[32], uint64_t after,
+                                     bool (*each)(void *ctx, uint64_t version, blob signed_list), void *ctx);
+TACET_MUST_USE int relay_mailbox_add(relay_store *s, const uint8_t account[32], uint32_t device, const uint8_t transport_key[32], uint32_t *mailbox);
+TACET_MUST_USE int relay_mailbox_remove(relay_store *s, uint32_t mailbox); /* device gone: messages, prekeys, transport key */
+TACET_MUST_USE int relay_mailbox_find(relay_store *s, const uint8_t account[32], uint32_t device, uint32_t *mailbox);
+/* Which mailbox a transport key opens. */
+TACET_MUST_USE int relay_transport_find(relay_store *s, const uint8_t transport_key[32], uint32_t *mailbox, uint8_t account[32], uint32_t *device);
+
+/* --- tokens ------------------------------------------------------------------------------------------------------------------------ */
+TACET_MUST_USE int relay_token_add(relay_store *s, const uint8_t account[32], uint8_t kind,
+                                   const uint8_t token_hash[32]); /* kind 2 replaces the old one */
+TACET_MUST_USE int relay_token_remove(relay_store *s, const uint8_t account[32], const uint8_t token_hash[32]);
+TACET_MUST_USE int relay_token_find(relay_store *s, const uint8_t account[32], const uint8_t token_hash[32], uint8_t *kind);
+TACET_MUST_USE int relay_token_count(relay_store *s, const uint8_t account[32], uint64_t *count);
+
+/* --- prekeys ------------------------------------------------------------------------------------------------------------------------ */
+TACET_MUST_USE int relay_prekey_put(relay_store *s, uint32_t mailbox, uint8_t kind, uint32_t id,
+                                    blob encoded); /* kinds 1 and 4 replace the old one */
+/* One-time kinds (2, 3) are deleted as they are handed out, lowest id first; 1 and 4 stay. TACET_E_NOT_FOUND */
+TACET_MUST_USE int relay_prekey_take(relay_store *s, uint32_t mailbox, uint8_t kind, uint8_t *out, size_t room, size_t *out_bytes);
+TACET_MUST_USE int relay_prekey_counts(relay_store *s, uint32_t mailbox, uint32_t *one_time, uint32_t *kem, uint64_t *handed_out);
+
+/* --- directory, invites, settings ------------------------------------------------------------------------------------------------ */
+TACET_MUST_USE int relay_name_put(relay_store *s, const char *name, const uint8_t account[32], uint64_t expires_s,
+                                  blob entry); /* TACET_E_EXISTS: another account's, not expired */
+TACET_MUST_USE int relay_name_remove(relay_store *s, const uint8_t account[32]);
+TACET_MUST_USE int relay_name_find(relay_store *s, const char *name, uint64_t now_s, uint8_t *out, size_t room, size_t *out_bytes);
+TACET_MUST_USE int relay_invite_add(relay_store *s, const uint8_t hash[32], uint32_t uses, uint64_t expires_s);
+TACET_MUST_USE int relay_invite_use(relay_store *s, const uint8_t hash[32], uint64_t now_s); /* TACET_E_NOT_FOUND, TACET_E_EXPIRED */
+TACET_MUST_USE int relay_setting_put(relay_store *s, const char *name, blob value);
+TACET_MUST_USE int relay_setting_get(relay_store *s, const char *name, uint8_t *out, size_t room, size_t *out_bytes);
+
+typedef struct {
+    uint64_t accounts, mailboxes, messages, message_bytes, file_bytes, wal_bytes;
+} relay_totals;
+TACET_MUST_USE int relay_totals_get(relay_store *s, relay_totals *out);
+TACET_MUST_USE int relay_check(relay_store *s, char *where, size_t where_bytes);
+#endif
