@@ -47,7 +47,7 @@ END_TEST
 START_TEST(blocks_are_zeroed_reused_and_joined)
 {
     secret_arena *a = NULL;
-    ck_assert_int_eq(secret_arena_new(&a, 8192), TACET_OK);
+    ck_assert_int_eq(secret_arena_new(&a, 8000), TACET_OK);
     uint8_t *one = secret_alloc(a, 3000), *two = secret_alloc(a, 3000);
     ck_assert(one && two);
     ck_assert_ptr_null(secret_alloc(a, 5000));
