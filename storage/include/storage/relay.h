@@ -31,7 +31,14 @@ typedef struct {
     blob ciphertext;
 } relay_message;
 
-/* Inside a transaction. */
+/* What waits (not acknowledged, not expired) in one mailbox: for quotas. */
+typedef struct {
+    uint32_t mailbox;
+    uint64_t messages, bytes; /* all of them, ciphertext bytes */
+    uint64_t requests;        /* those under a request token (kind 2) */
+} relay_waiting;
+
+/* Inside a transaction. Numbers ascend over all calls, also over restarts, with holes. */
 TACET_MUST_USE int relay_append(relay_store *s, const relay_message *m);
 /* The device has it: moves the mailbox's durable watermark (or adds an exception). Unknown numbers are ignored. */
 TACET_MUST_USE int relay_acknowledge(relay_store *s, uint32_t mailbox, const uint64_t *numbers, size_t count);
@@ -43,11 +50,11 @@ TACET_MUST_USE int relay_backlog(relay_reader *r, uint32_t mailbox, uint64_t aft
                                  bool (*each)(void *ctx, const relay_message *m), void *ctx);
 /* At start: highest number ever given; then one call a mailbox with what waits for it. */
 TACET_MUST_USE int relay_log_summary(relay_store *s, uint64_t *last_number,
-                                     void (*each)(void *ctx, uint32_t mailbox, uint64_t waiting, uint64_t bytes), void *ctx);
+                                     void (*each)(void *ctx, const relay_waiting *w), void *ctx);
 /* A bounded piece of cleaning: expired and acknowledged rows in rowid order, index writing, checkpoint. *more: call again. `each` (may be NULL) hears of messages
  * that expired unread, so that quotas can be given back. Outside a transaction; to be called by the committer when idle or due. */
 TACET_MUST_USE int relay_clean(relay_store *s, uint32_t now_hour, bool *more,
-                               void (*each)(void *ctx, uint32_t mailbox, uint64_t messages, uint64_t bytes), void *ctx);
+                               void (*each)(void *ctx, const relay_waiting *w), void *ctx);
 
 /* --- accounts, devices, mailboxes ----------------------------------------------------------------------------------------------- */
 /* TACET_E_NOT_FOUND / TACET_E_EXISTS as verdicts. Blobs read are valid until the next call on the same object. */
@@ -91,4 +98,10 @@ typedef struct {
 } relay_totals;
 TACET_MUST_USE int relay_totals_get(relay_store *s, relay_totals *out);
 TACET_MUST_USE int relay_check(relay_store *s, char *where, size_t where_bytes);
+/* A consistent copy in one file at `path` (made 0600, must not exist), under `key`, fsynced; relay_store_open opens it when it stands alone in a directory
+ * under the store's file name. Outside a transaction. */
+TACET_MUST_USE int relay_backup(relay_store *s, const char *path, const uint8_t key[32]);
+/* All pages under another key; exactly one of the two opens it, whenever it is killed. Outside a transaction, no readers open. */
+TACET_MUST_USE int relay_rekey(relay_store *s, const uint8_t key[32]);
+extern const char relay_store_file[]; /* its file name in the directory */
 #endif

@@ -1,0 +1,60 @@
+/* server/limits.h: every limit of the relay, with its unit. What both sides of the wire must agree on stands in base/limits.h.
+ * The ones marked (ini) are defaults that tacetd.ini may change; see server/config.h. */
+#ifndef SERVER_LIMITS_H
+#define SERVER_LIMITS_H
+
+enum relay_limits {
+    /* processes and connections */
+    RELAY_WORKERS_MAX = 16,              /* net processes */
+    RELAY_SLOTS_MAX = 65536,             /* connections of one worker; a slot number is below this */
+    RELAY_CONNECTIONS_MAX = 65536,       /* of all workers together */
+    RELAY_SLOTS_DEFAULT = 16384,         /* (ini) connections of one worker */
+    RELAY_HANDSHAKES_PENDING_MAX = 4096, /* of all workers together, begun and not finished */
+    RELAY_HANDSHAKE_THREADS_MAX = 8,
+    RELAY_REQUESTS_PENDING_MAX = 256,  /* of one connection, asked and not answered: net stops reading from it ... */
+    RELAY_REQUESTS_PENDING_HARD = 512, /* ... and store closes it here, because net let more through */
+
+    /* socketpair between net and store */
+    RELAY_IPC_PAYLOAD_MAX_BYTES = 132 * 1024,    /* of one message: a whole frame and some small change */
+    RELAY_IPC_QUEUE_MAX_BYTES = 8 * 1024 * 1024, /* waiting to be written to one worker: above it, nothing more is read from that worker */
+    RELAY_OUTPUT_SOFT_BYTES = 256 * 1024,        /* handed to net for one connection and not yet sent: no more deliveries above it */
+    RELAY_OUTPUT_HARD_BYTES = 2 * 1024 * 1024,   /* ... and the connection is closed above this */
+    RELAY_MEMORY_MAX_BYTES = 64 * 1024 * 1024,   /* requests and messages in memory: above it, nothing more is read from any worker */
+
+    /* rates: a burst, then one in so many milliseconds (ini) */
+    RELAY_HANDSHAKE_BURST = 512, /* per address: /32, or /64 in IPv6 */
+    RELAY_HANDSHAKE_EVERY_MS = 20,
+    RELAY_REGISTER_BURST = 256, /* per address */
+    RELAY_REGISTER_EVERY_MS = 10 * 1000,
+    RELAY_BUNDLE_BURST = 6, /* per address; beyond it bundles come without one-time keys */
+    RELAY_BUNDLE_EVERY_MS = 10 * 60 * 1000,
+    RELAY_BUNDLE_DEVICE_BURST = 60, /* per target device: 60 a day */
+    RELAY_BUNDLE_DEVICE_EVERY_MS = 24 * 60 * 1000,
+    RELAY_REQUEST_BURST = 64, /* contact requests per address */
+    RELAY_REQUEST_EVERY_MS = 30 * 1000,
+    RELAY_LIMITER_ENTRIES = 65536, /* addresses or devices that one limiter remembers */
+
+    /* mailboxes */
+    RELAY_MAILBOXES_MAX = 4 * 1024 * 1024,       /* numbers ever given out */
+    RELAY_MAILBOX_MESSAGES_MAX = 20000,          /* (ini) waiting in one mailbox */
+    RELAY_MAILBOX_BYTES_MAX = 128 * 1024 * 1024, /* (ini) waiting in one mailbox */
+    RELAY_REQUEST_QUEUE = 32,                    /* waiting under request tokens in one mailbox */
+    RELAY_TOKENS_MAX = 4096,                     /* of one account */
+    RELAY_TOKENS_FRAME_MAX = 256,                /* added, and removed, in one frame */
+    RELAY_PREKEYS_ONE_TIME_MAX = 200,            /* of each kind, of one device, in store */
+    RELAY_LIST_VERSIONS_MAX = 4096,              /* device lists of one account */
+    RELAY_ROUTES = 65536,                        /* remembered (account, device, token) -> mailbox */
+
+    /* delivery */
+    RELAY_WINDOW_MAX = 256,          /* envelopes delivered to one device and not acknowledged */
+    RELAY_BACKLOG_MAX_MESSAGES = 64, /* read from the store at once for one device */
+    RELAY_BACKLOG_MAX_BYTES = 256 * 1024,
+    RELAY_HOLD_MAX_US = 2000, /* how long a message may wait for its acknowledgement before it is written */
+    RELAY_TICK_US = 250,      /* accepts of messages that were never written leave on this tick */
+
+    /* committer */
+    RELAY_GROUP_MAX_JOBS = 4096, /* in one transaction */
+    RELAY_CLEAN_EVERY_MS = 1000,
+    RELAY_CLEAN_BUSY_MS = 50, /* when there was more to clean */
+};
+#endif

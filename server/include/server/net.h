@@ -1,0 +1,19 @@
+/* server/net.h: the net process. It speaks with strangers and holds no long-term secret: no key but the record keys of its own connections, no
+ * file, no outgoing connection. It is forked by the supervisor (server/supervisor.c), which holds no secret either. */
+#ifndef SERVER_NET_H
+#define SERVER_NET_H
+#include <stdint.h>
+
+typedef struct {
+    unsigned worker;   /* 0 .. workers - 1 */
+    int listen_fd;     /* bound and listening, non-blocking, one for each worker (SO_REUSEPORT) */
+    int store_fd;      /* socketpair to store, see server/ipc.h */
+    uint32_t slots;    /* most connections at a time */
+    uint8_t salt[16];  /* of the address keys; the same for all workers of one run, unknown outside */
+    uint32_t uid, gid; /* to become, before anything is read; 0: stay who we are */
+} net_options;
+
+/* Runs until store says IPC_STOP (0), closes its end (1), or something of ours fails (1, one line on stderr). Never returns to the caller's life:
+ * the supervisor calls _exit with the result. Every descriptor but 0 to 2 and the two named above has been closed before. */
+int net_run(const net_options *o);
+#endif
