@@ -1,0 +1,163 @@
+/* The table of sentences. Nothing else in the client writes text for people; a translation would replace this file. */
+#include "engine/sentences.h"
+#include "base/status.h"
+#include <assert.h>
+#include <stddef.h>
+#include <string.h>
+
+static const struct {
+    const char *code;
+    int exit;
+    const char *text;
+} table[SAY_COUNT] = {
+    [SAY_USAGE] = { "usage", EXIT_USAGE, "$1" },
+    [SAY_UNKNOWN_METHOD] = { "unknown-method", EXIT_USAGE, "there is no method called $1; docs/RPC.md lists them" },
+    [SAY_BAD_PARAMETER] = { "bad-parameter", EXIT_USAGE, "$1: the parameter $2 is missing or of the wrong type; docs/RPC.md lists them" },
+    [SAY_INTERNAL] = { "internal", EXIT_FAILED, "something inside tacet went wrong ($1); nothing was changed. Please report it" },
+    [SAY_NO_MEMORY] = { "no-memory", EXIT_FAILED, "not enough memory; nothing was changed. Close other programs and try again" },
+    [SAY_STOPPING] = { "stopping", EXIT_FAILED, "the engine is closing; what was queued is kept. Try again" },
+    [SAY_TIMEOUT] = { "timeout", EXIT_TIMEOUT, "no answer in time; what was queued is kept. Try again, or allow more with --timeout" },
+    [SAY_OFFLINE] = { "offline", EXIT_UNREACHABLE, "this needs the relay, and the engine was told to stay offline. Try again online" },
+
+    [SAY_NO_ACCOUNT] = { "no-account", EXIT_NOT_FOUND, "this profile has no account yet. Make one: tacet init --relay ADDRESS --name NAME" },
+    [SAY_ACCOUNT_EXISTS] = { "account-exists", EXIT_FAILED,
+                             "this profile already has the account $1; nothing was changed. For a second one: tacet --profile OTHER init …" },
+    [SAY_VAULT_DAMAGED] = { "vault-damaged", EXIT_FAILED,
+                            "the vault $1 is damaged, or its key file belongs to another one; nothing was changed. Restore a backup: tacet restore "
+                            "FILE" },
+    [SAY_VAULT_NEWER] = { "vault-newer", EXIT_FAILED,
+                          "the vault $1 was made by a newer tacet; nothing was changed. Use that version, or a newer one" },
+    [SAY_VAULT_BUSY] = { "vault-busy", EXIT_FAILED, "another program has the vault $1 open. Close it and try again" },
+    [SAY_VAULT_UNSAFE] = { "vault-unsafe", EXIT_FAILED,
+                           "the SQLCipher library refused a setting that keeps the vault secret; it was not opened. Install the library that tacet "
+                           "names" },
+    [SAY_DISK_FULL] = { "disk-full", EXIT_FAILED, "no space left where $1 lies; nothing was lost. Free some space and try again" },
+    [SAY_READ_ONLY] = { "read-only", EXIT_FAILED,
+                        "$1 cannot be written to (read-only); nothing was changed. Make it writable, or choose another --home" },
+    [SAY_IO] = { "io", EXIT_FAILED, "reading or writing $1 failed ($2). Check the disk and try again" },
+    [SAY_LOCKING] = { "memory-lock", EXIT_FAILED,
+                      "the system would not lock $1 MiB of memory for keys, so they could reach the disk. Raise the limit (ulimit -l, "
+                      "LimitMEMLOCK)" },
+    [SAY_LOCKED] = { "locked", EXIT_LOCKED,
+                     "the vault is locked and there is nobody to ask for the passphrase. Unlock it: tacet unlock, or --passphrase-file FILE" },
+    [SAY_PASSPHRASE] = { "wrong-passphrase", EXIT_LOCKED, "wrong passphrase; nothing was opened. Try again" },
+    [SAY_KEY_FILE_DAMAGED] = { "key-file-damaged", EXIT_FAILED,
+                               "the key file $1 is damaged; the passphrase may well be right. Restore it from a backup: tacet restore FILE" },
+    [SAY_KEY_FILE_MISSING] = { "key-file-missing", EXIT_FAILED,
+                               "the key file $1 is missing beside the vault. Restore it from a backup: tacet restore FILE" },
+    [SAY_PERMISSIONS] = { "permissions", EXIT_FAILED, "others can reach $1; it was not used. Close it: chmod $2 $1" },
+    [SAY_HOST_BUSY] = { "profile-busy", EXIT_FAILED, "another tacet (process $1) holds this profile and does not answer. End it, then try again" },
+
+    [SAY_BAD_NAME] = { "bad-name", EXIT_USAGE,
+                       "$1 is no name: lower-case letters, digits, dot, dash and underscore, at most 32, the first a letter or digit. Choose "
+                       "another" },
+    [SAY_BAD_LINK] = { "bad-link", EXIT_USAGE,
+                       "this is no contact link: it is damaged or incomplete. Ask for it again; it looks like "
+                       "tacet://NAME@HOST:PORT/KEY#ACCOUNT.TOKEN" },
+    [SAY_BAD_RELAY] = { "bad-relay", EXIT_USAGE,
+                        "this is no relay address: it looks like tacet://HOST:PORT/KEY. The relay prints it when it starts (tacetd run)" },
+    [SAY_NO_CONTACT] = { "no-such-contact", EXIT_NOT_FOUND, "there is no contact called $1. See: tacet contacts. Add somebody: tacet add LINK" },
+    [SAY_NO_REQUEST] = { "no-such-request", EXIT_NOT_FOUND, "there is no request from $1. See: tacet requests" },
+    [SAY_NO_NAME] = { "no-such-name", EXIT_NOT_FOUND,
+                      "nobody is listed as $1 on your relay. Ask for their link (tacet whoami prints it): tacet add LINK" },
+    [SAY_NO_MESSAGE] = { "no-such-message", EXIT_NOT_FOUND, "there is no message $1 in this conversation. See: tacet history NAME" },
+    [SAY_NAME_IN_USE] = { "name-in-use", EXIT_FAILED, "there is already a contact called $1. Choose another name" },
+    [SAY_SELF] = { "self", EXIT_FAILED, "this is your own account; nothing was added. Give your link to others and add theirs" },
+    [SAY_BLOCKED] = { "blocked", EXIT_FAILED, "$1 is blocked; nothing was sent. First: tacet unblock $1" },
+    [SAY_TEXT_EMPTY] = { "empty", EXIT_USAGE, "the message is empty; nothing was sent. Give a text, or - to read it from stdin" },
+    [SAY_TEXT_LONG] = { "too-long", EXIT_USAGE,
+                        "the message is longer than $1 bytes; nothing was sent. Send it as a file: tacet send NAME --file PATH" },
+    [SAY_REQUEST_LONG] = { "too-long", EXIT_USAGE,
+                           "the text of a request may have $1 bytes; nothing was sent. Shorten it, and write more once they accepted" },
+    [SAY_TEXT_UTF8] = { "not-utf8", EXIT_USAGE, "the text is not UTF-8; nothing was sent. Send other data as a file: tacet send NAME --file PATH" },
+    [SAY_BAD_SEARCH] = { "bad-search", EXIT_USAGE, "there is nothing to search for in $1. Give at least one word" },
+    [SAY_DIGITS_DIFFER] = { "safety-number-differs", EXIT_TRUST,
+                            "the number does not match the one for $1; not verified. Somebody may be in between, or a digit is wrong: compare "
+                            "again" },
+    [SAY_DIGITS_MALFORMED] = { "bad-digits", EXIT_USAGE, "a safety number has 60 digits. Compare the whole number: tacet verify $1" },
+
+    [SAY_KEY_CHANGED] = { "key-changed", EXIT_TRUST,
+                          "$1's key has changed; nothing was sent. Compare safety numbers (tacet verify $1), then: tacet trust $1" },
+    [SAY_NOTHING_CHANGED] = { "nothing-changed", EXIT_FAILED, "$1's key has not changed; there is nothing to trust. To verify it: tacet verify $1" },
+    [SAY_FORK] = { "list-fork", EXIT_TRUST,
+                   "the relay showed two different device lists of $1; nothing was sent. Somebody lies: compare safety numbers (tacet verify $1)" },
+    [SAY_LISTS_FORGED] = { "list-forged", EXIT_TRUST,
+                           "the device list that the relay gave for $1 is not signed by that account; nothing was sent. Ask for the link again" },
+    [SAY_PREKEYS_FORGED] = { "prekeys-forged", EXIT_TRUST,
+                             "the keys that the relay gave for $1 are not signed by their device, or expired; nothing was sent. Try again later" },
+    [SAY_DIRECTORY_FORGED] = { "directory-forged", EXIT_TRUST,
+                               "what the relay's directory says about $1 is not signed properly; nothing was sent. Ask for their link: tacet add "
+                               "LINK" },
+    [SAY_LINK_DEAD] = { "link-replaced", EXIT_NOT_FOUND,
+                        "the relay does not take requests for this link any more. Ask $1 for a new one (tacet link)" },
+    [SAY_DOWNGRADE] = { "downgrade", EXIT_TRUST,
+                        "$1's device claims to speak an older protocol than before; nothing was sent. Compare safety numbers (tacet verify $1)" },
+
+    [SAY_UNREACHABLE] = { "relay-unreachable", EXIT_UNREACHABLE,
+                          "no connection to the relay $1 ($2). Check the network; it goes on at the next try" },
+    [SAY_RELAY_KEY] = { "relay-key", EXIT_TRUST,
+                        "what answers at $1 is not the relay with the key in its address; nothing was sent. Check the address, or who is in "
+                        "between" },
+    [SAY_RELAY_VERSION] = { "relay-version", EXIT_FAILED, "the relay $1 says that it does not speak this version. Use a tacet that fits the relay" },
+    [SAY_RELAY_BROKEN] = { "relay-protocol", EXIT_FAILED, "the relay $1 answered something that cannot be ($2). Ask who runs it" },
+    [SAY_NAME_TAKEN] = { "name-taken", EXIT_FAILED, "the name $1 is taken on this relay. Choose another: tacet init --relay ADDRESS --name OTHER" },
+    [SAY_REGISTRATION_CLOSED] = { "registration-closed", EXIT_FAILED, "this relay takes no new accounts. Choose another relay" },
+    [SAY_INVITE] = { "invite", EXIT_FAILED,
+                     "this relay takes new accounts by invitation only, and this one is missing, used up or expired. Ask for one: --invite TOKEN" },
+    [SAY_RELAY_QUOTA] = { "quota", EXIT_QUOTA,
+                          "the relay's limit for $1 is reached; what was queued is kept. It goes on by itself when there is room" },
+    [SAY_RELAY_RATE] = { "rate", EXIT_QUOTA, "too many requests to the relay $1 in a short time. Wait ten minutes and try again" },
+    [SAY_RELAY_REFUSED] = { "refused", EXIT_FAILED, "the relay $1 refused it ($2); nothing was changed" },
+    [SAY_NOT_REGISTERED] = { "not-registered", EXIT_FAILED,
+                             "the relay $1 does not know this account any more: it was replaced or lost its data. Ask who runs it" },
+};
+
+/* Appends as much of `text` as fits; the end of a sentence may be cut, never the code. */
+static size_t append(char *out, size_t room, size_t used, const char *text, size_t n)
+{
+    size_t fits = room - 1 - used < n ? room - 1 - used : n;
+    memcpy(out + used, text, fits);
+    return used + fits;
+}
+
+void sentence_fill(engine_error *out, sentence which, const char *one, const char *two, const char *three)
+{
+    assert(which < SAY_COUNT && table[which].code);
+    const char *argument[] = { one, two, three };
+    size_t used = 0;
+    for (const char *p = table[which].text; *p; p++) {
+        if (p[0] == '$' && p[1] >= '1' && p[1] <= '3') {
+            const char *a = argument[p[1] - '1'];
+            used = append(out->message, sizeof out->message, used, a ? a : "", a ? strlen(a) : 0);
+            p++;
+        } else {
+            used = append(out->message, sizeof out->message, used, p, 1);
+        }
+    }
+    out->message[used] = '\0';
+    out->code = table[which].code;
+    out->exit = table[which].exit;
+}
+
+const char *sentence_code(sentence which)
+{
+    assert(which < SAY_COUNT && table[which].code);
+    return table[which].code;
+}
+
+sentence sentence_of_status(int status)
+{
+    static const struct {
+        int status;
+        sentence say;
+    } row[] = {
+        { TACET_E_NOMEM, SAY_NO_MEMORY },       { TACET_E_IO, SAY_IO },           { TACET_E_FULL, SAY_DISK_FULL },
+        { TACET_E_CORRUPT, SAY_VAULT_DAMAGED }, { TACET_E_LOCKING, SAY_LOCKING }, { TACET_E_READONLY, SAY_READ_ONLY },
+        { TACET_E_NEWER, SAY_VAULT_NEWER },     { TACET_E_BUSY, SAY_VAULT_BUSY }, { TACET_E_REFUSED, SAY_VAULT_UNSAFE },
+        { TACET_E_PASSPHRASE, SAY_PASSPHRASE },
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        if (row[i].status == status)
+            return row[i].say;
+    return SAY_INTERNAL;
+}
