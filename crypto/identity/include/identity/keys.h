@@ -18,6 +18,7 @@ enum {
     TACET_SIGNATURE_BYTES = 64,
     TACET_SIGN_SECRET_BYTES = 64, /* libsodium's form: seed | public key */
     TACET_HASH_BYTES = 32,
+    TACET_SIGN_OBJECT_MAX_BYTES = 2048,
 };
 
 typedef struct {
@@ -43,6 +44,8 @@ void account_of(account_id *out, const uint8_t ik[32]);
 void key_encode(uint8_t out[TACET_TYPED_KEY_BYTES], enum key_type type, const uint8_t raw[32]);
 /* Checks type, canonical form, small order (X25519), curve membership and small order (Ed25519). TACET_E_KEY. */
 TACET_MUST_USE int key_decode(uint8_t raw[32], enum key_type want, const uint8_t in[TACET_TYPED_KEY_BYTES]);
+/* Raw keys: TACET_E_KEY. Ed25519: canonical, on the curve, in the main subgroup. X25519: canonical, not of small order. */
+TACET_MUST_USE int ed25519_check(const uint8_t raw[32]);
 TACET_MUST_USE int x25519_check(const uint8_t raw[32]);
 /* FIPS 203 §7.2: every coefficient below q. TACET_E_KEY. */
 TACET_MUST_USE int mlkem768_check(const uint8_t key[TACET_KEM_KEY_BYTES]);
@@ -50,7 +53,8 @@ TACET_MUST_USE int mlkem768_check(const uint8_t key[TACET_KEM_KEY_BYTES]);
 /* Signature purposes: PROTOCOL.md's table; none is used twice. */
 enum sign_purpose { SIGN_DEVICE_LIST = 1, SIGN_DIRECTORY = 2, SIGN_PREKEY = 3, SIGN_REGISTER = 4, SIGN_DEVICES_CHANGE = 5 };
 
-/* Ed25519 over "tacet sig\0" | purpose | version 1 | account | device u32 | object. Device is 0 where the identity key signs for the account. */
+/* Ed25519 over "tacet sig\0" | purpose | version 1 | account | device u32 | object. Device is 0 where the identity key signs for the account.
+ * Objects are at most TACET_SIGN_OBJECT_MAX_BYTES: signing a longer one is a bug, verifying one is TACET_E_FORGED. */
 void object_sign(uint8_t signature[TACET_SIGNATURE_BYTES], enum sign_purpose purpose, const account_id *account, uint32_t device,
                  const uint8_t *object, size_t object_bytes, const uint8_t secret[TACET_SIGN_SECRET_BYTES]);
 /* TACET_E_FORGED */
