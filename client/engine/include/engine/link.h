@@ -41,7 +41,9 @@ typedef struct {
      * On LINK_READY the mailbox role registers or subscribes. Requests that were open have been answered with `why` before. */
     void (*on_state)(void *ctx, link_state state, wire_end why);
     wire_event_fn *on_event;
+    void (*on_frame)(void *ctx, const uint8_t *bytes, size_t n); /* instead of on_event: see engine/wire.h */
     void *ctx;
+    bool once; /* one connection for each link_start: after its end LINK_IDLE, without a try of its own (the owner backs off); no idle timeout */
 } link_config;
 
 /* Callbacks run inside link_run, link_start, link_stop, link_request and link_free (the last answers open requests only). A callback may call link_request and the
@@ -57,6 +59,9 @@ void link_stop(relay_link *l);
 /* As wire_request. In LINK_IDLE of the open role it starts the connection; until LINK_READY requests wait and share its fate.
  *   TACET_E_AGAIN      LINK_WAITING, LINK_IDLE of the mailbox role, or too much under way: ask again after LINK_READY or a reply */
 TACET_MUST_USE int link_request(relay_link *l, frame *f, wire_reply_fn *done, void *ctx);
+
+/* As wire_send; the same states as link_request. */
+TACET_MUST_USE int link_send(relay_link *l, const uint8_t *bytes, size_t n);
 
 /* Fills *out (fd -1: nothing to wait for) and lowers *deadline (mono_ms) to the link's own where that is earlier. */
 void link_poll(const relay_link *l, struct pollfd *out, uint64_t *deadline);

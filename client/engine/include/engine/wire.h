@@ -47,7 +47,10 @@ typedef struct {
     const uint8_t *relay_key;     /* 32: the pinned static key */
     const uint8_t *static_secret; /* 32: TK's secret half for TACET_ROLE_MAILBOX, used during wire_new only; NULL for TACET_ROLE_OPEN */
     wire_event_fn *on_event;
-    void *ctx; /* of on_event */
+    /* Instead of on_event, for an owner that matches replies itself: every whole frame's msgpack (replies too), not yet decoded; the owner sends with
+     * wire_send. wire_request is then TACET_E_BUG. */
+    void (*on_frame)(void *ctx, const uint8_t *bytes, size_t n);
+    void *ctx; /* of both */
 } wire_config;
 
 /* *out is in WIRE_HANDSHAKE with its first bytes ready. TACET_E_KEY: no usable relay key. TACET_E_NOMEM. */
@@ -75,6 +78,9 @@ void wire_on_time(wire *w);
  *   TACET_E_TRANSPORT  the wire has ended      TACET_E_BUG  no request of this role, or a field out of bounds
  * After anything but TACET_OK nothing was queued and `done` is not called. */
 TACET_MUST_USE int wire_request(wire *w, frame *f, wire_reply_fn *done, void *ctx);
+
+/* One frame's msgpack, 1 to TACET_FRAME_MAX_BYTES bytes, copied; same codes. Only with on_frame. */
+TACET_MUST_USE int wire_send(wire *w, const uint8_t *bytes, size_t n);
 
 wire_state wire_state_of(const wire *w);
 wire_end wire_why(const wire *w);
