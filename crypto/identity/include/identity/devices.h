@@ -2,7 +2,7 @@
  *   typed IK 33 | version u64 | previous 32 | count u8 | count x device | signature 64
  *   device = id u32 | DK_sign typed 33 | DK_dh typed 33 | TK typed 33 | lowest u8 | highest u8 | created u64 (seconds)      (113 bytes)
  * Everything before the signature is the object; the list's hash is BLAKE2b-256 of the object; `previous` is the hash of version - 1, zeros
- * for version 1. Device ids ascend strictly, start at 1. */
+ * for version 1 and for no other. Device ids ascend strictly, start at 1, and stay with their keys; no key stands in a list twice. */
 #ifndef IDENTITY_DEVICES_H
 #define IDENTITY_DEVICES_H
 #include "base/limits.h"
@@ -24,13 +24,15 @@ typedef struct {
     device_entry device[TACET_DEVICES_MAX];
 } device_list;
 
-/* Signs l (ik, version, previous, devices) into out[TACET_DEVICE_LIST_MAX_BYTES]; sets l->account, l->hash and *out_bytes. */
+/* Signs l (ik, version, previous, devices) into out[TACET_DEVICE_LIST_MAX_BYTES]; sets l->account, l->hash and *out_bytes.
+ * What others would refuse is refused here: the statuses of device_list_decode (TACET_E_FORGED: the secret is not ik's). */
 TACET_MUST_USE int device_list_sign(device_list *l, uint8_t *out, size_t *out_bytes, const uint8_t ik_secret[TACET_SIGN_SECRET_BYTES]);
-/* TACET_E_MALFORMED, TACET_E_KEY, TACET_E_FORGED */
+/* TACET_E_MALFORMED, TACET_E_KEY (a bad key, or one key twice), TACET_E_FORGED */
 TACET_MUST_USE int device_list_decode(device_list *out, const uint8_t *bytes, size_t n);
 /* May `next` follow `known`?  TACET_OK: it is version + 1, linked, of the same account.  TACET_E_REPLAY: same list, or an older version.
  * TACET_E_FORK: same version, other hash, or a wrong link.  TACET_E_GAP: further ahead.  TACET_E_FORGED: another account.
- * TACET_E_VERSION: a device's highest protocol version went down. known == NULL: next must be version 1. */
+ * TACET_E_VERSION: a device's highest protocol version went down.  TACET_E_KEY: a device number now has other keys.
+ * known == NULL: next must be version 1. */
 TACET_MUST_USE int device_list_follows(const device_list *known, const device_list *next);
 /* NULL when there is none. */
 const device_entry *device_list_find(const device_list *l, uint32_t device);

@@ -17,6 +17,7 @@ typedef struct {
 } directory_entry;
 
 bool name_valid(const char *name, size_t chars);
+/* Signs e (ik, relay, name, request_token, expires_s) and sets e->account; refuses what directory_entry_decode would. */
 TACET_MUST_USE int directory_entry_sign(directory_entry *e, uint8_t out[TACET_DIRECTORY_ENTRY_BYTES],
                                         const uint8_t ik_secret[TACET_SIGN_SECRET_BYTES]);
 /* TACET_E_MALFORMED, TACET_E_KEY, TACET_E_FORGED, TACET_E_EXPIRED (now_s beyond expires_s + one day). */

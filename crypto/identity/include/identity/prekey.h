@@ -16,6 +16,7 @@ typedef struct {
 } prekey;
 
 static inline bool prekey_is_kem(enum prekey_kind k) { return k == PREKEY_KEM_ONE_TIME || k == PREKEY_KEM_LAST_RESORT; }
+/* out has room for TACET_PREKEY_MAX_BYTES. TACET_E_MALFORMED (kind, device 0, expires before created), TACET_E_KEY. */
 TACET_MUST_USE int prekey_sign(const prekey *p, uint8_t *out, size_t *out_bytes, const account_id *account, uint32_t device,
                                const uint8_t device_sign_secret[TACET_SIGN_SECRET_BYTES]);
 /* Verifies kind (must be `want`), shape, key, signature by `device_sign` for exactly this account and device, and time.
