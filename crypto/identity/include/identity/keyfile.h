@@ -18,17 +18,19 @@ extern const keyfile_cost keyfile_cost_default, keyfile_cost_small;
 typedef struct keyfile keyfile; /* parsed, not unlocked: nothing secret in it unless a plain slot is */
 
 TACET_MUST_USE int keyfile_new(keyfile **out);
-/* TACET_E_MALFORMED not a key file; TACET_E_NEWER; TACET_E_CORRUPT the checksum does not match. */
+/* TACET_E_MALFORMED not a key file; TACET_E_NEWER; TACET_E_CORRUPT the checksum does not match, or cut off; TACET_E_NOMEM. */
 TACET_MUST_USE int keyfile_decode(keyfile **out, const uint8_t *bytes, size_t n);
+/* TACET_E_REFUSED: no slot, so nothing would open it. Wipe `out` after use: a plain slot is the key itself. */
 TACET_MUST_USE int keyfile_encode(const keyfile *k, uint8_t out[TACET_KEYFILE_MAX_BYTES], size_t *out_bytes);
 keyfile *keyfile_free(keyfile *k);
 
 bool keyfile_has(const keyfile *k, enum keyfile_slot slot);
-/* Adds or replaces the slot. `passphrase` is ignored for KEYFILE_PLAIN. TACET_E_NOMEM also when Argon2id cannot get its memory. */
+/* Adds or replaces the slot. `passphrase` and `cost` are ignored for KEYFILE_PLAIN. TACET_E_NOMEM also when Argon2id cannot get its memory;
+ * TACET_E_MALFORMED: a cost outside 1 to 1,024 passes and 8 KiB to 4 GiB. */
 TACET_MUST_USE int keyfile_set(keyfile *k, enum keyfile_slot slot, const uint8_t database_key[TACET_DATABASE_KEY_BYTES], const char *passphrase,
                                size_t passphrase_bytes, keyfile_cost cost, const tacet_env *env);
 void keyfile_remove(keyfile *k, enum keyfile_slot slot);
-/* TACET_E_NOT_FOUND no such slot; TACET_E_PASSPHRASE; TACET_E_NOMEM. */
+/* TACET_E_NOT_FOUND no such slot; TACET_E_PASSPHRASE; TACET_E_NOMEM; TACET_E_CORRUPT. */
 TACET_MUST_USE int keyfile_open(const keyfile *k, enum keyfile_slot slot, uint8_t database_key[TACET_DATABASE_KEY_BYTES], const char *passphrase,
                                 size_t passphrase_bytes);
 #endif
