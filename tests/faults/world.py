@@ -1,0 +1,114 @@
+"""A relay and people in a temporary folder: real programs, killed and started again. Standard library only.
+The programs' paths are the first two arguments of each test: TACET TACETD."""
+import json, os, random, re, shutil, signal, subprocess, sys, tempfile, time
+
+TACET, TACETD = sys.argv[1], sys.argv[2]
+PASSPHRASE = b"correct horse battery staple"
+
+
+def fail(text):
+    raise AssertionError(text)
+
+
+class User:
+    def __init__(self, world, name):
+        self.world, self.name, self.home = world, name, os.path.join(world.dir, name)
+        self.env = dict(os.environ, TACET_HOME=self.home)
+
+    def run(self, *args, expect=0, timeout=60, **kw):
+        p = subprocess.run([TACET, *args], env=self.env, capture_output=True, timeout=timeout, text=True, **kw)
+        if expect is not None and p.returncode != expect:
+            fail(f"{self.name}: tacet {' '.join(args)}: exit {p.returncode}, expected {expect}\n{p.stdout}{p.stderr}")
+        return p
+
+    def json(self, *args, **kw):
+        return [json.loads(line) for line in self.run("--json", *args, **kw).stdout.splitlines()]
+
+    def popen(self, *args, **kw):
+        return subprocess.Popen([TACET, *args], env=self.env, text=True, **kw)
+
+    def init(self, *more):
+        self.run("init", "--relay", self.world.address, "--name", self.name, *(more or ("--no-passphrase",)))
+
+    def link(self):
+        return self.json("whoami")[0]["link"]
+
+    def texts(self, peer, limit=5000):
+        """What the history with `peer` shows, oldest first: (sender, text)."""
+        return [(m["from"], m["text"]) for m in self.json("history", peer, "--limit", str(limit)) if m["event"] == "message"]
+
+
+class World:
+    def __init__(self, seed=None):
+        self.seed = int(os.environ.get("TACET_SEED", seed if seed is not None else random.randrange(1 << 30)))
+        self.random = random.Random(self.seed)
+        self.dir = tempfile.mkdtemp(prefix="tacet-test.")
+        self.relay, self.port, self.address = None, 0, None
+
+    def __enter__(self):
+        print(f"seed {self.seed} (TACET_SEED repeats it), folder {self.dir}", flush=True)
+        self.data = os.path.join(self.dir, "relay")
+        subprocess.run([TACETD, "init", "--data", self.data, "--listen", "127.0.0.1:0"], check=True, capture_output=True, timeout=60)
+        self.start()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.kill_relay()
+        if kind is None or not os.environ.get("TACET_KEEP"):
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def start(self):
+        """Starts the relay, on the port it had before."""
+        self.log = open(os.path.join(self.dir, "relay.log"), "a")
+        self.relay = subprocess.Popen([TACETD, "run", "--data", self.data, "--listen", f"127.0.0.1:{self.port}"],
+                                      stdout=subprocess.PIPE, stderr=self.log, text=True, start_new_session=True)
+        line = self.relay.stdout.readline()
+        if not line.startswith("ready tacet://"):
+            fail(f"the relay did not start: {line!r} {open(self.log.name).read()[-2000:]}")
+        self.address = line.split()[1]
+        self.port = int(re.search(r":(\d+)/", self.address).group(1))
+
+    def kill_relay(self):
+        """kill -9 of every process of the relay at once (they are one session)."""
+        if self.relay:
+            try:
+                os.killpg(self.relay.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self.relay.wait()
+            self.relay.stdout.close()
+            self.log.close()
+            self.relay = None
+
+    def stop_relay(self):
+        self.relay.terminate()
+        code = self.relay.wait(timeout=20)
+        self.relay.stdout.close()
+        self.log.close()
+        self.relay = None
+        return code
+
+    def user(self, name, *init):
+        u = User(self, name)
+        u.init(*init)
+        return u
+
+    def friends(self, *names):
+        """People who know each other and have accepted."""
+        users = [self.user(n) for n in names]
+        for i, a in enumerate(users):
+            for b in users[i + 1:]:
+                a.run("add", b.link())
+                b.run("receive")
+                b.run("accept", a.name)
+                a.run("receive")
+        return users
+
+
+def wait_until(what, condition, seconds=60):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.05)
+    fail(f"not within {seconds} s: {what}")
