@@ -61,7 +61,7 @@ typedef struct {
     };
 } content;
 
-/* TACET_E_QUOTA does not fit; TACET_E_BUG. */
+/* TACET_E_QUOTA does not fit; TACET_E_BUG a field out of bounds, or sequence, previous or token not as PROTOCOL.md §7.1 wants them for this kind. */
 TACET_MUST_USE int content_encode(const content *c, uint8_t *out, size_t room, size_t *out_bytes);
 /* TACET_E_MALFORMED */
 TACET_MUST_USE int content_decode(content *out, const uint8_t *bytes, size_t n);

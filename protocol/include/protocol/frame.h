@@ -171,7 +171,8 @@ typedef struct {
 
 /* Bytes of msgpack; out has room for `room`. TACET_E_QUOTA does not fit. TACET_E_BUG a field outside its table's bounds. */
 TACET_MUST_USE int frame_encode(const frame *f, uint8_t *out, size_t room, size_t *out_bytes);
-/* Exactly one frame in exactly n bytes. TACET_E_MALFORMED; TACET_E_NOT_FOUND: well-formed, but of a kind nobody knows (kind and id are set). */
+/* Exactly one frame in exactly n bytes. TACET_E_MALFORMED; TACET_E_NOT_FOUND: well-formed, but of a kind nobody knows (kind and id are set).
+ * Decoded in place (a frame is 8 KiB): after TACET_E_MALFORMED *out is rubbish. Only the fields of its kind are set, never the rest. */
 TACET_MUST_USE int frame_decode(frame *out, const uint8_t *bytes, size_t n);
 /* What a client may ask in a role (bit mask of 1 << role), 0 for replies and events. */
 unsigned frame_roles(frame_kind kind);
@@ -179,12 +180,12 @@ const char *frame_kind_word(frame_kind kind);
 const char *error_word(unsigned code); /* "name-taken" ...; "unknown" */
 error_class error_class_of(error_code code);
 
-/* Puts frames together from stream bytes. Bounded: holds one partial frame; the buffer grows only as bytes arrive. */
+/* Puts frames together from stream bytes; starts as all zeros. Bounded: holds one partial frame; the buffer grows only as bytes arrive. */
 typedef struct {
     uint8_t *buf;
     size_t used, room, want;
 } frame_stream;
-/* Takes some of *bytes (advanced). TACET_OK: *frame_at and *frame_bytes are one whole msgpack body, valid until the next call.
+/* Takes some of *bytes (advanced). TACET_OK: *frame_at and *frame_bytes are one whole msgpack body, valid until the next call (it may lie in *bytes).
  * TACET_E_AGAIN: all taken, nothing whole yet. TACET_E_MALFORMED: a length of 0 or above the limit. TACET_E_NOMEM. */
 TACET_MUST_USE int frame_stream_next(frame_stream *s, const uint8_t **bytes, size_t *n, const uint8_t **frame_at, size_t *frame_bytes);
 void frame_stream_free(frame_stream *s);
