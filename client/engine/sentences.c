@@ -17,6 +17,9 @@ static const struct {
     [SAY_NO_MEMORY] = { "no-memory", EXIT_FAILED, "not enough memory; nothing was changed. Close other programs and try again" },
     [SAY_STOPPING] = { "stopping", EXIT_FAILED, "the engine is closing; what was queued is kept. Try again" },
     [SAY_TIMEOUT] = { "timeout", EXIT_TIMEOUT, "no answer in time; what was queued is kept. Try again, or allow more with --timeout" },
+    [SAY_STOPPED] = { "interrupted", EXIT_FAILED, "interrupted; what was queued is kept and goes out with the next command that reaches the relay" },
+    [SAY_WAS_LOCKED] = { "locked", EXIT_LOCKED, "somebody locked this profile (tacet lock). Unlock it: tacet unlock" },
+    [SAY_NOT_RUNNING] = { "not-running", EXIT_NOT_FOUND, "no tacet runs on this profile. Start one: tacet receive --follow, or tacet rpc" },
     [SAY_OFFLINE] = { "offline", EXIT_UNREACHABLE, "this needs the relay, and the engine was told to stay offline. Try again online" },
 
     [SAY_NO_ACCOUNT] = { "no-account", EXIT_NOT_FOUND, "this profile has no account yet. Make one: tacet init --relay ADDRESS --name NAME" },

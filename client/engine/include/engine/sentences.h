@@ -30,6 +30,9 @@ typedef enum {
     SAY_NO_MEMORY,
     SAY_STOPPING,
     SAY_TIMEOUT,
+    SAY_STOPPED,
+    SAY_WAS_LOCKED,
+    SAY_NOT_RUNNING,
     SAY_OFFLINE,
     /* profile and vault */
     SAY_NO_ACCOUNT,

@@ -1,0 +1,446 @@
+#include "engine/caller.h"
+#include "base/secret.h"
+#include "engine/host.h"
+#include "line.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+typedef struct {
+    uint64_t ticket; /* 0: free */
+    json_t *request;
+} question;
+
+struct caller {
+    caller_options o;
+    bool prepared, subscribed;
+    int fd; /* to the host, our own or another's; -1: lost */
+    line_in in;
+    line_out out;
+    host *h; /* NULL: another process is the host */
+    engine *e;
+    uint64_t last_ticket;
+    question asked[CALLER_CALLS_MAX];
+    json_t *held[CALLER_EVENTS_MAX]; /* a ring */
+    size_t held_first, held_count;
+};
+
+static int say(engine_error *error, sentence which, const char *one, const char *two)
+{
+    sentence_fill(error, which, one, two, NULL);
+    return error->exit;
+}
+
+static int say_status(engine_error *error, int status, const char *path) { return say(error, sentence_of_status(status), path, strerror(errno)); }
+
+/* --- finding the host, or becoming it ---------------------------------------------------------------------------------------------------- */
+
+static void event_passes(void *ctx, json_t *event)
+{
+    caller *c = ctx;
+    if (c->h)
+        host_event(c->h, event);
+}
+
+static void engine_takes(void *ctx, const char *method, json_t *params, engine_done done, void *done_ctx)
+{
+    engine_call_async(ctx, method, params, done, done_ctx);
+}
+
+static int vault_open(caller *c, engine_error *error)
+{
+    secret_arena *arena = NULL;
+    int rc = secret_arena_new(&arena, 4096);
+    if (rc != TACET_OK)
+        return say(error, sentence_of_status(rc), "1", NULL);
+    uint8_t *key = secret_alloc(arena, 32);
+    int exit = key ? c->o.key(c->o.key_ctx, key, error) : say(error, SAY_NO_MEMORY, NULL, NULL);
+    if (exit == EXIT_DONE) {
+        engine_options o = { .vault_path = c->o.vault_path, .database_key = key, .env = c->o.env, .event = event_passes, .event_ctx = c };
+        if (engine_open(&c->e, &o, error) != TACET_OK)
+            exit = error->exit;
+    }
+    secret_arena_free(arena);
+    return exit;
+}
+
+/* The lock is ours: open the vault, and be our own first client. */
+static int serve_ourselves(caller *c, engine_error *error)
+{
+    int pair[2];
+    int exit = vault_open(c, error);
+    if (exit != EXIT_DONE)
+        return exit;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
+        return say_status(error, TACET_E_IO, "a socket");
+    if (host_adopt(c->h, pair[1]) != TACET_OK) {
+        close(pair[0]);
+        close(pair[1]);
+        return say(error, SAY_INTERNAL, "host_adopt", NULL);
+    }
+    c->fd = pair[0];
+    host_serve(c->h, (host_engine){ .ctx = c->e, .call = engine_takes });
+    return EXIT_DONE;
+}
+
+static void leave(caller *c)
+{
+    if (c->fd >= 0)
+        close(c->fd);
+    c->fd = -1;
+    line_in_free(&c->in);
+    line_out_free(&c->out);
+    c->in.max = CALLER_LINE_MAX_BYTES;
+    c->out.max = (size_t)HOST_LINE_MAX_BYTES * CALLER_CALLS_MAX;
+    c->e = engine_close(c->e);
+    c->h = host_free(c->h);
+}
+
+/* One try. EXIT_DONE: found or become; *again: somebody has the lock and does not listen at this moment. */
+static int find_once(caller *c, bool *again, pid_t *holder, engine_error *error)
+{
+    *again = false;
+    c->fd = profile_connect(c->o.profile_dir, NULL);
+    if (c->fd >= 0)
+        return EXIT_DONE;
+    if (errno == EAGAIN) {
+        *again = true;
+        return EXIT_DONE;
+    }
+    if (errno != ENOENT && errno != ECONNREFUSED)
+        return say_status(error, TACET_E_IO, c->o.profile_dir);
+    if (c->o.attach_only)
+        return say(error, SAY_NOT_RUNNING, NULL, NULL);
+    if (!c->prepared && c->o.prepare) {
+        int exit = c->o.prepare(c->o.key_ctx, error);
+        if (exit != EXIT_DONE)
+            return exit;
+    }
+    c->prepared = true;
+    int rc = host_open(&c->h, c->o.profile_dir, holder);
+    if (rc == TACET_E_BUSY) {
+        *again = true;
+        return EXIT_DONE;
+    }
+    if (rc != TACET_OK)
+        return say_status(error, rc, c->o.profile_dir);
+    int exit = serve_ourselves(c, error);
+    if (exit != EXIT_DONE)
+        leave(c);
+    return exit;
+}
+
+/* Two processes that start at once: the lock decides, the other one connects. Between taking the lock and listening, and between closing the socket
+ * and letting the lock go, there is a moment in which neither works; only then is anything tried again. */
+static int find(caller *c, engine_error *error)
+{
+    uint64_t deadline = env_mono_ms(c->o.env) + CALLER_FIND_MS;
+    pid_t holder = 0;
+    for (int pause_ms = 1;; pause_ms = pause_ms < 32 ? pause_ms * 2 : pause_ms) {
+        bool again = false;
+        int exit = find_once(c, &again, &holder, error);
+        if (exit != EXIT_DONE || !again)
+            return exit;
+        if (env_mono_ms(c->o.env) >= deadline) {
+            char pid[16];
+            snprintf(pid, sizeof pid, "%ld", (long)holder);
+            return say(error, SAY_HOST_BUSY, pid, NULL);
+        }
+        struct pollfd stop = { .fd = c->o.stop_fd, .events = POLLIN };
+        if (poll(&stop, 1, pause_ms) > 0)
+            return say(error, SAY_STOPPING, NULL, NULL);
+    }
+}
+
+int caller_open(caller **out, const caller_options *o, engine_error *error)
+{
+    caller *c = calloc(1, sizeof *c);
+    if (!c)
+        return say(error, SAY_NO_MEMORY, NULL, NULL);
+    c->o = *o;
+    c->fd = -1;
+    leave(c); /* sets the limits */
+    int exit = find(c, error);
+    if (exit == EXIT_DONE)
+        *out = c;
+    else
+        free(c);
+    return exit;
+}
+
+bool caller_is_host(const caller *c) { return c->h != NULL; }
+
+/* --- one turn of the loop ------------------------------------------------------------------------------------------------------------------ */
+
+static bool stop_wanted(const struct pollfd *fds) { return fds[0].revents & (POLLIN | POLLHUP); }
+
+/* Waits for at most timeout_ms and moves everything that can be moved. */
+static void turn(caller *c, int timeout_ms, bool *stop, bool *lost)
+{
+    struct pollfd fds[2 + HOST_POLLFDS_MAX + ENGINE_POLLFDS_MAX];
+    size_t hosts = 0, engines = 0;
+    fds[0] = (struct pollfd){ .fd = c->o.stop_fd, .events = POLLIN };
+    fds[1] = (struct pollfd){ .fd = c->fd, .events = (short)(POLLIN | (line_waits(&c->out) ? POLLOUT : 0)) };
+    if (c->h) {
+        int due = -1;
+        hosts = host_pollfds(c->h, fds + 2, &timeout_ms);
+        engines = engine_pollfds(c->e, fds + 2 + hosts, &due);
+        if (due >= 0 && (timeout_ms < 0 || due < timeout_ms))
+            timeout_ms = due;
+    }
+    if (poll(fds, (nfds_t)(2 + hosts + engines), timeout_ms) < 0)
+        for (size_t i = 0; i < 2 + hosts + engines; i++)
+            fds[i].revents = 0;
+    *stop = stop_wanted(fds);
+    if (c->h)
+        host_ready(c->h, fds + 2, hosts);
+    if (c->fd >= 0) {
+        size_t before = c->in.used;
+        *lost = line_flush(&c->out, c->fd) == LINE_LOST || line_read(&c->in, c->fd) != LINE_MORE;
+        if (c->in.used > before)
+            return; /* an answer that needs no relay is given before any connection is made */
+    }
+    if (c->h)
+        engine_ready(c->e, fds + 2 + hosts, engines);
+}
+
+caller *caller_close(caller *c)
+{
+    if (!c)
+        return NULL;
+    if (c->fd >= 0)
+        close(c->fd);
+    c->fd = -1;
+    if (c->h) {
+        host_finish(c->h);
+        uint64_t deadline = env_mono_ms(c->o.env) + 1000;
+        bool stop = false, lost = false;
+        while (!host_finished(c->h) && !stop && env_mono_ms(c->o.env) < deadline)
+            turn(c, 50, &stop, &lost);
+    }
+    leave(c);
+    for (size_t i = 0; i < CALLER_CALLS_MAX; i++)
+        json_decref(c->asked[i].request);
+    for (size_t i = 0; i < c->held_count; i++)
+        json_decref(c->held[(c->held_first + i) % CALLER_EVENTS_MAX]);
+    free(c);
+    return NULL;
+}
+
+/* --- questions and answers -------------------------------------------------------------------------------------------------------------------- */
+
+static bool request_put(caller *c, json_t *request)
+{
+    char *text = json_dumps(request, JSON_COMPACT);
+    bool put = text && line_put(&c->out, text);
+    free(text);
+    return put;
+}
+
+int caller_begin(caller *c, const char *method, json_t *params, uint64_t *ticket, engine_error *error)
+{
+    question *q = NULL;
+    for (size_t i = 0; i < CALLER_CALLS_MAX && !q; i++)
+        q = c->asked[i].ticket ? NULL : &c->asked[i];
+    assert(q); /* ours to get right */
+    json_t *request = json_pack("{s:s,s:I,s:s,s:o*}", "jsonrpc", "2.0", "id", (json_int_t)++c->last_ticket, "method", method, "params", params);
+    if (!request)
+        return say(error, SAY_NO_MEMORY, NULL, NULL);
+    if (!request_put(c, request)) {
+        json_decref(request);
+        return say(error, SAY_BAD_PARAMETER, method, "(too long)");
+    }
+    if (strcmp(method, "subscribe") == 0)
+        c->subscribed = true;
+    *q = (question){ .ticket = c->last_ticket, .request = request };
+    *ticket = q->ticket;
+    return EXIT_DONE;
+}
+
+/* Our table's own string for a code word that came over the socket. */
+static const char *code_known(const char *word)
+{
+    for (int i = 0; word && i < SAY_COUNT; i++)
+        if (strcmp(sentence_code((sentence)i), word) == 0)
+            return sentence_code((sentence)i);
+    return "failed";
+}
+
+static void error_read(engine_error *out, json_t *error)
+{
+    const char *message = "the host gave no reason", *word = NULL;
+    int exit = EXIT_FAILED;
+    (void)json_unpack(error, "{s?s,s?{s?s,s?i}}", "message", &message, "data", "code", &word, "exit", &exit);
+    out->code = code_known(word);
+    out->exit = exit > EXIT_DONE && exit <= EXIT_TIMEOUT ? exit : EXIT_FAILED;
+    snprintf(out->message, sizeof out->message, "%s", message);
+}
+
+static void question_forget(caller *c, uint64_t ticket)
+{
+    for (size_t i = 0; i < CALLER_CALLS_MAX; i++)
+        if (c->asked[i].ticket == ticket) {
+            json_decref(c->asked[i].request);
+            c->asked[i] = (question){ 0 };
+        }
+}
+
+/* True: *out is an answer to one of our questions, or an event. */
+static bool line_means(caller *c, const char *line, size_t n, caller_news *out)
+{
+    json_t *o = json_loadb(line, n, 0, NULL);
+    json_t *event = json_object_get(o, "params"), *result = json_object_get(o, "result");
+    const char *method = json_string_value(json_object_get(o, "method"));
+    json_int_t id = json_integer_value(json_object_get(o, "id"));
+    if (method && strcmp(method, "event") == 0 && event) {
+        *out = (caller_news){ .kind = CALLER_EVENT, .body = json_incref(event) };
+    } else {
+        for (size_t i = 0; i < CALLER_CALLS_MAX && id > 0; i++) {
+            question *q = &c->asked[i];
+            if (q->ticket != (uint64_t)id)
+                continue;
+            *out = (caller_news){ .kind = CALLER_REPLY, .ticket = q->ticket, .body = json_incref(result) };
+            if (!result)
+                error_read(&out->error, json_object_get(o, "error"));
+            question_forget(c, q->ticket);
+        }
+    }
+    json_decref(o);
+    return out->kind != CALLER_NOTHING;
+}
+
+/* The oldest question that is younger than `ticket`, or NULL. */
+static const question *question_after(const caller *c, uint64_t ticket)
+{
+    const question *found = NULL;
+    for (size_t i = 0; i < CALLER_CALLS_MAX; i++)
+        if (c->asked[i].ticket > ticket && (!found || c->asked[i].ticket < found->ticket))
+            found = &c->asked[i];
+    return found;
+}
+
+/* The host is gone. Find the next, or be it, and ask everything again that has no answer yet, in the old order. */
+static int take_over(caller *c, engine_error *error)
+{
+    leave(c);
+    int exit = find(c, error);
+    if (exit != EXIT_DONE)
+        return exit;
+    if (c->subscribed && !line_put(&c->out, "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"subscribe\"}"))
+        return say(error, SAY_NO_MEMORY, NULL, NULL);
+    for (const question *q = question_after(c, 0); q; q = question_after(c, q->ticket))
+        if (!request_put(c, q->request))
+            return say(error, SAY_NO_MEMORY, NULL, NULL);
+    return EXIT_DONE;
+}
+
+/* When no host can be had: each question gets that as its answer, then the caller is stopped. */
+static void give_up(caller *c, const engine_error *why, caller_news *out)
+{
+    const question *q = question_after(c, 0);
+    *out = (caller_news){ .kind = q ? CALLER_REPLY : CALLER_STOPPED, .ticket = q ? q->ticket : 0, .error = *why };
+    if (q)
+        question_forget(c, q->ticket);
+}
+
+/* What has arrived already. */
+static bool next_line(caller *c, caller_news *out)
+{
+    char *line = NULL;
+    size_t n = 0;
+    int got;
+    while ((got = line_next(&c->in, &line, &n)) > 0)
+        if (line_means(c, line, n, out))
+            return true;
+    if (got < 0 && c->fd >= 0) { /* nothing that a host of ours says: as good as gone */
+        close(c->fd);
+        c->fd = -1;
+    }
+    return false;
+}
+
+static void fetch(caller *c, int timeout_ms, caller_news *out)
+{
+    uint64_t start = env_mono_ms(c->o.env);
+    *out = (caller_news){ 0 };
+    while (!next_line(c, out)) {
+        uint64_t gone = env_mono_ms(c->o.env) - start;
+        int left = timeout_ms < 0 ? -1 : gone >= (uint64_t)timeout_ms ? 0 : timeout_ms - (int)gone;
+        bool stop = false, lost = c->fd < 0;
+        if (!lost)
+            turn(c, left, &stop, &lost);
+        if (c->h && host_told_to_end(c->h)) {
+            *out = (caller_news){ .kind = CALLER_STOPPED };
+            say(&out->error, SAY_WAS_LOCKED, NULL, NULL);
+            return;
+        }
+        if (stop) {
+            *out = (caller_news){ .kind = CALLER_STOPPED };
+            return;
+        }
+        if (next_line(c, out))
+            return;
+        engine_error why;
+        if (lost && take_over(c, &why) != EXIT_DONE) {
+            leave(c);
+            give_up(c, &why, out);
+            return;
+        }
+        if (left == 0 && !lost)
+            return;
+    }
+}
+
+void caller_next(caller *c, int timeout_ms, caller_news *out)
+{
+    if (c->held_count == 0) {
+        fetch(c, timeout_ms, out);
+        return;
+    }
+    *out = (caller_news){ .kind = CALLER_EVENT, .body = c->held[c->held_first] };
+    c->held_first = (c->held_first + 1) % CALLER_EVENTS_MAX;
+    c->held_count--;
+}
+
+static void hold(caller *c, json_t *event)
+{
+    if (c->held_count == CALLER_EVENTS_MAX) {
+        json_decref(c->held[c->held_first]);
+        c->held_first = (c->held_first + 1) % CALLER_EVENTS_MAX;
+        c->held_count--;
+    }
+    c->held[(c->held_first + c->held_count++) % CALLER_EVENTS_MAX] = event;
+}
+
+int caller_call(caller *c, const char *method, json_t *params, int timeout_ms, json_t **result, engine_error *error)
+{
+    uint64_t ticket = 0, start = env_mono_ms(c->o.env);
+    int exit = caller_begin(c, method, params, &ticket, error);
+    while (exit == EXIT_DONE) {
+        uint64_t gone = env_mono_ms(c->o.env) - start;
+        caller_news n;
+        fetch(c, timeout_ms < 0 ? -1 : gone >= (uint64_t)timeout_ms ? 0 : timeout_ms - (int)gone, &n);
+        if (n.kind == CALLER_EVENT) {
+            hold(c, n.body);
+        } else if (n.kind == CALLER_REPLY && n.ticket == ticket) {
+            *result = n.body;
+            *error = n.error;
+            return n.body ? EXIT_DONE : n.error.exit;
+        } else if (n.kind == CALLER_REPLY) {
+            json_decref(n.body); /* of a question that nobody waits for any more */
+        } else if (n.kind == CALLER_STOPPED) {
+            if (n.error.code)
+                *error = n.error;
+            exit = n.error.code ? n.error.exit : say(error, SAY_STOPPED, NULL, NULL);
+        } else {
+            exit = say(error, SAY_TIMEOUT, NULL, NULL);
+        }
+    }
+    if (ticket)
+        question_forget(c, ticket); /* its answer, if one comes, is nobody's */
+    return exit;
+}

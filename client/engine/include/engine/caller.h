@@ -1,0 +1,51 @@
+/* engine/caller.h: the other side of host.h. A caller talks to the host that runs on the profile; when there is none its own process becomes the
+ * host. The same calls, the same answers, and when a host goes away in the middle the caller finds the next one, or becomes it, and asks again
+ * (which is why `send` names its message itself: docs/RPC.md, "asked twice"). Not thread-safe. */
+#ifndef ENGINE_CALLER_H
+#define ENGINE_CALLER_H
+#include "engine/engine.h"
+
+enum caller_limits {
+    CALLER_LINE_MAX_BYTES = 16 * 1024 * 1024, /* of an answer */
+    CALLER_CALLS_MAX = 8,                     /* unanswered */
+    CALLER_EVENTS_MAX = 4096,                 /* held back while a call is waited for; the oldest go first */
+    CALLER_FIND_MS = 5000,                    /* for a host that holds the lock and does not listen (yet, or any more) */
+};
+
+typedef struct caller caller;
+
+typedef struct {
+    const char *profile_dir; /* exists */
+    const char *vault_path;
+    const tacet_env *env;
+    bool attach_only; /* never become the host */
+    int stop_fd;      /* becomes readable when the user wants to stop; -1: none */
+    /* Only called when this process has to be the host. `prepare` (may be NULL) is called at most once, without the lock, so it may ask the user;
+     * `key` is called under the lock and fills key (locked memory, 32 bytes). 0, or the exit code with *error filled. */
+    int (*prepare)(void *ctx, engine_error *error);
+    int (*key)(void *ctx, uint8_t key[32], engine_error *error);
+    void *key_ctx;
+} caller_options;
+
+/* 0, or the exit code with *error filled. */
+TACET_MUST_USE int caller_open(caller **out, const caller_options *o, engine_error *error);
+/* As a host: answers what others asked (at most one second), then closes vault and socket. NULL is fine; returns NULL. */
+caller *caller_close(caller *c);
+bool caller_is_host(const caller *c);
+
+typedef enum { CALLER_NOTHING, CALLER_EVENT, CALLER_REPLY, CALLER_STOPPED } caller_kind;
+typedef struct {
+    caller_kind kind;
+    uint64_t ticket;    /* of a reply */
+    json_t *body;       /* the event, or the result; yours to release; NULL for a failed call */
+    engine_error error; /* of a reply without body; of CALLER_STOPPED: why, code is NULL when the user wanted it */
+} caller_news;
+
+/* Asks and does not wait. Steals params (NULL: none). 0: *ticket names the answer; or the exit code with *error filled. */
+TACET_MUST_USE int caller_begin(caller *c, const char *method, json_t *params, uint64_t *ticket, engine_error *error);
+/* The next answer or event. timeout_ms -1: no limit. CALLER_NOTHING after the timeout. CALLER_STOPPED: stop_fd is readable, or somebody locked the
+ * profile, or the host went away and no other could be had. */
+void caller_next(caller *c, int timeout_ms, caller_news *out);
+/* Asks and waits; events that come meanwhile are kept for caller_next. */
+TACET_MUST_USE int caller_call(caller *c, const char *method, json_t *params, int timeout_ms, json_t **result, engine_error *error);
+#endif
