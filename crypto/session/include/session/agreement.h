@@ -11,6 +11,8 @@
 #include "identity/prekey.h"
 #include <stdbool.h>
 
+enum envelope_kinds { ENVELOPE_FIRST = 1, ENVELOPE_LATER = 2 };
+
 enum {
     TACET_AGREEMENT_CLEAR_BYTES = 2 + 33 + 4 + 1 + 4 + 4 + 1 + 1088,
     TACET_BOX_PLAIN_BYTES = 1152,
