@@ -42,9 +42,10 @@ static inline void write_zeros(writer *w, size_t n)
 }
 static inline void write_be(writer *w, uint64_t v, size_t bytes)
 {
-    uint8_t *p = write_room(w, bytes);
-    for (size_t i = bytes; p && i-- > 0; v >>= 8)
-        p[i] = (uint8_t)v;
+    uint8_t be[8]; /* not in place: gcc 12 then sees a write past the end that cannot be */
+    for (size_t i = sizeof be; i-- > 0; v >>= 8)
+        be[i] = (uint8_t)v;
+    write_bytes(w, be + sizeof be - bytes, bytes);
 }
 /* A label of PROTOCOL.md's table: the text and its NUL. */
 #define write_label(w, literal) write_bytes((w), "" literal, sizeof(literal))

@@ -130,10 +130,7 @@ static void transcript_hash(uint8_t t[64], const party *a, const party *b, const
     crypto_generichash(t, 64, bytes, sizeof bytes, NULL, 0);
 }
 
-static void session_id_of(uint8_t id[TACET_SESSION_ID_BYTES], const uint8_t t[64])
-{
-    crypto_generichash(id, TACET_SESSION_ID_BYTES, t, 64, NULL, 0);
-}
+static void session_id_of(uint8_t id[TACET_SESSION_ID_BYTES], const uint8_t t[64]) { crypto_generichash(id, TACET_SESSION_ID_BYTES, t, 64, NULL, 0); }
 
 static void agreed_keys(agreed *out, const uint8_t t[64], const key_material *m)
 {
@@ -210,8 +207,12 @@ int agreement_begin(agreed *out, uint8_t part[TACET_FIRST_OVERHEAD_BYTES], const
     int rc = material_of_initiator(&m, ciphertext, env, my_dh_secret, &ek, bundle);
     if (rc != TACET_OK)
         goto out;
-    first_envelope f = { .spk_id = bundle->spk_id, .opk_id = bundle->has_opk ? bundle->opk_id : 0, .kem_id = bundle->kem_id, .has_opk = bundle->has_opk,
-                         .kem_last_resort = bundle->kem_last_resort, .kem_ciphertext = ciphertext };
+    first_envelope f = { .spk_id = bundle->spk_id,
+                         .opk_id = bundle->has_opk ? bundle->opk_id : 0,
+                         .kem_id = bundle->kem_id,
+                         .has_opk = bundle->has_opk,
+                         .kem_last_resort = bundle->kem_last_resort,
+                         .kem_ciphertext = ciphertext };
     memcpy(f.ek, ek.public, 32);
     clear_encode(part, &f);
     rc = box_seal(part, env, me, &bundle->them, my_signed_list, my_signed_list_bytes, &m);

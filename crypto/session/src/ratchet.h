@@ -17,8 +17,8 @@ typedef struct {
     dh_pair dhs;
     uint8_t dhr[32];
     uint32_t ns, nr, pn;
-    uint32_t chain; /* serial number of the receiving chain, from 1; 0: CKr and HKr are not set */
-    bool sends;     /* CKs and HKs are set */
+    uint32_t chain;                                /* serial number of the receiving chain, from 1; 0: CKr and HKr are not set */
+    bool sends;                                    /* CKs and HKs are set */
     former_chain former[TACET_RATCHET_CHAINS_MAX]; /* newest first; each has skipped keys */
 } ratchet;
 
@@ -43,9 +43,9 @@ typedef struct {
 /* What a commit has to do to the skipped keys. */
 typedef struct {
     skip_range old, now;
-    bool stepped;                     /* the sending half of the DH step is still to be done */
-    uint32_t used_chain, used_n;      /* a stored key that is used up; chain 0: none */
-    uint32_t dropped_chain;           /* a former chain that had to give way; 0: none */
+    bool stepped;                /* the sending half of the DH step is still to be done */
+    uint32_t used_chain, used_n; /* a stored key that is used up; chain 0: none */
+    uint32_t dropped_chain;      /* a former chain that had to give way; 0: none */
 } receive_plan;
 
 /* RatchetInitAliceHE; draws DHs. TACET_E_KEY. */

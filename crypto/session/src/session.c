@@ -12,7 +12,8 @@ enum {
 };
 _Static_assert(TACET_FIRST_OVERHEAD_BYTES + TACET_RATCHET_OVERHEAD_BYTES + TACET_CONTENT_PADDED_MAX_BYTES <= TACET_ENVELOPE_MAX_BYTES,
                "the largest first envelope fits");
-_Static_assert((int)TACET_SESSION_CONTENT_MAX_BYTES == TACET_CONTENT_PADDED_MAX_BYTES - 1 - (int)PQ_FIELD_MAX_BYTES, "a PQ field fits beside any content");
+_Static_assert((int)TACET_SESSION_CONTENT_MAX_BYTES == TACET_CONTENT_PADDED_MAX_BYTES - 1 - (int)PQ_FIELD_MAX_BYTES,
+               "a PQ field fits beside any content");
 
 static void part_hash(uint8_t out[32], const uint8_t *part) { crypto_generichash(out, 32, part, TACET_FIRST_OVERHEAD_BYTES, NULL, 0); }
 

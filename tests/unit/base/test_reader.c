@@ -15,7 +15,7 @@ static size_t sample(uint8_t out[64])
 
 START_TEST(reads_back_what_was_written)
 {
-    uint8_t buf[64];
+    uint8_t buf[64] = { 0 };
     size_t n = sample(buf);
     ck_assert_uint_eq(n, 2 + 8 + 8 + 3);
     reader r = reader_over(buf, n);
@@ -30,7 +30,7 @@ END_TEST
 
 START_TEST(every_truncation_is_bad_and_reads_zeros)
 {
-    uint8_t buf[64];
+    uint8_t buf[64] = { 0 };
     size_t n = sample(buf);
     for (size_t cut = 0; cut < n; cut++) {
         uint8_t label[8];
