@@ -13,10 +13,13 @@ typedef struct {
     size_t bytes;
 } blob;
 
+/* `dir` exists; the store is relay.db in it. Statuses of database_open. Starts one thread, for checkpoints: so before any sandbox that forbids it. */
 TACET_MUST_USE int relay_store_open(relay_store **out, const char *dir, const uint8_t key[32]);
-relay_store *relay_store_close(relay_store *s);
-TACET_MUST_USE int relay_reader_open(relay_reader **out, relay_store *s);
+relay_store *relay_store_close(relay_store *s); /* after its readers; an open transaction is rolled back; NULL is fine; returns NULL */
+TACET_MUST_USE int relay_reader_open(relay_reader **out, relay_store *s); /* on any thread */
 relay_reader *relay_reader_close(relay_reader *r);
+/* Everything below that changes something wants a transaction; what only finds and counts does not. After a failure that is not a verdict the
+ * transaction has to be rolled back. Durable on relay_commit only, which also rolls back when it fails. */
 TACET_MUST_USE int relay_begin(relay_store *s);
 TACET_MUST_USE int relay_commit(relay_store *s); /* TACET_OK: on the disk. An fsync error is TACET_E_IO and final: stop the process. */
 void relay_rollback(relay_store *s);
@@ -38,23 +41,22 @@ typedef struct {
     uint64_t requests;        /* those under a request token (kind 2) */
 } relay_waiting;
 
-/* Inside a transaction. Numbers ascend over all calls, also over restarts, with holes. */
+/* Numbers ascend over all calls, also over restarts, with holes: give only such as are above everything an earlier run may have told a device.
+ * TACET_E_NOT_FOUND no such mailbox   TACET_E_QUOTA 65,536 messages in this transaction: commit first   TACET_E_BUG the number does not ascend */
 TACET_MUST_USE int relay_append(relay_store *s, const relay_message *m);
-/* The device has it: moves the mailbox's durable watermark (or adds an exception). Unknown numbers are ignored. */
+/* The device has it: moves the mailbox's durable watermark (or adds an exception). Numbers of other mailboxes and unknown ones are ignored. */
 TACET_MUST_USE int relay_acknowledge(relay_store *s, uint32_t mailbox, const uint64_t *numbers, size_t count);
-/* Forgets what one token queued in one mailbox (block). */
+/* Forgets what one token queued in one mailbox (block); says how much that was. */
 TACET_MUST_USE int relay_forget_token(relay_store *s, uint32_t mailbox, const uint8_t token_hash[32], uint64_t *messages, uint64_t *bytes);
 /* Next messages of a mailbox with number > after that are not acknowledged and not expired, ascending, at most max_count and max_bytes (at least one).
- * `each` returns false to stop. Reads only committed rows. */
+ * `each` returns false to stop; it may call nothing of this store, and the bytes are gone when it returns. Reads only committed rows. */
 TACET_MUST_USE int relay_backlog(relay_reader *r, uint32_t mailbox, uint64_t after, size_t max_count, size_t max_bytes, uint32_t now_hour,
                                  bool (*each)(void *ctx, const relay_message *m), void *ctx);
 /* At start: highest number ever given; then one call a mailbox with what waits for it. */
-TACET_MUST_USE int relay_log_summary(relay_store *s, uint64_t *last_number,
-                                     void (*each)(void *ctx, const relay_waiting *w), void *ctx);
+TACET_MUST_USE int relay_log_summary(relay_store *s, uint64_t *last_number, void (*each)(void *ctx, const relay_waiting *w), void *ctx);
 /* A bounded piece of cleaning: expired and acknowledged rows in rowid order, index writing, checkpoint. *more: call again. `each` (may be NULL) hears of messages
  * that expired unread, so that quotas can be given back. Outside a transaction; to be called by the committer when idle or due. */
-TACET_MUST_USE int relay_clean(relay_store *s, uint32_t now_hour, bool *more,
-                               void (*each)(void *ctx, const relay_waiting *w), void *ctx);
+TACET_MUST_USE int relay_clean(relay_store *s, uint32_t now_hour, bool *more, void (*each)(void *ctx, const relay_waiting *w), void *ctx);
 
 /* --- accounts, devices, mailboxes ----------------------------------------------------------------------------------------------- */
 /* TACET_E_NOT_FOUND / TACET_E_EXISTS as verdicts. Blobs read are valid until the next call on the same object. */
@@ -84,9 +86,9 @@ TACET_MUST_USE int relay_prekey_take(relay_store *s, uint32_t mailbox, uint8_t k
 TACET_MUST_USE int relay_prekey_counts(relay_store *s, uint32_t mailbox, uint32_t *one_time, uint32_t *kem, uint64_t *handed_out);
 
 /* --- directory, invites, settings ------------------------------------------------------------------------------------------------ */
-TACET_MUST_USE int relay_name_put(relay_store *s, const char *name, const uint8_t account[32], uint64_t expires_s,
-                                  blob entry); /* TACET_E_EXISTS: another account's, not expired */
-TACET_MUST_USE int relay_name_remove(relay_store *s, const uint8_t account[32]);
+/* An account has one name: the one before goes. TACET_E_EXISTS: it is another account's, not expired at now_s. */
+TACET_MUST_USE int relay_name_put(relay_store *s, const char *name, const uint8_t account[32], uint64_t now_s, uint64_t expires_s, blob entry);
+TACET_MUST_USE int relay_name_remove(relay_store *s, const uint8_t account[32]); /* TACET_E_NOT_FOUND: it has none */
 TACET_MUST_USE int relay_name_find(relay_store *s, const char *name, uint64_t now_s, uint8_t *out, size_t room, size_t *out_bytes);
 TACET_MUST_USE int relay_invite_add(relay_store *s, const uint8_t hash[32], uint32_t uses, uint64_t expires_s);
 TACET_MUST_USE int relay_invite_use(relay_store *s, const uint8_t hash[32], uint64_t now_s); /* TACET_E_NOT_FOUND, TACET_E_EXPIRED */
