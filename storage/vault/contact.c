@@ -79,10 +79,10 @@ int vault_contact_update(vault *v, const vault_contact *c)
                         c->id);
 }
 
-static int one(sqlite3_stmt *st, int rc, vault_contact *out)
+static int one(vault *v, sqlite3_stmt *st, int rc, vault_contact *out)
 {
     if (rc == TACET_OK)
-        rc = vault_next(st);
+        rc = vault_next(v, st);
     return rc == TACET_OK ? contact_of_row(st, out) : rc;
 }
 
@@ -90,28 +90,28 @@ int vault_contact_get(vault *v, int64_t id, vault_contact *out)
 {
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT " COLUMNS " FROM contact WHERE id=?", "i", id);
-    return one(st, rc, out);
+    return one(v, st, rc, out);
 }
 
 int vault_contact_by_alias(vault *v, const char *alias, vault_contact *out)
 {
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT " COLUMNS " FROM contact WHERE alias=?", "t", alias);
-    return one(st, rc, out);
+    return one(v, st, rc, out);
 }
 
 int vault_contact_by_account(vault *v, const uint8_t account[32], vault_contact *out)
 {
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT " COLUMNS " FROM contact WHERE account=?", "b", account, (size_t)32);
-    return one(st, rc, out);
+    return one(v, st, rc, out);
 }
 
 int vault_contact_by_hash(vault *v, const uint8_t our_hash[32], vault_contact *out)
 {
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT " COLUMNS " FROM contact WHERE length(our_hash) > 0 AND our_hash=?", "b", our_hash, (size_t)32);
-    return one(st, rc, out);
+    return one(v, st, rc, out);
 }
 
 int vault_contact_by_name(vault *v, const char *name, const char *relay, const uint8_t account[32], vault_contact *out)
@@ -119,7 +119,7 @@ int vault_contact_by_name(vault *v, const char *name, const char *relay, const u
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT " COLUMNS " FROM contact WHERE name=? AND relay=? AND account<>? ORDER BY verified DESC, id LIMIT 1", "ttb",
                           name, relay, account, (size_t)32);
-    return one(st, rc, out);
+    return one(v, st, rc, out);
 }
 
 int vault_contact_ids(vault *v, int64_t *ids, size_t room, size_t *count)
@@ -144,7 +144,7 @@ int vault_draft_get(vault *v, int64_t contact, char *out, size_t room)
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT draft FROM contact WHERE id=?", "i", contact);
     if (rc == TACET_OK)
-        rc = vault_next(st);
+        rc = vault_next(v, st);
     if (rc != TACET_OK)
         return rc;
     row_cursor r = row_of(st);

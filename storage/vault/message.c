@@ -46,11 +46,11 @@ static int message_of_row(sqlite3_stmt *st, vault_message *m)
     return row_status(&r);
 }
 
-static int each_message(sqlite3_stmt *st, int rc, vault_message_fn *each, void *ctx)
+static int each_message(vault *v, sqlite3_stmt *st, int rc, vault_message_fn *each, void *ctx)
 {
     if (rc != TACET_OK)
         return rc;
-    while ((rc = vault_next(st)) == TACET_OK) {
+    while ((rc = vault_next(v, st)) == TACET_OK) {
         vault_message m = { 0 };
         rc = message_of_row(st, &m);
         if (rc != TACET_OK || !each(ctx, &m)) {
@@ -66,7 +66,7 @@ int vault_message_each_row(vault *v, int64_t row, vault_message_fn *each, void *
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT " COLUMNS " FROM message m WHERE m.row=?", "i", row);
     if (rc == TACET_OK)
-        rc = vault_next(st);
+        rc = vault_next(v, st);
     if (rc != TACET_OK)
         return rc;
     vault_message m = { 0 };
@@ -82,7 +82,7 @@ int vault_message_find(vault *v, int64_t contact, bool outgoing, const uint8_t i
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT row, state FROM message WHERE contact=? AND outgoing=? AND id=?", "inb", contact, outgoing, id, (size_t)16);
     if (rc == TACET_OK)
-        rc = vault_next(st);
+        rc = vault_next(v, st);
     if (rc != TACET_OK)
         return rc;
     row_cursor r = row_of(st);
@@ -97,7 +97,7 @@ int vault_message_find_any(vault *v, const uint8_t id[16], int64_t *row, int64_t
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT row, contact, state FROM message WHERE id=? ORDER BY row LIMIT 1", "b", id, (size_t)16);
     if (rc == TACET_OK)
-        rc = vault_next(st);
+        rc = vault_next(v, st);
     if (rc != TACET_OK)
         return rc;
     row_cursor r = row_of(st);
@@ -127,7 +127,7 @@ int vault_history(vault *v, int64_t contact, int64_t before, size_t limit, vault
                           "SELECT * FROM (SELECT " COLUMNS " FROM message m WHERE m.contact=?1 AND (?2=0 OR m.row<?2) ORDER BY m.row DESC LIMIT ?3)"
                           " ORDER BY row",
                           "iii", contact, before, (int64_t)limit);
-    return each_message(st, rc, each, ctx);
+    return each_message(v, st, rc, each, ctx);
 }
 
 int vault_search(vault *v, int64_t contact, const char *match, size_t limit, vault_message_fn *each, void *ctx)
@@ -137,14 +137,14 @@ int vault_search(vault *v, int64_t contact, const char *match, size_t limit, vau
                           "SELECT " COLUMNS " FROM message_text f JOIN message m ON m.row=f.rowid WHERE message_text MATCH ?1"
                           " AND (?2=0 OR m.contact=?2) ORDER BY m.row DESC LIMIT ?3",
                           "tii", match, contact, (int64_t)limit);
-    return each_message(st, rc, each, ctx);
+    return each_message(v, st, rc, each, ctx);
 }
 
 int vault_unhanded(vault *v, size_t limit, vault_message_fn *each, void *ctx)
 {
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT " COLUMNS " FROM message m WHERE m.outgoing=0 AND m.handed=0 ORDER BY m.row LIMIT ?", "i", (int64_t)limit);
-    return each_message(st, rc, each, ctx);
+    return each_message(v, st, rc, each, ctx);
 }
 
 int vault_handed(vault *v, const uint8_t id[16])
@@ -162,7 +162,7 @@ int vault_unread_each(vault *v, int64_t contact, size_t limit, vault_message_fn 
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT " COLUMNS " FROM message m WHERE m.contact=? AND m.outgoing=0 AND m.read=0 ORDER BY m.row LIMIT ?", "ii",
                           contact, (int64_t)limit);
-    return each_message(st, rc, each, ctx);
+    return each_message(v, st, rc, each, ctx);
 }
 
 int vault_mark_read(vault *v, int64_t contact)
@@ -191,7 +191,7 @@ int vault_chain_link_get(vault *v, int64_t contact, uint32_t device, uint64_t se
                           " ORDER BY row LIMIT 1",
                           "inu", contact, device, sequence);
     if (rc == TACET_OK)
-        rc = vault_next(st);
+        rc = vault_next(v, st);
     if (rc != TACET_OK)
         return rc;
     row_cursor r = row_of(st);

@@ -55,7 +55,7 @@ int vault_out_get(vault *v, int64_t row, vault_outgoing_fn *each, void *ctx)
                      " FROM outbox WHERE row=?",
                      "i", row);
     if (rc == TACET_OK)
-        rc = vault_next(st);
+        rc = vault_next(v, st);
     if (rc != TACET_OK)
         return rc;
     vault_outgoing o = { 0 };
@@ -75,7 +75,7 @@ int vault_out_each(vault *v, vault_outgoing_fn *each, void *ctx)
                           "");
     if (rc != TACET_OK)
         return rc;
-    while ((rc = vault_next(st)) == TACET_OK) {
+    while ((rc = vault_next(v, st)) == TACET_OK) {
         vault_outgoing o = { 0 };
         rc = outgoing_of_row(st, &o);
         if (rc != TACET_OK || !each(ctx, &o)) {
@@ -129,7 +129,7 @@ int vault_receipt_due(vault *v, uint64_t *due_ms, int64_t *contact)
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT due_ms, contact FROM receipt ORDER BY due_ms LIMIT 1", "");
     if (rc == TACET_OK)
-        rc = vault_next(st);
+        rc = vault_next(v, st);
     if (rc != TACET_OK)
         return rc;
     row_cursor r = row_of(st);
@@ -150,7 +150,7 @@ int vault_receipt_take(vault *v, int64_t contact, uint32_t *state, uint8_t (*ids
     if (rc != TACET_OK)
         return rc;
     size_t n = 0;
-    while ((rc = vault_next(st)) == TACET_OK) {
+    while ((rc = vault_next(v, st)) == TACET_OK) {
         row_cursor r = row_of(st);
         row_bytes(&r, ids[n++], 16);
         if (r.bad) {

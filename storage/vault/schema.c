@@ -1,7 +1,8 @@
 /* The vault's schema. A migration that was released is never edited: the next one is added. Times end in _ms or _s. */
 #include "schema.h"
 
-static const char version_1[] =
+/* Two steps, because a C string may have 4,095 characters. */
+static const char keys_and_contacts[] =
     "CREATE TABLE setting(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE contact("
     "  id INTEGER PRIMARY KEY AUTOINCREMENT, alias TEXT NOT NULL UNIQUE, name TEXT NOT NULL, relay TEXT NOT NULL, account BLOB NOT NULL UNIQUE,"
@@ -21,7 +22,9 @@ static const char version_1[] =
     "CREATE TABLE prekey("
     "  kind INTEGER NOT NULL, id INTEGER NOT NULL, created_s INTEGER NOT NULL, expires_s INTEGER NOT NULL, secret BLOB NOT NULL,"
     "  encoded BLOB NOT NULL, published INTEGER NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;"
-    "CREATE TABLE token(hash BLOB PRIMARY KEY, kind INTEGER NOT NULL, adding INTEGER NOT NULL, serial INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE token(hash BLOB PRIMARY KEY, kind INTEGER NOT NULL, adding INTEGER NOT NULL, serial INTEGER NOT NULL) WITHOUT ROWID;";
+
+static const char messages[] =
     "CREATE TABLE message("
     "  row INTEGER PRIMARY KEY AUTOINCREMENT, contact INTEGER NOT NULL REFERENCES contact(id) ON DELETE CASCADE, id BLOB NOT NULL,"
     "  outgoing INTEGER NOT NULL, suspect INTEGER NOT NULL, handed INTEGER NOT NULL, read INTEGER NOT NULL, waits INTEGER NOT NULL,"
@@ -57,5 +60,5 @@ static const char version_1[] =
     "NULL,"
     "  reason TEXT NOT NULL, ciphertext BLOB NOT NULL);";
 
-const migration vault_migrations[] = { { 1, version_1 } };
+const migration vault_migrations[] = { { 1, keys_and_contacts }, { 2, messages } };
 const size_t vault_migration_count = sizeof vault_migrations / sizeof *vault_migrations;

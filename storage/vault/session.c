@@ -23,7 +23,7 @@ int vault_session_heads(vault *v, int64_t contact, uint32_t device, vault_sessio
     if (rc != TACET_OK)
         return rc;
     size_t n = 0;
-    while (n < room && (rc = vault_next(st)) == TACET_OK) {
+    while (n < room && (rc = vault_next(v, st)) == TACET_OK) {
         row_cursor r = row_of(st);
         vault_session_head *h = &out[n++];
         row_bytes(&r, h->id, sizeof h->id);
@@ -51,7 +51,7 @@ int vault_session_by_agreement(vault *v, const uint8_t agreement[32], uint8_t id
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT id, contact FROM session WHERE agreement=?", "b", agreement, (size_t)32);
     if (rc == TACET_OK)
-        rc = vault_next(st);
+        rc = vault_next(v, st);
     if (rc != TACET_OK)
         return rc;
     row_cursor r = row_of(st);
@@ -67,7 +67,7 @@ int vault_session_state(vault *v, const uint8_t id[32], uint8_t *out, size_t roo
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT state FROM session WHERE id=?", "b", id, (size_t)32);
     if (rc == TACET_OK)
-        rc = vault_next(st);
+        rc = vault_next(v, st);
     if (rc != TACET_OK)
         return rc;
     row_cursor r = row_of(st);
@@ -125,10 +125,10 @@ static int prekey_of_row(sqlite3_stmt *st, vault_prekey *out)
     return row_status(&r);
 }
 
-static int one_prekey(sqlite3_stmt *st, int rc, vault_prekey *out)
+static int one_prekey(vault *v, sqlite3_stmt *st, int rc, vault_prekey *out)
 {
     if (rc == TACET_OK)
-        rc = vault_next(st);
+        rc = vault_next(v, st);
     if (rc != TACET_OK)
         return rc;
     rc = prekey_of_row(st, out);
@@ -140,14 +140,14 @@ int vault_prekey_get(vault *v, uint32_t kind, uint32_t id, vault_prekey *out)
 {
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT " PREKEY_COLUMNS " FROM prekey WHERE kind=? AND id=?", "nn", kind, id);
-    return one_prekey(st, rc, out);
+    return one_prekey(v, st, rc, out);
 }
 
 int vault_prekey_newest(vault *v, uint32_t kind, vault_prekey *out)
 {
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT " PREKEY_COLUMNS " FROM prekey WHERE kind=? ORDER BY id DESC LIMIT 1", "n", kind);
-    return one_prekey(st, rc, out);
+    return one_prekey(v, st, rc, out);
 }
 
 int vault_prekey_remove(vault *v, uint32_t kind, uint32_t id) { return vault_change(v, "DELETE FROM prekey WHERE kind=? AND id=?", "nn", kind, id); }
@@ -159,7 +159,7 @@ int vault_prekey_unpublished(vault *v, vault_prekey *out, size_t room, size_t *c
     if (rc != TACET_OK)
         return rc;
     size_t n = 0;
-    while ((rc = vault_next(st)) == TACET_OK) {
+    while ((rc = vault_next(v, st)) == TACET_OK) {
         rc = prekey_of_row(st, &out[n]);
         if (rc != TACET_OK) {
             vault_end(st);
@@ -197,7 +197,7 @@ int vault_token_list(vault *v, vault_token *out, size_t room, size_t *count)
     if (rc != TACET_OK)
         return rc;
     size_t n = 0;
-    while ((rc = vault_next(st)) == TACET_OK) {
+    while ((rc = vault_next(v, st)) == TACET_OK) {
         row_cursor r = row_of(st);
         row_bytes(&r, out[n].hash, sizeof out[n].hash);
         out[n].kind = row_u32(&r);

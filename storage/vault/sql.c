@@ -44,17 +44,12 @@ static int prepare(vault *v, sqlite3_stmt **st, const char *sql, const char *typ
     return TACET_OK;
 }
 
-int vault_next(sqlite3_stmt *st)
+int vault_next(vault *v, sqlite3_stmt *st)
 {
-    int code = sqlite3_step(st);
-    if (code == SQLITE_ROW)
-        return TACET_OK;
-    vault_end(st);
-    if (code == SQLITE_DONE)
-        return TACET_E_NOT_FOUND;
-    if ((code & 0xff) == SQLITE_CONSTRAINT)
-        return TACET_E_EXISTS;
-    return database_status(code);
+    int rc = database_row(v->db, st);
+    if (rc != TACET_OK)
+        vault_end(st);
+    return rc;
 }
 
 /* Parameters may point to the caller's keys: they go with the statement's end. */
@@ -73,27 +68,27 @@ int vault_select(vault *v, sqlite3_stmt **st, const char *sql, const char *types
     return rc;
 }
 
-static int run(vault *v, const char *sql, const char *types, va_list *ap, int *changes)
+static int run(vault *v, const char *sql, const char *types, va_list *ap, uint64_t *changes)
 {
     assert(v->inside); /* what writes belongs to somebody's transaction */
     sqlite3_stmt *st = NULL;
     int rc = prepare(v, &st, sql, types, ap);
     if (rc != TACET_OK)
         return rc;
-    rc = vault_next(st);
+    rc = vault_next(v, st);
     if (rc == TACET_OK) {
         vault_end(st);
         return TACET_E_BUG; /* a row where none was expected */
     }
     if (rc != TACET_E_NOT_FOUND)
         return rc;
-    *changes = sqlite3_changes(sqlite3_db_handle(st));
+    *changes = database_changes(v->db);
     return TACET_OK;
 }
 
 int vault_run(vault *v, const char *sql, const char *types, ...)
 {
-    int changes = 0;
+    uint64_t changes = 0;
     va_list ap;
     va_start(ap, types);
     int rc = run(v, sql, types, &ap, &changes);
@@ -103,7 +98,7 @@ int vault_run(vault *v, const char *sql, const char *types, ...)
 
 int vault_change(vault *v, const char *sql, const char *types, ...)
 {
-    int changes = 0;
+    uint64_t changes = 0;
     va_list ap;
     va_start(ap, types);
     int rc = run(v, sql, types, &ap, &changes);
@@ -119,7 +114,7 @@ int vault_number(vault *v, uint64_t *out, const char *sql, const char *types, ..
     int rc = prepare(v, &st, sql, types, &ap);
     va_end(ap);
     if (rc == TACET_OK)
-        rc = vault_next(st);
+        rc = vault_next(v, st);
     if (rc != TACET_OK)
         return rc;
     row_cursor r = row_of(st);
@@ -138,7 +133,7 @@ int vault_numbers(vault *v, int64_t *out, size_t room, size_t *count, const char
     if (rc != TACET_OK)
         return rc;
     size_t n = 0;
-    while ((rc = vault_next(st)) == TACET_OK) {
+    while ((rc = vault_next(v, st)) == TACET_OK) {
         row_cursor r = row_of(st);
         if (n < room)
             out[n] = row_i64(&r);

@@ -3,7 +3,7 @@
 #ifndef VAULT_SQL_H
 #define VAULT_SQL_H
 #include "storage/vault.h"
-#include <sqlcipher/sqlite3.h>
+#include <sqlite3.h>
 
 struct vault {
     database *db;
@@ -13,7 +13,7 @@ struct vault {
 /* Binds; the first vault_next gives the first row. */
 TACET_MUST_USE int vault_select(vault *v, sqlite3_stmt **st, const char *sql, const char *types, ...);
 /* TACET_OK a row; TACET_E_NOT_FOUND the end, the statement is reset. */
-TACET_MUST_USE int vault_next(sqlite3_stmt *st);
+TACET_MUST_USE int vault_next(vault *v, sqlite3_stmt *st);
 /* Ends early. */
 void vault_end(sqlite3_stmt *st);
 /* One statement without rows. TACET_E_EXISTS on a UNIQUE or PRIMARY KEY clash. */

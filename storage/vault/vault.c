@@ -65,7 +65,7 @@ int vault_setting_get(vault *v, const char *name, void *out, size_t room, size_t
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT value FROM setting WHERE name=?", "t", name);
     if (rc == TACET_OK)
-        rc = vault_next(st);
+        rc = vault_next(v, st);
     if (rc != TACET_OK)
         return rc;
     row_cursor r = row_of(st);
