@@ -6,8 +6,9 @@
 #include "declassify.h"
 #include <assert.h>
 #include <sodium.h>
+#include <string.h>
 
-enum { IKM_MAX_BYTES = 5 * 32, TRANSCRIPT_BYTES = 2616 };
+enum { IKM_MAX_BYTES = sizeof((first_sender *)0)->shared, TRANSCRIPT_BYTES = 2616 };
 
 typedef struct {
     uint8_t bytes[IKM_MAX_BYTES]; /* DH1 | DH2 | DH3 | [DH4] | ss */
@@ -293,26 +294,33 @@ int first_envelope_sender(first_sender *out, const party *me, const agreement_se
         goto out;
     transcript_of_receiver(t, &them, me, secrets, &got, &f);
     session_id_of(got.session_id, t);
+    memcpy(got.shared, m.bytes, sizeof got.shared);
+    got.shared_bytes = m.n;
     *out = got;
 out:
+    sodium_memzero(&got, sizeof got);
     sodium_memzero(&m, sizeof m);
     sodium_memzero(key, sizeof key);
     sodium_memzero(plain, sizeof plain);
     return rc;
 }
 
+void first_sender_wipe(first_sender *sender) { sodium_memzero(sender, sizeof *sender); }
+
 int agreement_finish(agreed *out, party *them, const party *me, const agreement_secrets *secrets, const first_sender *sender, const uint8_t *envelope,
                      size_t n)
 {
     first_envelope f;
-    key_material m = { .n = 0 };
+    key_material m = { .n = sender->shared_bytes };
     uint8_t t[64], id[TACET_SESSION_ID_BYTES];
     int rc = TACET_E_FORGED;
-    if (!device_list_find(&sender->list, sender->device) || first_envelope_decode(&f, envelope, n) != TACET_OK ||
-        material_of_receiver(&m, secrets, &f) != TACET_OK)
+    if (m.n > sizeof m.bytes || !device_list_find(&sender->list, sender->device) || first_envelope_decode(&f, envelope, n) != TACET_OK ||
+        (f.has_opk && !secrets->opk))
         goto out;
+    memcpy(m.bytes, sender->shared, sizeof m.bytes);
     transcript_of_receiver(t, them, me, secrets, sender, &f);
     session_id_of(id, t);
+    /* DH1, which needs to know the writer */
     if (sodium_memcmp(id, sender->session_id, sizeof id) != 0 || dh_agree(m.bytes, secrets->spk_secret, them->dh) != TACET_OK)
         goto out;
     agreed_keys(out, t, &m);

@@ -4,6 +4,7 @@
 #include "ratchet.h"
 #include <assert.h>
 #include <sodium.h>
+#include <string.h>
 
 enum { TURNS_AT_FIRST = 3, TURNS_LATER = 10 };
 
@@ -45,18 +46,8 @@ static void enter(pq_state *p, enum pq_step step)
 {
     p->step = step;
     p->turns = 0;
-    if (step != PQ_KEY_OUT)
-        sodium_memzero(p->seed, sizeof p->seed);
-    if (step != PQ_CT_OUT)
-        sodium_memzero(p->ciphertext, sizeof p->ciphertext);
-}
-
-void pq_before_seal(pq_state *p, const tacet_env *env, const pq_side *side)
-{
-    if (!due(p, side, env_now_ms(env)))
-        return;
-    enter(p, PQ_KEY_OUT);
-    env_random(env, p->seed, sizeof p->seed);
+    sodium_memzero(p->seed, sizeof p->seed);
+    sodium_memzero(p->field, sizeof p->field);
 }
 
 static void key_pair(const pq_state *p, uint8_t ek[TACET_KEM_KEY_BYTES], uint8_t dk[crypto_kem_mlkem768_SECRETKEYBYTES])
@@ -66,24 +57,42 @@ static void key_pair(const pq_state *p, uint8_t ek[TACET_KEM_KEY_BYTES], uint8_t
     (void)rc;
 }
 
+void pq_restore(pq_state *p)
+{
+    uint8_t dk[crypto_kem_mlkem768_SECRETKEYBYTES];
+    if (p->step != PQ_KEY_OUT)
+        return;
+    key_pair(p, p->field, dk);
+    sodium_memzero(dk, sizeof dk);
+}
+
+void pq_before_seal(pq_state *p, const tacet_env *env, const pq_side *side)
+{
+    if (!due(p, side, env_now_ms(env)))
+        return;
+    enter(p, PQ_KEY_OUT);
+    env_random(env, p->seed, sizeof p->seed);
+    pq_restore(p);
+}
+
 /* The first three messages, then every tenth. */
 static bool has_turn(const pq_state *p) { return p->turns < TURNS_AT_FIRST || (p->turns - TURNS_AT_FIRST + 1) % TURNS_LATER == 0; }
 
 size_t pq_write_field(const pq_state *p, uint8_t *out)
 {
+    static const struct {
+        enum pq_field_kind kind;
+        size_t bytes;
+    } of_step[] = { [PQ_IDLE] = { PQ_FIELD_NONE, 0 },
+                    [PQ_KEY_OUT] = { PQ_FIELD_KEY, TACET_KEM_KEY_BYTES },
+                    [PQ_CT_OUT] = { PQ_FIELD_CT, TACET_KEM_CIPHERTEXT_BYTES },
+                    [PQ_SWITCHED] = { PQ_FIELD_NONE, 0 } };
     writer w = writer_over(out, PQ_FIELD_MAX_BYTES);
-    if (p->step == PQ_KEY_OUT && has_turn(p)) {
-        uint8_t dk[crypto_kem_mlkem768_SECRETKEYBYTES];
-        write_be(&w, PQ_FIELD_KEY, 1);
+    enum pq_field_kind kind = has_turn(p) ? of_step[p->step].kind : PQ_FIELD_NONE;
+    write_be(&w, kind, 1);
+    if (kind != PQ_FIELD_NONE) {
         write_be(&w, p->epoch + 1, 4);
-        key_pair(p, write_room(&w, TACET_KEM_KEY_BYTES), dk);
-        sodium_memzero(dk, sizeof dk);
-    } else if (p->step == PQ_CT_OUT && has_turn(p)) {
-        write_be(&w, PQ_FIELD_CT, 1);
-        write_be(&w, p->epoch + 1, 4);
-        write_bytes(&w, p->ciphertext, sizeof p->ciphertext);
-    } else {
-        write_be(&w, PQ_FIELD_NONE, 1);
+        write_bytes(&w, p->field, of_step[p->step].bytes);
     }
     return writer_bytes(&w);
 }
@@ -117,9 +126,9 @@ static int take_key(pq_state *p, const tacet_env *env, const pq_side *side, cons
     if (mlkem768_check(ek) != TACET_OK)
         goto out;
     enter(p, PQ_CT_OUT);
-    if (crypto_kem_mlkem768_enc_deterministic(p->ciphertext, ss, ek, coins) != 0)
+    if (crypto_kem_mlkem768_enc_deterministic(p->field, ss, ek, coins) != 0)
         goto out;
-    epoch_key(p, side->session_id, ss, ek, p->ciphertext);
+    epoch_key(p, side->session_id, ss, ek, p->field);
     rc = TACET_OK;
 out:
     sodium_memzero(coins, sizeof coins);

@@ -23,7 +23,7 @@ typedef struct {
     bool has_previous;
     uint8_t previous[KEY32], current[KEY32], next[KEY32]; /* PQ_(epoch-1), PQ_epoch, PQ_(epoch+1); next in CT_OUT and SWITCHED */
     uint8_t seed[PQ_SEED_BYTES];                          /* KEY_OUT: FIPS 203's d | z, from which the key pair is made */
-    uint8_t ciphertext[TACET_KEM_CIPHERTEXT_BYTES];       /* CT_OUT */
+    uint8_t field[TACET_KEM_KEY_BYTES];                   /* KEY_OUT: the encapsulation key; CT_OUT: the ciphertext */
 } pq_state;
 
 /* A field as it was read from a body; points into it. */
@@ -45,6 +45,8 @@ uint32_t pq_send_epoch(const pq_state *p);
 const uint8_t *pq_key(const pq_state *p, uint32_t e, uint64_t now_ms);
 /* Before a message is sealed: begins an epoch when one is due (draws its seed). */
 void pq_before_seal(pq_state *p, const tacet_env *env, const pq_side *side);
+/* After an import: the encapsulation key is made again from its seed. */
+void pq_restore(pq_state *p);
 /* The field of the next message, kind byte included; at most PQ_FIELD_MAX_BYTES. */
 size_t pq_write_field(const pq_state *p, uint8_t *out);
 void pq_after_seal(pq_state *p);

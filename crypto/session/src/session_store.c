@@ -123,7 +123,7 @@ static void walk_pq(walk *k, pq_state *p)
     if (p->step == PQ_KEY_OUT)
         walk_bytes(k, p->seed, sizeof p->seed);
     if (p->step == PQ_CT_OUT)
-        walk_bytes(k, p->ciphertext, sizeof p->ciphertext);
+        walk_bytes(k, p->field, TACET_KEM_CIPHERTEXT_BYTES);
 }
 
 static void walk_core(walk *k, session_core *c)
@@ -162,7 +162,7 @@ size_t session_export_bytes(const session *s)
     n += p->has_previous ? KEY32 : 0;
     n += p->step == PQ_CT_OUT || p->step == PQ_SWITCHED ? KEY32 : 0;
     n += p->step == PQ_KEY_OUT ? sizeof p->seed : 0;
-    n += p->step == PQ_CT_OUT ? sizeof p->ciphertext : 0;
+    n += p->step == PQ_CT_OUT ? (size_t)TACET_KEM_CIPHERTEXT_BYTES : 0;
     n += s->part ? TACET_FIRST_OVERHEAD_BYTES : 0;
     return n + s->skipped.count * (size_t)SKIPPED_ENTRY_BYTES;
 }
@@ -224,9 +224,11 @@ int session_import(session **out, secret_arena *arena, const uint8_t *bytes, siz
     s->arena = arena;
     walk_core(&k, &s->core);
     int rc = import_blocks(s, &k);
-    if (rc == TACET_OK)
+    if (rc == TACET_OK) {
+        pq_restore(&s->core.pq);
         *out = s;
-    else
+    } else {
         session_free(s);
+    }
     return rc;
 }

@@ -60,7 +60,11 @@ typedef struct {
     uint32_t device;
     uint64_t receiver_list_version; /* the version of ours that the sender used */
     uint8_t session_id[TACET_SESSION_ID_BYTES];
+    uint8_t shared[5 * 32]; /* secret: the Diffie-Hellman results and the KEM secret, so that session_respond need not find them again */
+    size_t shared_bytes;
 } first_sender;
+/* To be called when a first_sender is no longer needed. */
+void first_sender_wipe(first_sender *sender);
 
 /* Kind of an envelope: 1 first, 2 later. TACET_E_MALFORMED, TACET_E_VERSION. */
 TACET_MUST_USE int envelope_kind(const uint8_t *envelope, size_t n, unsigned *kind);
