@@ -15,11 +15,12 @@ enum relay_limits {
     RELAY_REQUESTS_PENDING_HARD = 512, /* ... and store closes it here, because net let more through */
 
     /* socketpair between net and store */
-    RELAY_IPC_PAYLOAD_MAX_BYTES = 132 * 1024,    /* of one message: a whole frame and some small change */
-    RELAY_IPC_QUEUE_MAX_BYTES = 8 * 1024 * 1024, /* waiting to be written to one worker: above it, nothing more is read from that worker */
-    RELAY_OUTPUT_SOFT_BYTES = 256 * 1024,        /* handed to net for one connection and not yet sent: no more deliveries above it */
-    RELAY_OUTPUT_HARD_BYTES = 2 * 1024 * 1024,   /* ... and the connection is closed above this */
-    RELAY_MEMORY_MAX_BYTES = 64 * 1024 * 1024,   /* requests and messages in memory: above it, nothing more is read from any worker */
+    RELAY_IPC_PAYLOAD_MAX_BYTES = 132 * 1024,     /* of one message: a whole frame and some small change */
+    RELAY_IPC_QUEUE_SOFT_BYTES = 4 * 1024 * 1024, /* waiting to be written to one worker: above it, nothing more is read from that worker */
+    RELAY_IPC_QUEUE_MAX_BYTES = 32 * 1024 * 1024, /* ... and frames for it are lost with their connections above this */
+    RELAY_OUTPUT_SOFT_BYTES = 256 * 1024,         /* handed to net for one connection and not yet sent: no more deliveries above it */
+    RELAY_OUTPUT_HARD_BYTES = 2 * 1024 * 1024,    /* ... and the connection is closed above this */
+    RELAY_MEMORY_MAX_BYTES = 64 * 1024 * 1024,    /* requests and messages in memory: above it, nothing more is read from any worker */
 
     /* rates: a burst, then one in so many milliseconds (ini) */
     RELAY_HANDSHAKE_BURST = 512, /* per address: /32, or /64 in IPv6 */
@@ -46,6 +47,7 @@ enum relay_limits {
     RELAY_ROUTES = 65536,                        /* remembered (account, device, token) -> mailbox */
 
     /* delivery */
+    RELAY_ACKS_MAX = 256,            /* numbers in one ack */
     RELAY_WINDOW_MAX = 256,          /* envelopes delivered to one device and not acknowledged */
     RELAY_BACKLOG_MAX_MESSAGES = 64, /* read from the store at once for one device */
     RELAY_BACKLOG_MAX_BYTES = 256 * 1024,

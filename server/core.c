@@ -1,0 +1,416 @@
+/* server/core.c: connections of the relay core, and which request goes where. See core.h. */
+#include "server/core_parts.h"
+#include "server/limits.h"
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+core_config core_config_default(void)
+{
+    return (core_config){
+        .directory = { REGISTRATION_OPEN, RELAY_TOKENS_MAX, RELAY_PREKEYS_ONE_TIME_MAX },
+        .mailbox_messages = RELAY_MAILBOX_MESSAGES_MAX,
+        .mailbox_bytes = RELAY_MAILBOX_BYTES_MAX,
+        .request_queue = RELAY_REQUEST_QUEUE,
+        .registers = { RELAY_REGISTER_BURST, RELAY_REGISTER_EVERY_MS },
+        .bundles = { RELAY_BUNDLE_BURST, RELAY_BUNDLE_EVERY_MS },
+        .device_bundles = { RELAY_BUNDLE_DEVICE_BURST, RELAY_BUNDLE_DEVICE_EVERY_MS },
+        .requests = { RELAY_REQUEST_BURST, RELAY_REQUEST_EVERY_MS },
+        .hold_max_us = RELAY_HOLD_MAX_US,
+    };
+}
+
+int core_new(core **out, const core_options *o, const core_ports *ports)
+{
+    core *c = calloc(1, sizeof *c);
+    if (!c)
+        return TACET_E_NOMEM;
+    c->ports = *ports;
+    c->o = *o;
+    c->next_number = o->first_number ? o->first_number : 1;
+    c->first_free = UINT32_MAX;
+    c->accepts_due_us = UINT64_MAX;
+    c->ok.kind = FRAME_OK;
+    c->deliver.kind = FRAME_DELIVER;
+    int rc = routes_new(&c->routes, RELAY_ROUTES, o->salt);
+    limiter **const limiters[] = { &c->registers, &c->bundles, &c->device_bundles, &c->requests };
+    for (size_t i = 0; rc == TACET_OK && i < sizeof limiters / sizeof *limiters; i++)
+        rc = limiter_new(limiters[i], RELAY_LIMITER_ENTRIES, o->salt);
+    if (rc != TACET_OK) {
+        core_free(c);
+        return rc;
+    }
+    *out = c;
+    return TACET_OK;
+}
+
+static void job_free(core *c, job *j)
+{
+    if (j->kind == JOB_APPEND || j->kind == JOB_RESOLVE) {
+        core_message_free(c, (message *)j);
+        return;
+    }
+    if (j->kind == JOB_REQUEST) {
+        request_job_free((request_job *)j);
+        return;
+    }
+    if (j->kind == JOB_CLEAN)
+        free(((clean_job *)j)->expired);
+    free(j);
+}
+
+core *core_free(core *c)
+{
+    if (!c)
+        return NULL;
+    for (uint32_t i = 0; i < c->conns; i++)
+        free(c->conn[i].sub);
+    for (job *j = c->first, *next; j; j = next) {
+        next = j->next;
+        job_free(c, j);
+    }
+    free(c->conn);
+    free(c->accepts);
+    mailboxes_free(&c->boxes);
+    routes_free(c->routes);
+    limiter_free(c->registers);
+    limiter_free(c->bundles);
+    limiter_free(c->device_bundles);
+    limiter_free(c->requests);
+    sodium_memzero(c, sizeof *c);
+    free(c);
+    return NULL;
+}
+
+void core_configure(core *c, const core_config *config) { c->o.config = *config; }
+
+int core_waiting(core *c, const relay_waiting *w)
+{
+    mailbox *box = mailboxes_get(&c->boxes, w->mailbox);
+    if (!box)
+        return TACET_E_NOMEM;
+    box->messages = w->messages > UINT32_MAX ? UINT32_MAX : (uint32_t)w->messages;
+    box->bytes = w->bytes;
+    box->requests = w->requests > UINT16_MAX ? UINT16_MAX : (uint16_t)w->requests;
+    c->boxes.messages += box->messages;
+    c->boxes.bytes += box->bytes;
+    return TACET_OK;
+}
+
+void core_time(core *c, uint64_t mono_us, uint64_t wall_ms)
+{
+    if (mono_us > c->now_us)
+        c->now_us = mono_us;
+    c->wall_ms = wall_ms;
+}
+
+bool core_wants_input(const core *c) { return c->memory < RELAY_MEMORY_MAX_BYTES; }
+
+void core_stop(core *c) { c->stopping = true; }
+
+bool core_idle(const core *c) { return !c->first && !c->group_out && !c->accept_count && !c->verifying; }
+
+void core_count(const core *c, core_counters *out)
+{
+    *out = c->n;
+    out->connections = c->open;
+    out->subscriptions = c->subscriptions;
+    out->mailboxes = c->boxes.highest;
+    out->queued_messages = c->boxes.messages;
+    out->queued_bytes = c->boxes.bytes;
+    out->memory_bytes = c->memory;
+}
+
+/* --- connections --------------------------------------------------------------------------------------------------------------------- */
+conn *core_conn(core *c, conn_ref ref)
+{
+    if (ref.index >= c->conns)
+        return NULL;
+    conn *k = &c->conn[ref.index];
+    return k->serial == ref.serial && k->state != CONN_FREE ? k : NULL;
+}
+
+static conn *conn_take(core *c)
+{
+    if (c->first_free != UINT32_MAX) {
+        conn *k = &c->conn[c->first_free];
+        c->first_free = k->next_free;
+        return k;
+    }
+    if (c->conns == c->conn_room) {
+        uint32_t room = c->conn_room ? c->conn_room * 2 : 256;
+        conn *bigger = realloc(c->conn, room * sizeof *bigger);
+        if (!bigger)
+            return NULL;
+        memset(bigger + c->conn_room, 0, (room - c->conn_room) * sizeof *bigger);
+        c->conn = bigger;
+        c->conn_room = room;
+    }
+    return &c->conn[c->conns++];
+}
+
+int core_open(core *c, core_peer peer, unsigned role, const uint8_t transport_key[32], const uint8_t handshake_hash[64], uint64_t address,
+              conn_ref *ref)
+{
+    if (c->open >= RELAY_CONNECTIONS_MAX)
+        return TACET_E_QUOTA;
+    login_job *l = NULL;
+    if (transport_key) {
+        l = calloc(1, sizeof *l);
+        if (!l)
+            return TACET_E_NOMEM;
+    }
+    conn *k = conn_take(c);
+    if (!k) {
+        free(l);
+        return TACET_E_NOMEM;
+    }
+    *k = (conn){ .serial = k->serial + 1, .role = (uint8_t)role, .state = CONN_OPEN, .peer = peer, .address = address };
+    memcpy(k->handshake_hash, handshake_hash, sizeof k->handshake_hash);
+    *ref = core_ref(c, k);
+    c->open++;
+    c->n.connections_opened++;
+    if (!l) {
+        c->ports.ready(c->ports.ctx, peer);
+        return TACET_OK;
+    }
+    k->state = CONN_LOGIN;
+    memcpy(k->transport_key, transport_key, 32);
+    memcpy(l->transport_key, transport_key, 32);
+    l->job = (job){ .kind = JOB_LOGIN, .from = *ref, .charged = sizeof *l };
+    core_charge(c, &l->job);
+    core_queue(c, &l->job);
+    return TACET_OK;
+}
+
+void core_shut(core *c, conn *k, bool flush)
+{
+    if (k->state == CONN_CLOSING)
+        return;
+    k->state = CONN_CLOSING;
+    core_unsubscribe(c, k);
+    c->ports.close(c->ports.ctx, k->peer, flush);
+}
+
+void core_closed(core *c, conn_ref ref)
+{
+    conn *k = core_conn(c, ref);
+    if (!k)
+        return;
+    core_unsubscribe(c, k);
+    uint32_t serial = k->serial;
+    sodium_memzero(k, sizeof *k);
+    k->serial = serial;
+    k->state = CONN_FREE;
+    k->next_free = c->first_free;
+    c->first_free = ref.index;
+    c->open--;
+}
+
+void core_drained(core *c, conn_ref ref, uint32_t bytes)
+{
+    conn *k = core_conn(c, ref);
+    if (!k)
+        return;
+    k->output = bytes < k->output ? k->output - bytes : 0;
+    if (k->sub)
+        core_pump(c, k);
+}
+
+/* --- replies ------------------------------------------------------------------------------------------------------------------------- */
+void core_reply(core *c, conn *k, const uint8_t *stream, size_t bytes, unsigned replies)
+{
+    if (k->state == CONN_CLOSING || bytes == 0)
+        return;
+    k->requests -= replies < k->requests ? replies : k->requests;
+    k->output += bytes;
+    c->ports.out(c->ports.ctx, k->peer, stream, bytes, replies);
+    if (k->output > RELAY_OUTPUT_HARD_BYTES) {
+        c->n.overrun++;
+        core_shut(c, k, false);
+    }
+}
+
+static void reply_frame(core *c, conn *k, const frame *f)
+{
+    size_t n = reply_into(f, c->scratch, sizeof c->scratch);
+    if (n == 0)
+        core_reply_error(c, core_ref(c, k), f->id, ERROR_INTERNAL);
+    else
+        core_reply(c, k, c->scratch, n, 1);
+}
+
+void core_reply_ok(core *c, conn_ref to, uint32_t id)
+{
+    conn *k = core_conn(c, to);
+    uint8_t bytes[32];
+    c->ok.id = id;
+    if (k)
+        core_reply(c, k, bytes, reply_into(&c->ok, bytes, sizeof bytes), 1);
+}
+
+void core_reply_error(core *c, conn_ref to, uint32_t id, error_code code)
+{
+    conn *k = core_conn(c, to);
+    uint8_t bytes[REPLY_ERROR_MAX_BYTES];
+    c->n.quota += code == ERROR_QUOTA;
+    c->n.rate += code == ERROR_RATE;
+    c->n.refused++;
+    if (k)
+        core_reply(c, k, bytes, reply_error(id, code, bytes), 1);
+}
+
+/* --- requests ------------------------------------------------------------------------------------------------------------------------ */
+static void do_info(core *c, conn *k, const frame *f)
+{
+    frame r = { .kind = FRAME_INFO_REPLY, .id = f->id };
+    r.info_reply.incarnation = (view){ c->o.incarnation, sizeof c->o.incarnation };
+    r.info_reply.hour_s = c->wall_ms / 3600000 * 3600;
+    r.info_reply.ttl_max_s = TACET_TTL_MAX_S;
+    reply_frame(c, k, &r);
+}
+
+static void do_echo(core *c, conn *k, const frame *f)
+{
+    frame r = { .kind = FRAME_ECHO_REPLY, .id = f->id };
+    r.echo.data = f->echo.data;
+    reply_frame(c, k, &r);
+}
+
+static uint64_t device_key(const core *c, const frame *f)
+{
+    uint8_t target[36] = { 0 };
+    uint64_t key;
+    memcpy(target, f->bundle.account.at, 32);
+    memcpy(target + 32, &f->bundle.device, 4);
+    crypto_shorthash((uint8_t *)&key, target, sizeof target, c->o.salt);
+    return key;
+}
+
+/* What needs the store: a copy of the request, bound to what the connection is. */
+static request_job *request_of(core *c, conn *k, const frame *f, const uint8_t *body, size_t bytes)
+{
+    request_job *r = request_job_new(f->kind, body, bytes);
+    if (!r)
+        return NULL;
+    r->job.from = core_ref(c, k);
+    r->job.id = f->id;
+    r->job.writes = directory_writes(r);
+    r->who = k->who;
+    memcpy(r->transport_key, k->transport_key, 32);
+    memcpy(r->handshake_hash, k->handshake_hash, 64);
+    memcpy(r->relay_key, c->o.relay_key, 32);
+    r->now_s = c->wall_ms / 1000;
+    r->policy = c->o.config.directory;
+    return r;
+}
+
+static void do_directory(core *c, conn *k, const frame *f, const uint8_t *body, size_t bytes)
+{
+    uint64_t now_ms = c->now_us / 1000;
+    if (f->kind == FRAME_REGISTER && !limiter_take(c->registers, k->address, c->o.config.registers, now_ms)) {
+        core_reply_error(c, core_ref(c, k), f->id, ERROR_RATE);
+        return;
+    }
+    request_job *r = request_of(c, k, f, body, bytes);
+    if (!r) {
+        core_reply_error(c, core_ref(c, k), f->id, ERROR_INTERNAL);
+        return;
+    }
+    core_charge(c, &r->job);
+    if (f->kind == FRAME_BUNDLE)
+        r->one_time_keys = limiter_take(c->bundles, k->address, c->o.config.bundles, now_ms) &&
+                           limiter_take(c->device_bundles, device_key(c, f), c->o.config.device_bundles, now_ms);
+    if (f->kind == FRAME_TOKENS || f->kind == FRAME_DEVICES) {
+        routes_forget(c->routes, k->who.account);
+        c->token_epoch++;
+    }
+    if (f->kind == FRAME_TOKENS)
+        for (uint32_t i = 0; i < f->tokens.remove.count; i++)
+            core_forget_token(c, k->who.account, f->tokens.remove.item[i].at);
+    if (directory_needs_verify(f->kind)) {
+        c->verifying++;
+        c->ports.verify(c->ports.ctx, r);
+        return;
+    }
+    core_queue(c, &r->job);
+}
+
+void core_verified(core *c, request_job *r)
+{
+    c->verifying--;
+    if (r->verified) {
+        core_queue(c, &r->job);
+        return;
+    }
+    core_reply_error(c, r->job.from, r->job.id, r->error);
+    c->memory -= r->job.charged;
+    request_job_free(r);
+}
+
+/* What a device may ask before its transport key is known. */
+static bool needs_registration(frame_kind what) { return what != FRAME_REGISTER && what != FRAME_INFO && what != FRAME_ECHO; }
+
+/* 0: go on; else why not. */
+static error_code admitted(const core *c, const conn *k, const frame *f)
+{
+    unsigned roles = frame_roles(f->kind);
+    if (roles == 0)
+        return ERROR_UNKNOWN_REQUEST; /* a reply, or an event: ours to say, not theirs */
+    if (!(roles & 1u << k->role))
+        return ERROR_WRONG_ROLE;
+    if (c->stopping)
+        return ERROR_STOPPING;
+    if (k->role == 1 && k->who.mailbox == 0 && needs_registration(f->kind))
+        return ERROR_NOT_REGISTERED;
+    return 0;
+}
+
+static void dispatch(core *c, conn *k, const frame *f, const uint8_t *body, size_t bytes)
+{
+    switch ((int)f->kind) {
+    case FRAME_INFO:
+        do_info(c, k, f);
+        return;
+    case FRAME_ECHO:
+        do_echo(c, k, f);
+        return;
+    case FRAME_SEND:
+        core_send(c, k, f);
+        return;
+    case FRAME_SUBSCRIBE:
+        core_subscribe(c, k, f);
+        return;
+    case FRAME_ACK:
+        core_ack(c, k, f);
+        return;
+    default:
+        do_directory(c, k, f, body, bytes);
+        return;
+    }
+}
+
+void core_frame(core *c, conn_ref ref, const uint8_t *body, size_t bytes)
+{
+    conn *k = core_conn(c, ref);
+    if (!k || k->state != CONN_OPEN)
+        return;
+    c->n.requests++;
+    frame *f = &c->f;
+    int rc = frame_decode(f, body, bytes);
+    if ((rc != TACET_OK && rc != TACET_E_NOT_FOUND) || f->id == 0) {
+        c->n.malformed++;
+        core_shut(c, k, false);
+        return;
+    }
+    if (++k->requests > RELAY_REQUESTS_PENDING_HARD) {
+        c->n.overrun++;
+        core_shut(c, k, false);
+        return;
+    }
+    error_code no = rc == TACET_E_NOT_FOUND ? ERROR_UNKNOWN_REQUEST : admitted(c, k, f);
+    if (no)
+        core_reply_error(c, ref, f->id, no);
+    else
+        dispatch(c, k, f, body, bytes);
+}

@@ -1,0 +1,240 @@
+/* server/core_group.c: the row of jobs for the committer: what is taken when, and what its completion means. See core.h. */
+#include "server/core_parts.h"
+#include "server/limits.h"
+#include <stdlib.h>
+
+void core_charge(core *c, job *j) { c->memory += j->charged; }
+
+static bool held(const core *c, const job *j) { return j->kind == JOB_APPEND && ((const message *)j)->hold_until_us > c->now_us; }
+
+void core_queue(core *c, job *j)
+{
+    j->next = NULL;
+    j->previous = c->last;
+    *(c->last ? &c->last->next : &c->first) = j;
+    c->last = j;
+}
+
+void core_unqueue(core *c, job *j)
+{
+    *(j->previous ? &j->previous->next : &c->first) = j->next;
+    *(j->next ? &j->next->previous : &c->last) = j->previous;
+    j->next = j->previous = NULL;
+}
+
+/* Numbers of the log are given here, in the order in which the committer will write. */
+job *core_take_group(core *c)
+{
+    job *head = NULL, **tail = &head;
+    unsigned taken = 0;
+    if (c->group_out)
+        return NULL;
+    for (job *j = c->first, *next; j && taken < RELAY_GROUP_MAX_JOBS; j = next) {
+        next = j->next;
+        if (held(c, j))
+            continue;
+        core_unqueue(c, j);
+        if (j->kind == JOB_APPEND) {
+            message *m = (message *)j;
+            c->n.hold_ran_out += m->hold_until_us != 0;
+            m->taken = true;
+            m->row = c->next_number++;
+        }
+        *tail = j;
+        tail = &j->next;
+        taken++;
+    }
+    c->group_out = head != NULL;
+    c->n.groups += head != NULL;
+    return head;
+}
+
+/* --- accepts of what was never written ------------------------------------------------------------------------------------------------- */
+/* Without memory for the list the accept leaves at once: it is true already, only its time may tell something. */
+void core_accept(core *c, conn_ref to, uint32_t id)
+{
+    c->n.accepted++;
+    if (c->accept_count == c->accept_room) {
+        uint32_t room = c->accept_room ? c->accept_room * 2 : 256;
+        accept *bigger = realloc(c->accepts, room * sizeof *bigger);
+        if (!bigger) {
+            core_reply_ok(c, to, id);
+            return;
+        }
+        c->accepts = bigger;
+        c->accept_room = room;
+    }
+    if (c->accept_count == 0)
+        c->accepts_due_us = c->now_us + RELAY_TICK_US;
+    c->accepts[c->accept_count++] = (accept){ to, id };
+}
+
+static void accepts_leave(core *c)
+{
+    for (uint32_t i = 0; i < c->accept_count; i++)
+        core_reply_ok(c, c->accepts[i].to, c->accepts[i].id);
+    c->accept_count = 0;
+    c->accepts_due_us = UINT64_MAX;
+}
+
+/* --- acknowledgements for the store ---------------------------------------------------------------------------------------------------- */
+void core_ack_row(core *c, uint32_t box, uint64_t row)
+{
+    ack_job *a = c->last && c->last->kind == JOB_ACK ? (ack_job *)c->last : NULL;
+    if (!a || a->mailbox != box || a->count == RELAY_ACKS_MAX) {
+        a = malloc(sizeof *a);
+        if (!a)
+            return; /* it will be delivered again; the device knows it by its envelope id */
+        a->job = (job){ .kind = JOB_ACK, .writes = true, .charged = sizeof *a };
+        a->mailbox = box;
+        a->count = 0;
+        core_charge(c, &a->job);
+        core_queue(c, &a->job);
+    }
+    a->number[a->count++] = row;
+}
+
+/* --- time ---------------------------------------------------------------------------------------------------------------------------- */
+static void clean_queue(core *c)
+{
+    clean_job *j = calloc(1, sizeof *j);
+    c->clean_due_us = c->now_us + RELAY_CLEAN_EVERY_MS * 1000ull;
+    if (!j)
+        return;
+    j->job = (job){ .kind = JOB_CLEAN, .charged = sizeof *j };
+    j->now_hour = core_hour(c);
+    c->cleaning = true;
+    core_charge(c, &j->job);
+    core_queue(c, &j->job);
+}
+
+void core_tick(core *c)
+{
+    if (!c->group_out && c->now_us >= c->accepts_due_us)
+        accepts_leave(c);
+    if (!c->cleaning && !c->stopping && c->now_us >= c->clean_due_us)
+        clean_queue(c);
+}
+
+/* Walks over what is held back (at most what arrives in 2 ms) up to the first job that can go at once. */
+uint64_t core_due_us(const core *c)
+{
+    uint64_t due = c->cleaning || c->stopping ? UINT64_MAX : c->clean_due_us;
+    if (c->group_out)
+        return due;
+    if (c->accepts_due_us < due)
+        due = c->accepts_due_us;
+    for (const job *j = c->first; j && due > c->now_us; j = j->next) {
+        uint64_t until = held(c, j) ? ((const message *)j)->hold_until_us : c->now_us;
+        if (until < due)
+            due = until;
+    }
+    return due;
+}
+
+/* --- completions ----------------------------------------------------------------------------------------------------------------------- */
+static void login_done(core *c, login_job *l)
+{
+    conn *k = core_conn(c, l->job.from);
+    if (k && k->state == CONN_LOGIN) {
+        k->who = l->who;
+        k->state = CONN_OPEN;
+        c->n.logins += l->who.mailbox != 0;
+        c->ports.ready(c->ports.ctx, k->peer);
+    }
+}
+
+static void clean_done(core *c, clean_job *j)
+{
+    for (uint32_t i = 0; i < j->count; i++) {
+        const relay_waiting *w = &j->expired[i];
+        mailboxes_return(&c->boxes, w->mailbox, w->messages, w->bytes, w->requests);
+        c->n.expired += w->messages;
+    }
+    c->cleaning = false;
+    c->clean_due_us = c->now_us + (j->more ? RELAY_CLEAN_BUSY_MS : RELAY_CLEAN_EVERY_MS) * 1000ull;
+    free(j->expired);
+}
+
+static void mailbox_gone(core *c, uint32_t number)
+{
+    mailbox *box = mailboxes_get(&c->boxes, number);
+    if (!box)
+        return;
+    if (box->subscriber)
+        core_shut(c, &c->conn[box->subscriber - 1], true);
+    mailboxes_return(&c->boxes, number, box->messages, box->bytes, box->requests);
+}
+
+static void effects_apply(core *c, const request_job *r)
+{
+    const directory_effects *e = &r->effects;
+    conn *k = core_conn(c, r->job.from);
+    if (e->registered) {
+        c->n.registered++;
+        mailboxes_get(&c->boxes, r->who.mailbox);
+        if (k)
+            k->who = r->who;
+    }
+    if (e->routes_changed) {
+        routes_forget(c->routes, r->who.account);
+        c->token_epoch++;
+    }
+    for (uint32_t i = 0; i < e->forgotten_count; i++)
+        mailboxes_return(&c->boxes, e->forgotten[i].mailbox, e->forgotten[i].messages, e->forgotten[i].bytes, 0);
+    for (uint32_t i = 0; i < e->removed_mailboxes; i++)
+        mailbox_gone(c, e->removed_mailbox[i]);
+}
+
+static void request_done(core *c, request_job *r, int status)
+{
+    conn *k = core_conn(c, r->job.from);
+    if (r->job.writes && status != TACET_OK) {
+        core_reply_error(c, r->job.from, r->job.id, status == TACET_E_FULL ? ERROR_QUOTA : ERROR_INTERNAL);
+    } else if (!r->reply) {
+        core_reply_error(c, r->job.from, r->job.id, r->error ? r->error : ERROR_INTERNAL);
+    } else {
+        if (k)
+            core_reply(c, k, r->reply, r->reply_bytes, 1);
+        effects_apply(c, r);
+    }
+}
+
+static void job_done(core *c, job *j, int status)
+{
+    switch (j->kind) {
+    case JOB_APPEND:
+        core_appended(c, (message *)j, status == TACET_OK ? j->status : status);
+        return; /* frees it */
+    case JOB_RESOLVE:
+        core_resolved(c, (message *)j);
+        return; /* it goes on, or frees it */
+    case JOB_LOGIN:
+        login_done(c, (login_job *)j);
+        break;
+    case JOB_CLEAN:
+        clean_done(c, (clean_job *)j);
+        break;
+    case JOB_REQUEST:
+        request_done(c, (request_job *)j, status);
+        break;
+    case JOB_ACK:
+        break; /* written or not: at worst it is delivered again */
+    }
+    c->memory -= j->charged;
+    if (j->kind == JOB_REQUEST)
+        request_job_free((request_job *)j);
+    else
+        free(j);
+}
+
+void core_group_done(core *c, job *list, int status)
+{
+    c->group_out = false;
+    c->n.groups_failed += status != TACET_OK;
+    for (job *next; list; list = next) {
+        next = list->next;
+        job_done(c, list, status);
+    }
+    accepts_leave(c);
+}

@@ -1,0 +1,126 @@
+/* server/core_parts.h: what the files of the core share (core.c: connections and requests; core_send.c: the way in; core_deliver.c: the way out;
+ * core_group.c: jobs). Nobody else includes it. */
+#ifndef SERVER_CORE_PARTS_H
+#define SERVER_CORE_PARTS_H
+#include "server/core.h"
+#include "server/mailboxes.h"
+#include "server/reply.h"
+#include "server/routes.h"
+
+/* An envelope delivered and not acknowledged. */
+typedef struct {
+    uint64_t tag;     /* 0: the place is empty */
+    uint64_t row;     /* its number in the log; 0 while it is only in memory */
+    message *pending; /* while it is not committed */
+    uint64_t token_short, pushed_us;
+    uint32_t bytes;
+    uint8_t token_kind;
+    bool forgotten; /* its token was removed: what it was charged has been given back already */
+} inflight;
+
+typedef enum {
+    READ_STORE, /* there may be more in the store behind `cursor`; new messages go there too */
+    READ_LIVE,  /* everything older was delivered: new messages are pushed */
+} read_state;
+
+/* A device that listens. */
+typedef struct {
+    uint32_t mailbox;
+    uint32_t window, unacknowledged;
+    inflight ring[RELAY_WINDOW_MAX]; /* a place is found by its tag, oldest first from `head` */
+    uint32_t head, tail;             /* tail - head may count empty places; at most RELAY_WINDOW_MAX */
+    read_state state;
+    bool reading;      /* a backlog job is under way */
+    bool await_commit; /* read again when something of the mailbox was committed or dropped */
+    bool arrived;      /* a message came while reading that will have to be read */
+    bool cursor_known; /* false: until the message `first_unpushed` has its number */
+    bool caught_up;    /* said */
+    uint32_t unwritten_at_read;
+    uint64_t cursor, first_unpushed, stored_at_start, last_delivered;
+    uint64_t last_hold_until_us;
+    uint32_t ack_us; /* smoothed time from push to acknowledgement; UINT32_MAX: not known */
+} subscription;
+
+typedef enum { CONN_FREE, CONN_LOGIN, CONN_OPEN, CONN_CLOSING } conn_state;
+
+typedef struct {
+    uint32_t serial, next_free;
+    uint8_t role;
+    conn_state state;
+    core_peer peer;
+    uint64_t address;
+    identity who;
+    uint8_t transport_key[32], handshake_hash[64];
+    uint32_t requests; /* asked and not answered */
+    uint64_t output;   /* bytes given to net and not yet sent */
+    subscription *sub;
+} conn;
+
+typedef struct {
+    conn_ref to;
+    uint32_t id;
+} accept;
+
+struct core {
+    core_ports ports;
+    core_options o;
+    uint64_t now_us, wall_ms;
+    conn *conn; /* by index; grows */
+    uint32_t conns, conn_room, first_free, open;
+    uint32_t subscriptions;
+    mailboxes boxes;
+    routes *routes;
+    limiter *registers, *bundles, *device_bundles, *requests;
+    job *first, *last; /* waiting for the committer, oldest first */
+    uint32_t waiting;  /* how many of these are not held back */
+    bool group_out;
+    uint32_t verifying;   /* request jobs with directory_verify */
+    uint64_t next_number; /* for tags and rows alike */
+    uint64_t token_epoch; /* counts removals of tokens and devices */
+    accept *accepts;      /* of messages that were acknowledged before they were written */
+    uint32_t accept_count, accept_room;
+    uint64_t accepts_due_us; /* when they leave, if no group ends before */
+    uint64_t clean_due_us;
+    bool cleaning, stopping;
+    uint64_t memory;
+    core_counters n;
+    /* frames are some kilobytes large: these are made once and used again */
+    frame f;           /* the request at hand */
+    frame ok, deliver; /* everything but their few fields stays zero */
+    uint8_t scratch[TACET_ENVELOPE_MAX_BYTES + 512];
+};
+
+/* core.c */
+conn *core_conn(core *c, conn_ref ref); /* NULL: gone */
+static inline conn_ref core_ref(const core *c, const conn *k) { return (conn_ref){ (uint32_t)(k - c->conn), k->serial }; }
+void core_shut(core *c, conn *k, bool flush);
+void core_reply(core *c, conn *k, const uint8_t *stream, size_t bytes, unsigned replies);
+void core_reply_ok(core *c, conn_ref to, uint32_t id);
+void core_reply_error(core *c, conn_ref to, uint32_t id, error_code code);
+static inline uint32_t core_hour(const core *c) { return (uint32_t)(c->wall_ms / 3600000); }
+
+/* core_group.c */
+void core_queue(core *c, job *j);   /* behind all others */
+void core_unqueue(core *c, job *j); /* acknowledged before it was taken */
+void core_charge(core *c, job *j);
+void core_ack_row(core *c, uint32_t box, uint64_t row);
+void core_accept(core *c, conn_ref to, uint32_t id); /* ok, on the next tick */
+
+/* core_send.c */
+void core_send(core *c, conn *k, const frame *f);
+void core_resolved(core *c, message *m);
+void core_message_free(core *c, message *m);
+void core_appended(core *c, message *m, int status);
+
+/* core_deliver.c */
+void core_subscribe(core *c, conn *k, const frame *f);
+void core_ack(core *c, conn *k, const frame *f);
+void core_unsubscribe(core *c, conn *k);
+/* A message for this mailbox has come: pushes it when a device listens and keeps up. */
+void core_offer(core *c, message *m);
+/* The message was committed under its row, or (committed false) will not be. */
+void core_settled(core *c, message *m, bool committed);
+void core_pump(core *c, conn *k);
+/* What one token brought is no longer charged when it is acknowledged; what of it is held back is written at once. */
+void core_forget_token(core *c, const uint8_t account[32], const uint8_t token_hash[32]);
+#endif
