@@ -50,6 +50,21 @@ static const struct {
                                "the key file $1 is missing beside the vault. Restore it from a backup: tacet restore FILE" },
     [SAY_PERMISSIONS] = { "permissions", EXIT_FAILED, "others can reach $1; it was not used. Close it: chmod $2 $1" },
     [SAY_HOST_BUSY] = { "profile-busy", EXIT_FAILED, "another tacet (process $1) holds this profile and does not answer. End it, then try again" },
+    [SAY_BAD_PROFILE] = { "bad-profile", EXIT_USAGE,
+                          "$1 is no profile name: letters, digits, dot, dash and underscore, at most 32, the first a letter or digit. Choose another" },
+    [SAY_NO_HOME] = { "no-home", EXIT_USAGE, "there is no place for profiles: the path is unknown or too long. Say --home DIR, or set TACET_HOME" },
+    [SAY_FOREIGN_OWNER] = { "foreign-owner", EXIT_FAILED, "$1 belongs to another user; it was not used. Choose another --home, or: chown $2 $1" },
+    [SAY_KEY_FILE_NEWER] = { "key-file-newer", EXIT_FAILED,
+                             "the key file $1 was made by a newer tacet; nothing was changed. Use that version, or a newer one" },
+    [SAY_KEY_FILE_EXISTS] = { "key-file-exists", EXIT_FAILED,
+                              "there is already a key file $1; nothing was changed. For a second account: tacet --profile OTHER init …" },
+    [SAY_KEYRING] = { "no-keyring", EXIT_FAILED,
+                      "the kernel keyring failed ($1). Where it cannot be used, give the passphrase with each command (--passphrase-file "
+                      "FILE)" },
+    [SAY_PASSPHRASE_BAD] = { "bad-passphrase", EXIT_USAGE, "a passphrase is one line of 1 to $1 bytes; nothing was done. Give another one" },
+    [SAY_PASSPHRASE_DIFFERS] = { "passphrases-differ", EXIT_USAGE, "the two passphrases differ; nothing was done. Try again" },
+    [SAY_PASSPHRASE_UNREADABLE] = { "passphrase-unreadable", EXIT_FAILED,
+                                    "the passphrase could not be read from $1 ($2); nothing was done. Check it and try again" },
 
     [SAY_BAD_NAME] = { "bad-name", EXIT_USAGE,
                        "$1 is no name: lower-case letters, digits, dot, dash and underscore, at most 32, the first a letter or digit. Choose "
