@@ -23,6 +23,8 @@ typedef enum {
     WIRE_END_CLOSED,       /* the peer closed, or the connection broke */
     WIRE_END_AGE,          /* TACET_CONNECTION_MAX_S are over: connect anew */
     WIRE_END_LOCAL,        /* wire_close, or no memory */
+    WIRE_END_UNREACHABLE,  /* of a link only: no address answers (errno in link_errno) */
+    WIRE_END_UNRESOLVED,   /* of a link only: the host name is not known */
 } wire_end;
 const char *wire_end_word(wire_end why); /* "wrong-key" ...: for logs and tests */
 
@@ -34,10 +36,9 @@ typedef struct {
     tacet_role role;
     const uint8_t *relay_key;     /* 32: the pinned static key */
     const uint8_t *static_secret; /* 32: TK's secret half for TACET_ROLE_MAILBOX; NULL for TACET_ROLE_OPEN. Only read by wire_new */
-    /* Both are called from wire_receive and may call wire_send and wire_close, not wire_receive or wire_free. */
-    void (*on_up)(void *ctx, const uint8_t handshake_hash[TACET_HANDSHAKE_HASH_BYTES]);
+    /* Called from wire_receive; may call wire_send and wire_close, not wire_receive or wire_free. */
     void (*on_frame)(void *ctx, const uint8_t *bytes, size_t n); /* one frame's msgpack, not yet looked at; valid until it returns */
-    void *ctx;
+    void *ctx;                                                   /* of on_frame */
 } wire_config;
 
 /* *out is in WIRE_HANDSHAKE, its first bytes wait in wire_output. TACET_E_KEY: no usable relay key. TACET_E_NOMEM. */
@@ -65,5 +66,6 @@ TACET_MUST_USE int wire_send(wire *w, const uint8_t *bytes, size_t n);
 
 wire_state wire_state_of(const wire *w);
 wire_end wire_why(const wire *w);
+const uint8_t *wire_handshake_hash(const wire *w);                    /* 64 bytes, in WIRE_READY; NULL before and after */
 void wire_versions(const wire *w, uint8_t *lowest, uint8_t *highest); /* after WIRE_END_VERSION */
 #endif
