@@ -1,7 +1,7 @@
 #include "engine/caller.h"
 #include "base/secret.h"
 #include "engine/host.h"
-#include "line.h"
+#include "engine/line.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -25,8 +25,10 @@ struct caller {
     engine *e;
     uint64_t last_ticket;
     question asked[CALLER_CALLS_MAX];
-    json_t *held[CALLER_EVENTS_MAX]; /* a ring */
+    caller_news held[CALLER_HELD_MAX]; /* a ring */
     size_t held_first, held_count;
+    struct pollfd *extra; /* of the running caller_wait */
+    size_t extras;
 };
 
 static int say(engine_error *error, sentence which, const char *one, const char *two)
@@ -68,21 +70,30 @@ static int vault_open(caller *c, engine_error *error)
     return exit;
 }
 
+int caller_connect(caller *c)
+{
+    int pair[2];
+    if (!c->h)
+        return profile_connect(c->o.profile_dir, NULL);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
+        return -1;
+    if (host_adopt(c->h, pair[1]) == TACET_OK)
+        return pair[0];
+    close(pair[0]);
+    close(pair[1]);
+    errno = EMFILE;
+    return -1;
+}
+
 /* The lock is ours: open the vault, and be our own first client. */
 static int serve_ourselves(caller *c, engine_error *error)
 {
-    int pair[2];
     int exit = vault_open(c, error);
     if (exit != EXIT_DONE)
         return exit;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
+    c->fd = caller_connect(c);
+    if (c->fd < 0)
         return say_status(error, TACET_E_IO, "a socket");
-    if (host_adopt(c->h, pair[1]) != TACET_OK) {
-        close(pair[0]);
-        close(pair[1]);
-        return say(error, SAY_INTERNAL, "host_adopt", NULL);
-    }
-    c->fd = pair[0];
     host_serve(c->h, (host_engine){ .ctx = c->e, .call = engine_takes });
     return EXIT_DONE;
 }
@@ -176,36 +187,51 @@ bool caller_is_host(const caller *c) { return c->h != NULL; }
 
 /* --- one turn of the loop ------------------------------------------------------------------------------------------------------------------ */
 
-static bool stop_wanted(const struct pollfd *fds) { return fds[0].revents & (POLLIN | POLLHUP); }
+typedef struct {
+    struct pollfd fds[2 + HOST_POLLFDS_MAX + ENGINE_POLLFDS_MAX + CALLER_EXTRA_MAX]; /* stop, own, hosts, engines, extras */
+    size_t hosts, engines, all;
+    int timeout_ms;
+} poll_set;
+
+static void gather(caller *c, poll_set *p, int timeout_ms)
+{
+    p->timeout_ms = timeout_ms;
+    p->hosts = p->engines = 0;
+    p->fds[0] = (struct pollfd){ .fd = c->o.stop_fd, .events = POLLIN };
+    p->fds[1] = (struct pollfd){ .fd = c->fd, .events = (short)(POLLIN | (line_waits(&c->out) ? POLLOUT : 0)) };
+    if (c->h) {
+        int due = -1;
+        p->hosts = host_pollfds(c->h, p->fds + 2, &p->timeout_ms);
+        p->engines = engine_pollfds(c->e, p->fds + 2 + p->hosts, &due);
+        if (due >= 0 && (p->timeout_ms < 0 || due < p->timeout_ms))
+            p->timeout_ms = due;
+    }
+    p->all = 2 + p->hosts + p->engines;
+    for (size_t i = 0; i < c->extras; i++)
+        p->fds[p->all++] = c->extra[i];
+}
 
 /* Waits for at most timeout_ms and moves everything that can be moved. */
 static void turn(caller *c, int timeout_ms, bool *stop, bool *lost)
 {
-    struct pollfd fds[2 + HOST_POLLFDS_MAX + ENGINE_POLLFDS_MAX];
-    size_t hosts = 0, engines = 0;
-    fds[0] = (struct pollfd){ .fd = c->o.stop_fd, .events = POLLIN };
-    fds[1] = (struct pollfd){ .fd = c->fd, .events = (short)(POLLIN | (line_waits(&c->out) ? POLLOUT : 0)) };
-    if (c->h) {
-        int due = -1;
-        hosts = host_pollfds(c->h, fds + 2, &timeout_ms);
-        engines = engine_pollfds(c->e, fds + 2 + hosts, &due);
-        if (due >= 0 && (timeout_ms < 0 || due < timeout_ms))
-            timeout_ms = due;
-    }
-    if (poll(fds, (nfds_t)(2 + hosts + engines), timeout_ms) < 0)
-        for (size_t i = 0; i < 2 + hosts + engines; i++)
-            fds[i].revents = 0;
-    *stop = stop_wanted(fds);
+    poll_set p;
+    gather(c, &p, timeout_ms);
+    if (poll(p.fds, (nfds_t)p.all, p.timeout_ms) < 0)
+        for (size_t i = 0; i < p.all; i++)
+            p.fds[i].revents = 0;
+    *stop = p.fds[0].revents & (POLLIN | POLLHUP);
+    for (size_t i = 0; i < c->extras; i++)
+        c->extra[i].revents = p.fds[p.all - c->extras + i].revents;
     if (c->h)
-        host_ready(c->h, fds + 2, hosts);
+        host_ready(c->h, p.fds + 2, p.hosts);
     if (c->fd >= 0) {
-        size_t before = c->in.used;
+        size_t before = c->in.used - c->in.taken;
         *lost = line_flush(&c->out, c->fd) == LINE_LOST || line_read(&c->in, c->fd) != LINE_MORE;
         if (c->in.used > before)
             return; /* an answer that needs no relay is given before any connection is made */
     }
     if (c->h)
-        engine_ready(c->e, fds + 2 + hosts, engines);
+        engine_ready(c->e, p.fds + 2 + p.hosts, p.engines);
 }
 
 caller *caller_close(caller *c)
@@ -226,7 +252,7 @@ caller *caller_close(caller *c)
     for (size_t i = 0; i < CALLER_CALLS_MAX; i++)
         json_decref(c->asked[i].request);
     for (size_t i = 0; i < c->held_count; i++)
-        json_decref(c->held[(c->held_first + i) % CALLER_EVENTS_MAX]);
+        json_decref(c->held[(c->held_first + i) % CALLER_HELD_MAX].body);
     free(c);
     return NULL;
 }
@@ -382,7 +408,10 @@ static void fetch(caller *c, int timeout_ms, caller_news *out)
             *out = (caller_news){ .kind = CALLER_STOPPED };
             return;
         }
-        if (next_line(c, out))
+        for (size_t i = 0; i < c->extras; i++)
+            if (c->extra[i].revents)
+                out->kind = CALLER_READY;
+        if (out->kind == CALLER_READY || next_line(c, out))
             return;
         engine_error why;
         if (lost && take_over(c, &why) != EXIT_DONE) {
@@ -395,25 +424,46 @@ static void fetch(caller *c, int timeout_ms, caller_news *out)
     }
 }
 
+static void held_drop(caller *c)
+{
+    c->held_first = (c->held_first + 1) % CALLER_HELD_MAX;
+    c->held_count--;
+}
+
+static void hold(caller *c, const caller_news *n)
+{
+    if (c->held_count == CALLER_HELD_MAX) {
+        json_decref(c->held[c->held_first].body);
+        held_drop(c);
+    }
+    c->held[(c->held_first + c->held_count++) % CALLER_HELD_MAX] = *n;
+}
+
 void caller_next(caller *c, int timeout_ms, caller_news *out)
 {
     if (c->held_count == 0) {
         fetch(c, timeout_ms, out);
         return;
     }
-    *out = (caller_news){ .kind = CALLER_EVENT, .body = c->held[c->held_first] };
-    c->held_first = (c->held_first + 1) % CALLER_EVENTS_MAX;
-    c->held_count--;
+    *out = c->held[c->held_first];
+    held_drop(c);
 }
 
-static void hold(caller *c, json_t *event)
+void caller_wait(caller *c, struct pollfd *extra, size_t n, caller_news *out)
 {
-    if (c->held_count == CALLER_EVENTS_MAX) {
-        json_decref(c->held[c->held_first]);
-        c->held_first = (c->held_first + 1) % CALLER_EVENTS_MAX;
-        c->held_count--;
+    assert(n <= CALLER_EXTRA_MAX);
+    for (size_t i = 0; i < n; i++)
+        extra[i].revents = 0;
+    c->extra = extra;
+    c->extras = n;
+    for (;;) {
+        fetch(c, -1, out);
+        if (out->kind == CALLER_READY || out->kind == CALLER_STOPPED)
+            break;
+        hold(c, out);
     }
-    c->held[(c->held_first + c->held_count++) % CALLER_EVENTS_MAX] = event;
+    c->extra = NULL;
+    c->extras = 0;
 }
 
 int caller_call(caller *c, const char *method, json_t *params, int timeout_ms, json_t **result, engine_error *error)
@@ -424,14 +474,13 @@ int caller_call(caller *c, const char *method, json_t *params, int timeout_ms, j
         uint64_t gone = env_mono_ms(c->o.env) - start;
         caller_news n;
         fetch(c, timeout_ms < 0 ? -1 : gone >= (uint64_t)timeout_ms ? 0 : timeout_ms - (int)gone, &n);
-        if (n.kind == CALLER_EVENT) {
-            hold(c, n.body);
-        } else if (n.kind == CALLER_REPLY && n.ticket == ticket) {
+        if (n.kind == CALLER_REPLY && n.ticket == ticket) {
             *result = n.body;
             *error = n.error;
             return n.body ? EXIT_DONE : n.error.exit;
-        } else if (n.kind == CALLER_REPLY) {
-            json_decref(n.body); /* of a question that nobody waits for any more */
+        }
+        if (n.kind == CALLER_EVENT || n.kind == CALLER_REPLY) {
+            hold(c, &n);
         } else if (n.kind == CALLER_STOPPED) {
             if (n.error.code)
                 *error = n.error;

@@ -1,5 +1,5 @@
 #include "engine/host.h"
-#include "line.h"
+#include "engine/line.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "line.h"
+#include "engine/line.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>

@@ -8,7 +8,7 @@
 enum caller_limits {
     CALLER_LINE_MAX_BYTES = 16 * 1024 * 1024, /* of an answer */
     CALLER_CALLS_MAX = 8,                     /* unanswered */
-    CALLER_EVENTS_MAX = 4096,                 /* held back while a call is waited for; the oldest go first */
+    CALLER_HELD_MAX = 1024,                   /* news kept while something else is waited for; the oldest go first */
     CALLER_FIND_MS = 5000,                    /* for a host that holds the lock and does not listen (yet, or any more) */
 };
 
@@ -33,7 +33,8 @@ TACET_MUST_USE int caller_open(caller **out, const caller_options *o, engine_err
 caller *caller_close(caller *c);
 bool caller_is_host(const caller *c);
 
-typedef enum { CALLER_NOTHING, CALLER_EVENT, CALLER_REPLY, CALLER_STOPPED } caller_kind;
+typedef enum { CALLER_NOTHING, CALLER_EVENT, CALLER_REPLY, CALLER_STOPPED, CALLER_READY } caller_kind;
+enum { CALLER_EXTRA_MAX = 49 };
 typedef struct {
     caller_kind kind;
     uint64_t ticket;    /* of a reply */
@@ -46,6 +47,11 @@ TACET_MUST_USE int caller_begin(caller *c, const char *method, json_t *params, u
 /* The next answer or event. timeout_ms -1: no limit. CALLER_NOTHING after the timeout. CALLER_STOPPED: stop_fd is readable, or somebody locked the
  * profile, or the host went away and no other could be had. */
 void caller_next(caller *c, int timeout_ms, caller_news *out);
-/* Asks and waits; events that come meanwhile are kept for caller_next. */
+/* Waits, without limit, until one of extra[0..n) has something (CALLER_READY, revents says which; n <= CALLER_EXTRA_MAX) or CALLER_STOPPED. What comes
+ * meanwhile is kept for caller_next. For who has something else to wait for: the host must not stand still. */
+void caller_wait(caller *c, struct pollfd *extra, size_t n, caller_news *out);
+/* One more connection to the host, as any other process would have it: a non-blocking stream socket that is yours, or -1 with errno. */
+int caller_connect(caller *c);
+/* Asks and waits; what else comes meanwhile is kept for caller_next. */
 TACET_MUST_USE int caller_call(caller *c, const char *method, json_t *params, int timeout_ms, json_t **result, engine_error *error);
 #endif

@@ -1,0 +1,87 @@
+/* cli/cli.h: what every command has at hand: its arguments, the way to the engine, and the ways to say something. stdout carries the answer,
+ * stderr everything else; an error is one line and, with --json, one object on stdout as well. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+#include "options.h"
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/secret.h"
+#include "engine/caller.h"
+#include "engine/passphrase.h"
+#include "engine/profile.h"
+#include "engine/unlock.h"
+
+typedef struct cli {
+    arguments args;
+    bool json, quiet, color;
+    profile profile;
+    bool profile_opened;
+    secret_arena *arena;
+    uint8_t *key;      /* the vault's, in the arena, once this process had to unlock it */
+    unlock_way way;    /* how it was got */
+    caller *caller;    /* NULL until engine_reach */
+    int relay_ms;    /* how long to wait for the relay where no --timeout says it */
+    bool follows;      /* being stopped by a signal is the normal end */
+    bool stopped;      /* by a signal, or because somebody locked the profile */
+    int interrupted;   /* the signal that stopped it, 0: none */
+    int failed;        /* the exit code of the last fail() */
+} cli;
+
+/* say.c ---------------------------------------------------------------------------------------------------------------------------- */
+
+/* One line on stdout; what is not fit for a terminal is escaped, newlines too, so no line can become two. */
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same on stderr, not with --quiet. */
+void note(const cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The object as one line on stdout; say_object puts v and event in front. Both steal the reference. False: no memory. */
+bool say_json(json_t *o);
+bool say_object(const char *event, json_t *o);
+/* "tacet: ..." on stderr, the error object on stdout with --json. Returns `exit`. */
+int fail(cli *c, int exit, const char *code, const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* fail() with one of the engine's sentences. */
+int fail_why(cli *c, const engine_error *why);
+/* Everything printed so far has reached its file: EXIT_DONE, or fails with one line. */
+int say_flush(cli *c);
+/* 2025-10-14 14:02 in local time, from RFC 3339 UTC. */
+void say_time(char out[20], const char *rfc3339);
+/* A message object for eyes: time, sender, text; further lines of the text are indented. */
+void say_message(const cli *c, const json_t *m);
+
+/* reach.c: the way to the engine ---------------------------------------------------------------------------------------------------- */
+
+/* Opens the way: attaches to the host that runs on this profile, or opens the vault (which may ask for the passphrase) and is the host. EXIT_DONE,
+ * or the error has been said. Called by engine_ask by itself. */
+int engine_reach(cli *c);
+/* The same in steps, for commands with an own idea of where the key comes from: the folder (made when `create`) and the arena; then the caller, with
+ * `prepare` and `key` as in engine/caller.h and c as their context. */
+int profile_reach(cli *c, bool create);
+int caller_reach(cli *c, bool attach_only, int (*prepare)(void *, engine_error *), int (*key)(void *, uint8_t[32], engine_error *),
+                 engine_error *why);
+/* Folder and arena, then the vault in the usual way, without a word. */
+int folder_reach(cli *c, bool create, engine_error *why);
+int vault_reach(cli *c, engine_error *why);
+/* The passphrase from --passphrase-file, --passphrase-fd or the terminal, which then shows `prompt`; prompt NULL: a new one, the terminal asks twice.
+ * TACET_OK, or a status with *error filled. */
+TACET_MUST_USE int passphrase_get(cli *c, const char *prompt, passphrase *out, engine_error *error);
+/* Closes everything that the above opened. */
+void cli_leave(cli *c);
+/* Asks and waits. EXIT_DONE: *result is the caller's. Else the error has been said. Steals params. timeout_ms -1: no limit. */
+int engine_ask(cli *c, const char *method, json_t *params, int timeout_ms, json_t **result);
+
+/* Waits until the relay has given everything it holds and the outbox is empty or stuck. An error has been said. */
+int engine_sync(cli *c);
+/* After CALLER_STOPPED: sets c->stopped and c->interrupted, fills *why; the exit code (never EXIT_DONE). */
+int stopped(cli *c, const caller_news *n, engine_error *why);
+
+/* qr.c. False: no memory. */
+bool qr_print(const char *text, bool color);
+
+/* The commands ------------------------------------------------------------------------------------------------------------------------ */
+#define EACH_COMMAND(X)                                                                                                                              \
+    X(init)                                                                                                                                          \
+    X(whoami) X(link) X(add) X(contacts) X(rename) X(remove) X(block) X(unblock) X(requests) X(accept) X(reject) X(verify) X(trust) X(send)          \
+        X(receive) X(history) X(search) X(outbox) X(unlock) X(lock) X(passphrase) X(rpc) X(ping) X(doctor)
+#define DECLARE_RUN(name) int run_##name(cli *c);
+EACH_COMMAND(DECLARE_RUN)
+#endif

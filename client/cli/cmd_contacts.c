@@ -1,0 +1,142 @@
+/* contacts, add, rename, remove, block, unblock, requests, accept, reject: one call each, one line for what came of it. */
+#include "cli.h"
+#include <stdlib.h>
+#include <string.h>
+
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+static bool is(const json_t *o, const char *key) { return json_is_true(json_object_get(o, key)); }
+
+/* What a person wants to know about a contact, in a few words. */
+static const char *standing(const json_t *contact)
+{
+    if (is(contact, "blocked"))
+        return "blocked";
+    if (is(contact, "key_changed"))
+        return "key has changed";
+    if (strcmp(text_of(contact, "state"), "requested") == 0)
+        return "awaiting acceptance";
+    return is(contact, "verified") ? "verified" : "not verified";
+}
+
+/* Each object of an array as one JSON line, or through `line`. Releases the array. */
+static int each(cli *c, json_t *array, void (*line)(const cli *c, const json_t *o))
+{
+    size_t i;
+    json_t *o;
+    json_array_foreach(array, i, o)
+    {
+        if (c->json)
+            (void)say_json(json_incref(o));
+        else
+            line(c, o);
+    }
+    json_decref(array);
+    return say_flush(c);
+}
+
+static void contact_line(const cli *c, const json_t *o)
+{
+    (void)c;
+    say("%-20s %s", text_of(o, "name"), standing(o));
+}
+
+int run_contacts(cli *c)
+{
+    json_t *contacts = NULL;
+    int exit = engine_ask(c, "contacts", NULL, -1, &contacts);
+    if (exit != EXIT_DONE)
+        return exit;
+    if (!c->json && json_array_size(contacts) == 0)
+        note(c, "nobody yet. Give others your link (tacet link), or add theirs (tacet add LINK)");
+    return each(c, contacts, contact_line);
+}
+
+/* Calls, then says the contact object, or its name and the outcome. */
+static int contact_call(cli *c, const char *method, json_t *params, const char *outcome)
+{
+    json_t *contact = NULL;
+    int exit = engine_ask(c, method, params, c->relay_ms, &contact);
+    if (exit != EXIT_DONE)
+        return exit;
+    if (c->json)
+        return say_object("contact", contact) ? say_flush(c) : fail(c, EXIT_FAILED, "no-memory", "not enough memory");
+    const char *name = text_of(contact, "name");
+    note(c, "%s%s", *name ? name : c->args.operand[0], outcome);
+    json_decref(contact);
+    return EXIT_DONE;
+}
+
+/* `add -` takes the link from stdin, where no process list shows it. */
+static const char *link_read(char line[512])
+{
+    if (!fgets(line, 512, stdin))
+        return NULL;
+    line[strcspn(line, "\r\n")] = '\0';
+    return line;
+}
+
+int run_add(cli *c)
+{
+    char line[512];
+    const char *target = c->args.operand[0];
+    if (strcmp(target, "-") == 0 && !(target = link_read(line)))
+        return fail(c, EXIT_USAGE, "usage", "there was no link on stdin; see: tacet add --help");
+    json_t *contact = NULL;
+    json_t *params = json_pack("{s:s,s:s*,s:s*}", "target", target, "as", c->args.text[OPT_AS], "text", c->args.text[OPT_TEXT]);
+    int exit = engine_ask(c, "add", params, c->relay_ms, &contact);
+    if (exit != EXIT_DONE)
+        return exit;
+    if (c->json)
+        return say_object("contact", contact) ? say_flush(c) : fail(c, EXIT_FAILED, "no-memory", "not enough memory");
+    bool accepted = strcmp(text_of(contact, "state"), "accepted") == 0;
+    note(c,
+         accepted ? "%s is a contact. To be sure who it is: tacet verify %s"
+                  : "%s was asked; messages go out once they accept. To be sure who it is: tacet verify %s",
+         text_of(contact, "name"), text_of(contact, "name"));
+    json_decref(contact);
+    return EXIT_DONE;
+}
+
+static json_t *named(const cli *c) { return json_pack("{s:s}", "name", c->args.operand[0]); }
+
+int run_rename(cli *c)
+{
+    return contact_call(c, "rename", json_pack("{s:s,s:s}", "name", c->args.operand[0], "to", c->args.operand[1]), " is the name from now on");
+}
+int run_remove(cli *c) { return contact_call(c, "remove", named(c), " is removed, with everything that was written"); }
+int run_block(cli *c) { return contact_call(c, "block", named(c), " is blocked: nothing gets through any more. Undo: tacet unblock"); }
+int run_unblock(cli *c) { return contact_call(c, "unblock", named(c), " may write again"); }
+int run_trust(cli *c) { return contact_call(c, "trust", named(c), " is trusted with the new key, not verified"); }
+int run_reject(cli *c) { return contact_call(c, "reject", named(c), " was rejected; the other side is not told"); }
+int run_accept(cli *c)
+{
+    return contact_call(c, "accept", json_pack("{s:s,s:s*}", "name", c->args.operand[0], "as", c->args.text[OPT_AS]), " is a contact now");
+}
+
+static void request_line(const cli *c, const json_t *o)
+{
+    char at[20];
+    (void)c;
+    say_time(at, text_of(o, "received_at"));
+    say("%s  %-20s %s", at, text_of(o, "from"), text_of(o, "text"));
+}
+
+int run_requests(cli *c)
+{
+    json_t *requests = NULL;
+    int exit = engine_sync(c);
+    if (exit != EXIT_DONE && exit != EXIT_UNREACHABLE)
+        return exit;
+    int asked = engine_ask(c, "requests", NULL, -1, &requests);
+    if (asked != EXIT_DONE)
+        return asked;
+    if (!c->json && json_array_size(requests) == 0)
+        note(c, "no requests");
+    int said = each(c, requests, request_line);
+    return said != EXIT_DONE ? said : exit;
+}

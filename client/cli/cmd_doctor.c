@@ -1,0 +1,141 @@
+/* doctor, ping: is everything as it should be, and if not, what to do. */
+#include "cli.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    cli *c;
+    int exit; /* of the first thing that is wrong */
+} examination;
+
+static void finding(examination *x, const char *what, int exit, const char *text)
+{
+    if (x->exit == EXIT_DONE)
+        x->exit = exit;
+    if (x->c->json)
+        (void)say_object("check", json_pack("{s:s,s:b,s:s}", "what", what, "ok", exit == EXIT_DONE, "text", text));
+    else
+        say("%-4s %-12s %s", exit == EXIT_DONE ? "ok" : "BAD", what, text);
+}
+
+/* Home and permissions are what profile_open looks at. */
+static bool folder_examine(examination *x)
+{
+    engine_error why = { 0 };
+    cli *c = x->c;
+    int exit = folder_reach(c, false, &why);
+    finding(x, "home", exit, exit == EXIT_DONE ? c->profile.dir : why.message);
+    if (c->profile_opened)
+        finding(x, "permissions", EXIT_DONE, "nobody else can read or change it");
+    return c->profile_opened;
+}
+
+static void memory_examine(examination *x)
+{
+    secret_arena *a = NULL;
+    engine_error why = { 0 };
+    int rc = secret_arena_new(&a, 64 * 1024);
+    if (rc != TACET_OK)
+        sentence_fill(&why, sentence_of_status(rc), "1", strerror(errno), NULL);
+    finding(x, "memory", why.exit, rc == TACET_OK ? "keys can be kept out of swap" : why.message);
+    secret_arena_free(a);
+}
+
+static void keys_examine(examination *x)
+{
+    engine_error why = { 0 };
+    bool needs = false;
+    if (unlock_needs_passphrase(&x->c->profile, &needs, &why) != TACET_OK)
+        finding(x, "key file", why.exit, why.message);
+    else
+        finding(x, "key file", EXIT_DONE,
+                needs ? "guarded by a passphrase" : "without a passphrase: whoever can read it can open the vault (tacet passphrase sets one)");
+    why = (engine_error){ 0 };
+    bool keeps = unlock_keyring_check(&why) == TACET_OK;
+    finding(x, "keyring", needs && !keeps ? why.exit : EXIT_DONE, keeps ? "takes keys and gives them back" : why.message);
+}
+
+/* Opens the vault, or attaches to who has it open. The sentence goes to the report, not to stderr. */
+static bool vault_examine(examination *x)
+{
+    engine_error why = { 0 };
+    int exit = vault_reach(x->c, &why);
+    bool attached = exit == EXIT_DONE && !caller_is_host(x->c->caller);
+    finding(x, "vault", exit,
+            exit != EXIT_DONE ? why.message
+            : attached        ? "opened by another tacet that runs on this profile"
+                              : "opens, every key fits");
+    return exit == EXIT_DONE;
+}
+
+static void relay_examine(examination *x)
+{
+    engine_error why = { 0 };
+    json_t *state = NULL, *status = NULL;
+    int exit = caller_call(x->c->caller, "sync", NULL, x->c->relay_ms, &state, &why);
+    bool online = exit == EXIT_DONE && json_is_true(json_object_get(state, "online"));
+    json_decref(state);
+    if (exit == EXIT_DONE && !online)
+        sentence_fill(&why, SAY_UNREACHABLE, "of this profile", "offline", NULL);
+    finding(x, "relay", online ? EXIT_DONE : why.exit, online ? "answers, and is the one with the key in its address" : why.message);
+    exit = caller_call(x->c->caller, "status", NULL, x->c->relay_ms, &status, &why);
+    if (exit != EXIT_DONE) {
+        finding(x, "status", exit, why.message);
+        return;
+    }
+    char text[160];
+    long long offset = (long long)json_integer_value(json_object_get(status, "clock_offset_s"));
+    bool right = offset > -7200 && offset < 7200; /* the relay tells the hour only */
+    snprintf(text, sizeof text,
+             right ? "agrees with the relay's to the hour" : "differs from the relay's by about %lld hours. Set it right (timedatectl)",
+             offset / 3600);
+    if (online)
+        finding(x, "clock", right ? EXIT_DONE : EXIT_FAILED, text);
+    long long queued = (long long)json_integer_value(json_object_get(status, "queued")),
+              bad = (long long)json_integer_value(json_object_get(status, "quarantined"));
+    snprintf(text, sizeof text, "%lld in the outbox, %lld that could not be opened", queued, bad);
+    finding(x, "messages", EXIT_DONE, text);
+    json_decref(status);
+}
+
+int run_doctor(cli *c)
+{
+    examination x = { .c = c };
+    memory_examine(&x);
+    if (folder_examine(&x)) {
+        keys_examine(&x);
+        if (vault_examine(&x))
+            relay_examine(&x);
+    }
+    int flushed = say_flush(c);
+    if (flushed != EXIT_DONE || x.exit == EXIT_DONE)
+        return flushed;
+    return fail(c, x.exit, "unhealthy", "something is not as it should be; the lines with BAD say what to do");
+}
+
+int run_ping(cli *c)
+{
+    uint64_t count = c->args.given[OPT_COUNT] ? c->args.number[OPT_COUNT] : 4;
+    double least = 0, most = 0, sum = 0;
+    for (uint64_t i = 1; i <= count; i++) {
+        json_t *answer = NULL;
+        int exit = engine_ask(c, "ping", json_pack("{s:i}", "count", 1), c->relay_ms, &answer);
+        if (exit != EXIT_DONE)
+            return exit;
+        double ms = json_number_value(json_array_get(json_object_get(answer, "rtt_ms"), 0));
+        least = i == 1 || ms < least ? ms : least;
+        most = ms > most ? ms : most;
+        sum += ms;
+        json_decref(answer);
+        if (c->json)
+            (void)say_object("ping", json_pack("{s:I,s:f}", "number", (json_int_t)i, "rtt_ms", ms));
+        else
+            say("%llu: %.2f ms", (unsigned long long)i, ms);
+        if ((exit = say_flush(c)) != EXIT_DONE)
+            return exit;
+    }
+    if (!c->json)
+        say("least %.2f, mean %.2f, most %.2f ms", least, sum / (double)count, most);
+    return say_flush(c);
+}

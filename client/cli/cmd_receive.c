@@ -1,0 +1,204 @@
+/* receive: prints what is new, or gives it to a command. A message counts as handed over only after stdout took it (or the command ended with
+ * 0): then, and not before, the engine is told. Nothing is shown straight from an event; events only say that there is something to fetch. */
+#include "cli.h"
+#include "engine/caller.h"
+#include "exec.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH_MESSAGES = 100 };
+
+typedef struct {
+    cli *c;
+    bool new_messages; /* something may be there to fetch */
+    bool command_failed;
+    uint64_t sync;
+    bool synced;
+} receiving;
+
+static const char *word_of(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+/* What happened besides messages: on stderr for people, as it is with --json. */
+static void event_say(const cli *c, json_t *event)
+{
+    const char *what = word_of(event, "event");
+    long long missing = (long long)json_integer_value(json_object_get(event, "missing"));
+    if (c->json) {
+        (void)say_json(json_incref(event));
+        return;
+    }
+    if (strcmp(what, "gap") == 0)
+        note(c, "%lld message%s of %s missing", missing, missing == 1 ? " is" : "s are", word_of(event, "conversation"));
+    else if (strcmp(what, "key-changed") == 0)
+        note(c, "the key of %s has changed. Compare safety numbers (tacet verify %s), then: tacet trust %s", word_of(event, "contact"),
+             word_of(event, "contact"), word_of(event, "contact"));
+    else if (strcmp(what, "request") == 0)
+        note(c, "%s wants to write to you. See: tacet requests", word_of(event, "from"));
+    else if (strcmp(what, "quarantined") == 0)
+        note(c, "%lld message%s could not be opened (%s)", (long long)json_integer_value(json_object_get(event, "count")),
+             json_integer_value(json_object_get(event, "count")) == 1 ? "" : "s", word_of(event, "reason"));
+}
+
+static int handed_tell(cli *c, json_t *ids)
+{
+    json_t *answer = NULL;
+    int exit = engine_ask(c, "handed", json_pack("{s:o}", "ids", ids), -1, &answer);
+    json_decref(answer);
+    return exit;
+}
+
+/* Prints the batch, waits until stdout has it, then says so. */
+static int batch_print(receiving *r, const json_t *messages)
+{
+    json_t *ids = json_array(), *m;
+    size_t i;
+    json_array_foreach(messages, i, m)
+    {
+        if (r->c->json)
+            (void)say_json(json_incref(m));
+        else
+            say_message(r->c, m);
+        json_array_append(ids, json_object_get(m, "id"));
+    }
+    int exit = say_flush(r->c);
+    if (exit == EXIT_DONE)
+        return handed_tell(r->c, ids);
+    json_decref(ids);
+    return exit;
+}
+
+/* Gives the batch to the command, one by one. What it refuses stays, and the rest goes on. */
+static int batch_exec(receiving *r, const json_t *messages, size_t *handed)
+{
+    json_t *m;
+    size_t i;
+    json_array_foreach(messages, i, m)
+    {
+        int outcome = exec_message(r->c, r->c->args.text[OPT_EXEC], m);
+        if (outcome == EXEC_STOPPED)
+            return EXIT_DONE;
+        if (outcome != 0) {
+            r->command_failed = true;
+            note(r->c, "the command ended with %d for message %s; it comes again", outcome, word_of(m, "id"));
+            continue;
+        }
+        json_t *ids = json_pack("[O]", json_object_get(m, "id"));
+        int exit = handed_tell(r->c, ids);
+        if (exit != EXIT_DONE)
+            return exit;
+        ++*handed;
+    }
+    return EXIT_DONE;
+}
+
+/* Fetches and hands over until there is nothing left that could be. */
+static int deliver(receiving *r)
+{
+    r->new_messages = false;
+    for (;;) {
+        json_t *messages = NULL;
+        int exit = engine_ask(r->c, "receive", json_pack("{s:i}", "limit", BATCH_MESSAGES), -1, &messages);
+        if (exit != EXIT_DONE)
+            return exit;
+        size_t n = json_array_size(messages), handed = 0;
+        if (n > 0 && r->c->args.given[OPT_EXEC])
+            exit = batch_exec(r, messages, &handed);
+        else if (n > 0 && (exit = batch_print(r, messages)) == EXIT_DONE)
+            handed = n;
+        json_decref(messages);
+        if (exit != EXIT_DONE || n < BATCH_MESSAGES || handed == 0 || r->c->stopped)
+            return exit;
+    }
+}
+
+/* The relay's answer to sync. Without --follow a relay that is not there ends the command, after what was here already has been shown. */
+static int synced(receiving *r, const caller_news *n)
+{
+    cli *c = r->c;
+    r->synced = true;
+    r->new_messages = true;
+    engine_error why = n->error;
+    if (n->body && json_is_true(json_object_get(n->body, "online")))
+        return EXIT_DONE;
+    if (n->body)
+        sentence_fill(&why, SAY_UNREACHABLE, "of this profile", "offline", NULL);
+    if (c->args.given[OPT_FOLLOW] && (why.exit == EXIT_UNREACHABLE || why.exit == EXIT_TIMEOUT)) {
+        note(c, "%s", why.message);
+        return EXIT_DONE;
+    }
+    int exit = deliver(r);
+    return exit != EXIT_DONE ? exit : fail_why(c, &why);
+}
+
+/* One piece of news; *over: the time is up, or the user wants to stop. */
+static int step(receiving *r, int timeout_ms, bool *over)
+{
+    caller_news n;
+    engine_error why = { 0 };
+    int exit = EXIT_DONE;
+    const char *what;
+    caller_next(r->c->caller, r->new_messages ? 0 : timeout_ms, &n);
+    switch (n.kind) {
+    case CALLER_EVENT:
+        what = word_of(n.body, "event");
+        if (strcmp(what, "message") == 0 || strcmp(what, "waiting") == 0)
+            r->new_messages = true;
+        else
+            event_say(r->c, n.body);
+        if (!r->new_messages)
+            exit = say_flush(r->c);
+        break;
+    case CALLER_REPLY:
+        exit = n.ticket == r->sync ? synced(r, &n) : EXIT_DONE;
+        break;
+    case CALLER_STOPPED:
+        *over = true;
+        exit = stopped(r->c, &n, &why);
+        exit = why.code && exit != EXIT_DONE && !r->c->interrupted ? fail_why(r->c, &why) : EXIT_DONE;
+        break;
+    case CALLER_NOTHING:
+        *over = !r->new_messages;
+        if (r->new_messages)
+            exit = deliver(r);
+        break;
+    case CALLER_READY:
+        break;
+    }
+    json_decref(n.body);
+    return exit;
+}
+
+int run_receive(cli *c)
+{
+    receiving r = { .c = c };
+    engine_error why = { 0 };
+    uint64_t subscribed = 0;
+    int exit = engine_reach(c);
+    if (exit != EXIT_DONE)
+        return exit;
+    c->follows = c->args.given[OPT_FOLLOW];
+    if ((exit = caller_begin(c->caller, "subscribe", NULL, &subscribed, &why)) != EXIT_DONE ||
+        (exit = caller_begin(c->caller, "sync", NULL, &r.sync, &why)) != EXIT_DONE)
+        return fail_why(c, &why);
+    uint64_t start = env_mono_ms(env_system()), limit = (uint64_t)c->relay_ms;
+    for (bool over = false, was_synced = false; exit == EXIT_DONE && !over;) {
+        uint64_t now = env_mono_ms(env_system());
+        if (r.synced && !was_synced) {
+            start = now; /* --timeout counts from here */
+            limit = c->args.number[OPT_TIMEOUT];
+            was_synced = true;
+        }
+        uint64_t left = now - start >= limit ? 0 : limit - (now - start);
+        exit = step(&r, c->follows ? -1 : left > INT32_MAX ? INT32_MAX : (int)left, &over);
+        if (over && !r.synced && exit == EXIT_DONE && !c->interrupted)
+            return fail(c, EXIT_TIMEOUT, "timeout", "the relay did not finish in %d s; what it still holds stays there. Try again",
+                        c->relay_ms / 1000);
+    }
+    if (exit == EXIT_DONE && r.command_failed)
+        return fail(c, EXIT_FAILED, "command-failed", "the command refused messages; they come again with the next receive");
+    return exit;
+}

@@ -1,0 +1,159 @@
+/* send: into the outbox in one call, then as far as --wait says. Whatever happens after the first call, the message is in the outbox. */
+#include "base/limits.h"
+#include "base/text.h"
+#include "cli.h"
+#include "engine/caller.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { WAIT_STORED, WAIT_DELIVERED }; /* the places of the words in the option's row */
+
+typedef struct {
+    const char *to;
+    char id[80];
+    const char *state; /* queued, stored, delivered */
+} sending;
+
+/* The text: the argument, or all of stdin without its last newline. NULL: said already. */
+static char *text_read(cli *c)
+{
+    const char *given = c->args.operands > 1 ? c->args.operand[1] : "-";
+    size_t room = TACET_TEXT_MAX_BYTES + 2, n = 0;
+    char *text = calloc(1, room + 1);
+    if (!text) {
+        fail(c, EXIT_FAILED, "no-memory", "not enough memory; nothing was sent");
+    } else if (strcmp(given, "-") != 0) {
+        n = strlen(given);
+        memcpy(text, given, n < room ? n : room);
+    } else {
+        if (isatty(STDIN_FILENO))
+            note(c, "write the message; Ctrl-D on a line of its own sends it");
+        n = fread(text, 1, room, stdin);
+        if (n > 0 && n < room && text[n - 1] == '\n')
+            text[--n] = '\0';
+    }
+    engine_error why = { 0 };
+    char limit[16];
+    snprintf(limit, sizeof limit, "%d", TACET_TEXT_MAX_BYTES);
+    if (text && ferror(stdin))
+        sentence_fill(&why, SAY_IO, "stdin", strerror(errno), NULL);
+    else if (text && n == 0)
+        sentence_fill(&why, SAY_TEXT_EMPTY, NULL, NULL, NULL);
+    else if (text && n > TACET_TEXT_MAX_BYTES)
+        sentence_fill(&why, SAY_TEXT_LONG, limit, NULL, NULL);
+    else if (text && !utf8_valid((const uint8_t *)text, n))
+        sentence_fill(&why, SAY_TEXT_UTF8, NULL, NULL, NULL);
+    if (!why.code)
+        return text;
+    fail_why(c, &why);
+    free(text);
+    return NULL;
+}
+
+static int queue(cli *c, sending *s, const char *text)
+{
+    uint8_t id[16];
+    char hex[33];
+    json_t *sent = NULL;
+    env_random(env_system(), id, sizeof id);
+    hex_encode(hex, id, sizeof id); /* our own name for it: asking twice sends once (docs/RPC.md) */
+    bool delivered = c->args.given[OPT_WAIT] && c->args.number[OPT_WAIT] == WAIT_DELIVERED;
+    json_t *params =
+        json_pack("{s:s,s:s,s:s,s:b,s:s*}", "to", s->to, "text", text, "id", hex, "waits", delivered, "reply_to", c->args.text[OPT_REPLY]);
+    int exit = engine_ask(c, "send", params, c->relay_ms, &sent);
+    if (exit != EXIT_DONE)
+        return exit;
+    const char *named = json_string_value(json_object_get(sent, "id"));
+    snprintf(s->id, sizeof s->id, "%s", named ? named : hex);
+    json_decref(sent);
+    return EXIT_DONE;
+}
+
+/* Takes note of a receipt for our message. */
+static void receipt_note(sending *s, const json_t *event)
+{
+    static const char *const states[] = { "stored", "delivered", "read" };
+    const char *what = json_string_value(json_object_get(event, "event")), *id = json_string_value(json_object_get(event, "id"));
+    const char *state = json_string_value(json_object_get(event, "state"));
+    if (!what || strcmp(what, "receipt") != 0 || !id || strcmp(id, s->id) != 0 || !state)
+        return;
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        if (strcmp(states[i], state) == 0 && strcmp(s->state, "delivered") != 0)
+            s->state = i == 0 ? "stored" : "delivered";
+}
+
+static bool reached(const cli *c, const sending *s)
+{
+    bool delivered = c->args.given[OPT_WAIT] && c->args.number[OPT_WAIT] == WAIT_DELIVERED;
+    return strcmp(s->state, "delivered") == 0 || (!delivered && strcmp(s->state, "stored") == 0);
+}
+
+/* Waits until the message is where --wait wants it. An error that comes meanwhile is the answer; it leaves the message in the outbox. */
+static int await(cli *c, sending *s, engine_error *why)
+{
+    uint64_t ticket = 0, start = env_mono_ms(env_system());
+    uint64_t limit = c->args.given[OPT_TIMEOUT] ? c->args.number[OPT_TIMEOUT] : (uint64_t)c->relay_ms;
+    int exit = caller_begin(c->caller, "sync", NULL, &ticket, why);
+    while (exit == EXIT_DONE && !reached(c, s)) {
+        uint64_t gone = env_mono_ms(env_system()) - start;
+        caller_news n;
+        caller_next(c->caller, gone >= limit ? 0 : (int)(limit - gone > INT32_MAX ? INT32_MAX : limit - gone), &n);
+        if (n.kind == CALLER_EVENT) {
+            receipt_note(s, n.body);
+        } else if (n.kind == CALLER_REPLY && n.ticket == ticket && !n.body) {
+            *why = n.error;
+            exit = n.error.exit;
+        } else if (n.kind == CALLER_REPLY && n.ticket == ticket && !json_is_true(json_object_get(n.body, "online"))) {
+            sentence_fill(why, SAY_UNREACHABLE, "of this profile", "offline", NULL);
+            exit = EXIT_UNREACHABLE;
+        } else if (n.kind == CALLER_REPLY && n.ticket == ticket && strcmp(s->state, "queued") == 0) {
+            json_decref(n.body); /* the relay is there and the message stays: it waits for somebody's decision */
+            return EXIT_DONE;
+        } else if (n.kind == CALLER_STOPPED) {
+            exit = stopped(c, &n, why);
+        } else if (n.kind == CALLER_NOTHING) {
+            sentence_fill(why, SAY_TIMEOUT, NULL, NULL, NULL);
+            exit = EXIT_TIMEOUT;
+        }
+        json_decref(n.body);
+    }
+    return exit;
+}
+
+static int outcome_say(cli *c, const sending *s, int exit, engine_error *why)
+{
+    bool queued = strcmp(s->state, "queued") == 0;
+    if (c->json)
+        (void)say_object("sent", json_pack("{s:s,s:s,s:s}", "id", s->id, "conversation", s->to, "state", s->state));
+    if (exit != EXIT_DONE) {
+        char first[sizeof why->message];
+        snprintf(first, sizeof first, "%s", why->message);
+        snprintf(why->message, sizeof why->message, "%s: %.400s", queued ? "the message is in the outbox" : "the relay has the message", first);
+        return fail_why(c, why);
+    }
+    if (queued)
+        note(c, "the message waits in the outbox: %s has not accepted yet, or a changed key waits for: tacet trust %s", s->to, s->to);
+    return say_flush(c);
+}
+
+int run_send(cli *c)
+{
+    sending s = { .to = c->args.operand[0], .state = "queued" };
+    uint64_t subscribed = 0;
+    engine_error why = { 0 };
+    char *text = text_read(c);
+    if (!text)
+        return c->failed;
+    int exit = engine_reach(c);
+    if (exit == EXIT_DONE && (exit = caller_begin(c->caller, "subscribe", NULL, &subscribed, &why)) != EXIT_DONE)
+        exit = fail_why(c, &why);
+    if (exit == EXIT_DONE)
+        exit = queue(c, &s, text);
+    free(text);
+    if (exit != EXIT_DONE)
+        return exit;
+    exit = await(c, &s, &why);
+    return outcome_say(c, &s, exit, &why);
+}

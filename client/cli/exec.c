@@ -1,0 +1,90 @@
+#include "exec.h"
+#include "engine/caller.h"
+#include "harmless.h"
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { EXEC_IMPOSSIBLE = 126 }; /* as sh says it */
+
+extern char **environ;
+
+/* The line in memory, to be read from its beginning: no pipe that would have to be fed, no file. */
+static int line_file(const json_t *message)
+{
+    char *text = json_dumps(message, JSON_COMPACT), *safe = text ? harmless_json(text) : NULL;
+    int fd = safe ? memfd_create("message", MFD_CLOEXEC) : -1;
+    size_t n = safe ? strlen(safe) : 0;
+    bool good = fd >= 0 && write(fd, safe, n) == (ssize_t)n && write(fd, "\n", 1) == 1 && lseek(fd, 0, SEEK_SET) == 0;
+    free(text);
+    free(safe);
+    if (good)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static bool start(pid_t *child, const char *script, int stdin_fd)
+{
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    sigset_t defaults;
+    char *argv[] = { "sh", "-c", (char *)script, NULL };
+    if (posix_spawn_file_actions_init(&files) != 0)
+        return false;
+    if (posix_spawnattr_init(&attributes) != 0) {
+        posix_spawn_file_actions_destroy(&files);
+        return false;
+    }
+    sigemptyset(&defaults);
+    sigaddset(&defaults, SIGPIPE);
+    sigaddset(&defaults, SIGINT);
+    sigaddset(&defaults, SIGTERM);
+    bool good = posix_spawn_file_actions_adddup2(&files, stdin_fd, STDIN_FILENO) == 0 && posix_spawnattr_setsigdefault(&attributes, &defaults) == 0 &&
+                posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF) == 0 &&
+                posix_spawn(child, "/bin/sh", &files, &attributes, argv, environ) == 0;
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&files);
+    return good;
+}
+
+static int exit_of(pid_t child)
+{
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return EXEC_IMPOSSIBLE;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int exec_message(cli *c, const char *script, const json_t *message)
+{
+    pid_t child = 0;
+    int in = line_file(message);
+    bool started = in >= 0 && fflush(stdout) == 0 && start(&child, script, in);
+    if (in >= 0)
+        close(in);
+    if (!started)
+        return EXEC_IMPOSSIBLE;
+    struct pollfd ended = { .fd = pidfd_open(child, 0), .events = POLLIN };
+    if (ended.fd >= 0) {
+        caller_news n;
+        engine_error why;
+        caller_wait(c->caller, &ended, 1, &n);
+        if (n.kind == CALLER_STOPPED) {
+            kill(child, SIGTERM);
+            (void)stopped(c, &n, &why);
+        }
+    }
+    if (ended.fd >= 0)
+        close(ended.fd);
+    int outcome = exit_of(child);
+    return c->stopped ? EXEC_STOPPED : outcome;
+}

@@ -1,0 +1,11 @@
+/* cli/exec.h: a command for a message. */
+#ifndef CLI_EXEC_H
+#define CLI_EXEC_H
+#include "cli.h"
+
+enum { EXEC_STOPPED = -1 };
+
+/* Runs `script` with sh, the message as one JSON line on its stdin, while the engine goes on (the command may well call tacet itself).
+ * Its exit code; 128 + the signal that ended it; EXEC_STOPPED when the user stopped us: then the command was ended too. */
+int exec_message(cli *c, const char *script, const json_t *message);
+#endif

@@ -1,0 +1,263 @@
+/* The parser behind the table (commands.c holds the rows). */
+#include "options.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+const option option_table[OPTIONS] = {
+    [OPT_PROFILE] = { "profile", VALUE_TEXT, "NAME", 0, 0, "which profile (default: default)" },
+    [OPT_HOME] = { "home", VALUE_TEXT, "DIR", 0, 0, "where the profiles live (default: $TACET_HOME, else ~/.local/share/tacet)" },
+    [OPT_JSON] = { "json", VALUE_NONE, NULL, 0, 0, "one JSON object a line on stdout" },
+    [OPT_QUIET] = { "quiet", VALUE_NONE, NULL, 0, 0, "nothing on stderr but errors" },
+    [OPT_NO_COLOR] = { "no-color", VALUE_NONE, NULL, 0, 0, "no colours (as with NO_COLOR set)" },
+    [OPT_PASSPHRASE_FILE] = { "passphrase-file", VALUE_TEXT, "FILE", 0, 0, "read the passphrase from the first line of FILE" },
+    [OPT_PASSPHRASE_FD] = { "passphrase-fd", VALUE_NUMBER, "N", 0, 1023, "read the passphrase from file descriptor N" },
+    [OPT_HELP] = { "help", VALUE_NONE, NULL, 0, 0, "this text" },
+    [OPT_VERSION] = { "version", VALUE_NONE, NULL, 0, 0, "the version of tacet" },
+
+    [OPT_RELAY] = { "relay", VALUE_TEXT, "ADDR", 0, 0, "the relay's address, tacet://HOST:PORT/RELAYKEY, as `tacetd init` printed it" },
+    [OPT_NAME] = { "name", VALUE_TEXT, "NAME", 0, 0, "the name that others find you by: a-z 0-9 . _ -, at most 32 characters" },
+    [OPT_INVITE] = { "invite", VALUE_TEXT, "TOKEN", 0, 0, "the invitation that the relay asks for; @FILE reads it from FILE" },
+    [OPT_NO_PASSPHRASE] = { "no-passphrase", VALUE_NONE, NULL, 0, 0, "no passphrase: whoever can read the files can read everything" },
+    [OPT_LOW_MEMORY] = { "low-memory", VALUE_NONE, NULL, 0, 0, "stretch the passphrase with 64 MiB of memory in place of 256" },
+    [OPT_UNLISTED] = { "unlisted", VALUE_NONE, NULL, 0, 0, "do not publish the name: only who has your link can write to you" },
+    [OPT_QR] = { "qr", VALUE_NONE, NULL, 0, 0, "also draw it as a QR code" },
+    [OPT_NEW] = { "new", VALUE_NONE, NULL, 0, 0, "make a new link; the old one stops working for new people" },
+    [OPT_AS] = { "as", VALUE_TEXT, "ALIAS", 0, 0, "the name that you will use" },
+    [OPT_TEXT] = { "text", VALUE_TEXT, "TEXT", 0, 0, "a line that goes with the request" },
+    [OPT_CONFIRM] = { "confirm", VALUE_TEXT, "DIGITS", 0, 0, "the 60 digits that the other side reads out" },
+    [OPT_REPLY] = { "reply", VALUE_TEXT, "ID", 0, 0, "the message that this one answers" },
+    [OPT_WAIT] = { "wait", VALUE_CHOICE, "stored|delivered", 0, 0, "until the relay has it (default), or the other device" },
+    [OPT_TIMEOUT] = { "timeout", VALUE_DURATION, "TIME", 0, 0, "how long to wait at most: 90s, 15m, 12h, 7d" },
+    [OPT_FOLLOW] = { "follow", VALUE_NONE, NULL, 0, 0, "go on until interrupted" },
+    [OPT_EXEC] = { "exec", VALUE_TEXT, "CMD", 0, 0, "run CMD (with sh) for each message, the message as JSON on its stdin" },
+    [OPT_LIMIT] = { "limit", VALUE_NUMBER, "N", 1, 10000, "at most so many messages, the newest" },
+    [OPT_BEFORE] = { "before", VALUE_TEXT, "ID", 0, 0, "only messages older than this one" },
+    [OPT_SEARCH] = { "search", VALUE_TEXT, "QUERY", 0, 0, "only messages with these words" },
+    [OPT_FOR] = { "for", VALUE_DURATION, "TIME", 1000, 366ULL * 86400000, "how long: 90s, 15m, 12h, 7d (default: 8h)" },
+    [OPT_NEW_PASSPHRASE_FILE] = { "new-passphrase-file", VALUE_TEXT, "FILE", 0, 0, "read the new passphrase from the first line of FILE" },
+    [OPT_NEW_PASSPHRASE_FD] = { "new-passphrase-fd", VALUE_NUMBER, "N", 0, 1023, "read the new passphrase from file descriptor N" },
+    [OPT_SOCKET] = { "socket", VALUE_TEXT, "PATH", 0, 0, "listen at PATH, in place of stdin and stdout" },
+    [OPT_COUNT] = { "count", VALUE_NUMBER, "N", 1, 1000, "how often (default: 4)" },
+};
+
+const command *command_find(const char *name)
+{
+    for (size_t i = 0; i < command_count; i++)
+        if (strcmp(command_table[i].name, name) == 0)
+            return &command_table[i];
+    return NULL;
+}
+
+/* Digits only, no sign, no space; what is left over goes to *rest. */
+static bool whole_number(uint64_t *out, const char *text, const char **rest)
+{
+    if (*text < '0' || *text > '9')
+        return false;
+    char *end = NULL;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (errno)
+        return false;
+    *out = v;
+    *rest = end;
+    return true;
+}
+
+bool duration_parse(uint64_t *out_ms, const char *text)
+{
+    static const struct {
+        const char *unit;
+        uint64_t ms;
+    } units[] = { { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
+    uint64_t n = 0;
+    const char *unit = NULL;
+    if (!whole_number(&n, text, &unit))
+        return false;
+    if (n == 0 && *unit == '\0') {
+        *out_ms = 0;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (strcmp(unit, units[i].unit) == 0 && n <= 3660ULL * 86400000 / units[i].ms) {
+            *out_ms = n * units[i].ms;
+            return true;
+        }
+    return false;
+}
+
+/* The place of `text` among the words of "a|b|c", or -1. */
+static int choice_find(const char *words, const char *text)
+{
+    size_t n = strlen(text);
+    for (int place = 0; n; place++) {
+        size_t word = strcspn(words, "|");
+        if (word == n && strncmp(words, text, n) == 0)
+            return place;
+        if (words[word] == '\0')
+            break;
+        words += word + 1;
+    }
+    return -1;
+}
+
+/* Puts the value of option `id` into its place; false: the value does not fit. */
+static bool value_set(arguments *a, enum option_id id, const char *text, char *why, size_t why_bytes)
+{
+    const option *o = &option_table[id];
+    const char *rest = "";
+    int place = 0;
+    a->text[id] = text;
+    switch (o->value) {
+    case VALUE_NONE:
+    case VALUE_TEXT:
+        return true;
+    case VALUE_NUMBER:
+        if (whole_number(&a->number[id], text, &rest) && *rest == '\0' && a->number[id] >= o->least && a->number[id] <= o->most)
+            return true;
+        snprintf(why, why_bytes, "--%s takes a number from %llu to %llu", o->name, (unsigned long long)o->least, (unsigned long long)o->most);
+        return false;
+    case VALUE_DURATION:
+        if (duration_parse(&a->number[id], text) && a->number[id] >= o->least && (!o->most || a->number[id] <= o->most))
+            return true;
+        snprintf(why, why_bytes, "--%s takes a time like 90s, 15m, 12h or 7d", o->name);
+        return false;
+    case VALUE_CHOICE:
+        place = choice_find(o->word, text);
+        if (place >= 0) {
+            a->number[id] = (uint64_t)place;
+            return true;
+        }
+        snprintf(why, why_bytes, "--%s takes one of %s", o->name, o->word);
+        return false;
+    }
+    return false;
+}
+
+/* The option that `word` (after the dashes, up to '=' or the end) names, or OPT_NONE. */
+static enum option_id option_find(const char *word, size_t n)
+{
+    for (int i = 1; i < OPTIONS; i++)
+        if (strlen(option_table[i].name) == n && strncmp(option_table[i].name, word, n) == 0)
+            return (enum option_id)i;
+    return OPT_NONE;
+}
+
+static bool command_takes(const command *c, enum option_id id)
+{
+    if (id < OPT_GLOBALS)
+        return true;
+    for (int i = 0; i < COMMAND_OPTIONS_MAX && c->takes[i]; i++)
+        if (c->takes[i] == id)
+            return true;
+    return false;
+}
+
+/* One word that starts with '-'. *at is its place in argv and moves on when the value is the next word. */
+static bool option_parse(arguments *a, int argc, char *const argv[], int *at, char *why, size_t why_bytes)
+{
+    const char *word = argv[*at];
+    if (strcmp(word, "-h") == 0)
+        word = "--help";
+    if (word[1] != '-') {
+        snprintf(why, why_bytes, "there is no option %.40s: options begin with two dashes; text that begins with a dash comes after --", word);
+        return false;
+    }
+    word += 2;
+    size_t n = strcspn(word, "=");
+    enum option_id id = option_find(word, n);
+    if (id == OPT_NONE) {
+        snprintf(why, why_bytes, "there is no option --%.*s", (int)(n > 40 ? 40 : n), word);
+        return false;
+    }
+    const option *o = &option_table[id];
+    if (a->given[id]) {
+        snprintf(why, why_bytes, "--%s stands there twice", o->name);
+        return false;
+    }
+    a->given[id] = true;
+    if (o->value == VALUE_NONE) {
+        if (word[n] == '=')
+            snprintf(why, why_bytes, "--%s takes no value", o->name);
+        return word[n] != '=';
+    }
+    if (word[n] == '=')
+        return value_set(a, id, word + n + 1, why, why_bytes);
+    if (*at + 1 >= argc) {
+        snprintf(why, why_bytes, "--%s needs a value: --%s %s", o->name, o->name, o->word);
+        return false;
+    }
+    return value_set(a, id, argv[++*at], why, why_bytes);
+}
+
+static bool operand_add(arguments *a, const char *word, char *why, size_t why_bytes)
+{
+    if (!a->command) {
+        a->command = command_find(word);
+        if (!a->command)
+            snprintf(why, why_bytes, "there is no command \"%.40s\"", word);
+        return a->command != NULL;
+    }
+    if (a->operands >= a->command->operands_most) {
+        snprintf(why, why_bytes, a->operands ? "%s takes only %s; text of several words goes in quotes" : "%s takes nothing but options%s",
+                 a->command->name, a->operands ? a->command->operands : "");
+        return false;
+    }
+    a->operand[a->operands++] = word;
+    return true;
+}
+
+/* Everything that can only be judged when all words are known. */
+static bool whole_check(const arguments *a, char *why, size_t why_bytes)
+{
+    const command *c = a->command;
+    if (!c) {
+        snprintf(why, why_bytes, "a command is missing");
+        return false;
+    }
+    for (int i = 1; i < OPTIONS; i++)
+        if (a->given[i] && !command_takes(c, (enum option_id)i)) {
+            snprintf(why, why_bytes, "%s does not take --%s", c->name, option_table[i].name);
+            return false;
+        }
+    for (int i = 0; i < 2; i++)
+        if (c->needs[i] && !a->given[c->needs[i]]) {
+            const option *o = &option_table[c->needs[i]];
+            snprintf(why, why_bytes, "%s needs --%s %s", c->name, o->name, o->word);
+            return false;
+        }
+    if (a->operands < c->operands_least) {
+        snprintf(why, why_bytes, "%s needs %s", c->name, c->operands);
+        return false;
+    }
+    if (a->given[OPT_PASSPHRASE_FILE] && a->given[OPT_PASSPHRASE_FD]) {
+        snprintf(why, why_bytes, "--passphrase-file and --passphrase-fd exclude each other");
+        return false;
+    }
+    return true;
+}
+
+bool arguments_parse(arguments *out, int argc, char *const argv[], char *why, size_t why_bytes)
+{
+    arguments a = { 0 };
+    bool options_over = false;
+    why[0] = '\0';
+    bool good = true;
+    for (int i = 1; i < argc && good; i++) {
+        const char *word = argv[i];
+        if (!options_over && strcmp(word, "--") == 0)
+            options_over = true;
+        else if (!options_over && word[0] == '-' && word[1] != '\0')
+            good = option_parse(&a, argc, argv, &i, why, why_bytes);
+        else
+            good = operand_add(&a, word, why, why_bytes);
+    }
+    if (good && !a.given[OPT_HELP] && !a.given[OPT_VERSION])
+        good = whole_check(&a, why, why_bytes);
+    *out = a; /* also when wrong: the caller wants to know the command and whether --json was there */
+    if (good)
+        return true;
+    size_t n = strlen(why);
+    snprintf(why + n, why_bytes - n, "; see: tacet %s%s--help", a.command ? a.command->name : "", a.command ? " " : "");
+    return false;
+}

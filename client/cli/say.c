@@ -1,0 +1,111 @@
+/* Everything that leaves the program for eyes: lines, objects, errors. All of it goes through harmless. */
+#include "cli.h"
+#include "harmless.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void line_print(FILE *to, const char *prefix, const char *format, va_list args)
+{
+    char *text = NULL;
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
+    char *shown = text ? harmless_copy(text, HARMLESS_ONE_LINE, 0) : NULL;
+    fprintf(to, "%s%s\n", prefix, shown ? shown : "out of memory");
+    free(shown);
+    free(text);
+}
+
+void say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    line_print(stdout, "", format, args);
+    va_end(args);
+}
+
+void note(const cli *c, const char *format, ...)
+{
+    if (c->quiet)
+        return;
+    va_list args;
+    va_start(args, format);
+    line_print(stderr, "", format, args);
+    va_end(args);
+}
+
+bool say_json(json_t *o)
+{
+    char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+    char *safe = text ? harmless_json(text) : NULL;
+    if (safe)
+        printf("%s\n", safe);
+    free(safe);
+    free(text);
+    json_decref(o);
+    return safe != NULL;
+}
+
+bool say_object(const char *event, json_t *o)
+{
+    json_t *whole = json_pack("{s:i,s:s}", "v", 1, "event", event);
+    if (!whole || !o || json_object_update_missing(whole, o) != 0) {
+        json_decref(whole);
+        json_decref(o);
+        return false;
+    }
+    json_decref(o);
+    return say_json(whole);
+}
+
+int fail(cli *c, int exit, const char *code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *text = NULL;
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
+    va_end(args);
+    char *shown = text ? harmless_copy(text, HARMLESS_ONE_LINE, 0) : NULL;
+    const char *line = shown ? shown : "not enough memory";
+    fprintf(stderr, "tacet: %s\n", line);
+    if (c->json) {
+        (void)say_object("error", json_pack("{s:s,s:i,s:s}", "code", code, "exit", exit, "message", line));
+        (void)fflush(stdout);
+    }
+    free(shown);
+    free(text);
+    c->failed = exit;
+    return exit;
+}
+
+int fail_why(cli *c, const engine_error *why) { return fail(c, why->exit, why->code, "%s", why->message); }
+
+int say_flush(cli *c)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return EXIT_DONE;
+    return fail(c, EXIT_FAILED, "output", "the answer could not be written (%s). Check where stdout goes", strerror(errno));
+}
+
+void say_time(char out[20], const char *rfc3339)
+{
+    struct tm utc = { 0 }, local;
+    const char *rest = rfc3339 ? strptime(rfc3339, "%Y-%m-%dT%H:%M:%S", &utc) : NULL;
+    time_t at = rest ? timegm(&utc) : 0;
+    if (!rest || !localtime_r(&at, &local) || !strftime(out, 20, "%Y-%m-%d %H:%M", &local))
+        snprintf(out, 20, "----------------");
+}
+
+void say_message(const cli *c, const json_t *m)
+{
+    char at[20];
+    const char *from = json_string_value(json_object_get(m, "from")), *text = json_string_value(json_object_get(m, "text"));
+    say_time(at, json_string_value(json_object_get(m, "sent_at")));
+    char *name = harmless_copy(from ? from : "?", HARMLESS_ONE_LINE, 0);
+    char *body = harmless_copy(text ? text : "", HARMLESS_MANY_LINES, 4);
+    printf("%s  %s%s:%s %s\n", at, c->color ? "\033[1m" : "", name ? name : "?", c->color ? "\033[0m" : "", body ? body : "(out of memory)");
+    free(name);
+    free(body);
+}
