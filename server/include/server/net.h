@@ -5,12 +5,13 @@
 #include <stdint.h>
 
 typedef struct {
-    unsigned worker;   /* 0 .. workers - 1 */
-    int listen_fd;     /* bound and listening, non-blocking, one for each worker (SO_REUSEPORT) */
-    int store_fd;      /* socketpair to store, see server/ipc.h */
-    uint32_t slots;    /* most connections at a time */
-    uint8_t salt[16];  /* of the address keys; the same for all workers of one run, unknown outside */
-    uint32_t uid, gid; /* to become, before anything is read; 0: stay who we are */
+    unsigned worker;                              /* 0 .. workers - 1 */
+    int listen_fd;                                /* bound and listening, non-blocking, one for each worker (SO_REUSEPORT) */
+    int store_fd;                                 /* socketpair to store, see server/ipc.h */
+    uint32_t slots;                               /* most connections at a time */
+    uint8_t salt[16];                             /* of the address keys; the same for all workers of one run, unknown outside */
+    uint32_t uid, gid;                            /* to become, before anything is read; 0: stay who we are */
+    uint32_t handshake_burst, handshake_every_ms; /* new connections of one address; 0: RELAY_HANDSHAKE_BURST and _EVERY_MS */
 } net_options;
 
 /* Runs until store says IPC_STOP (0), closes its end (1), or something of ours fails (1, one line on stderr). Never returns to the caller's life:

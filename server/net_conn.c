@@ -1,0 +1,455 @@
+#include "net_parts.h"
+#include "base/limits.h"
+#include "base/writer.h"
+#include "server/limits.h"
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- states -------------------------------------------------------------------------------------------------------------------------------- */
+#define TO(s) ((unsigned char)((s) + 1))
+static const unsigned char next_state[CONN_STATES][CONN_EVENTS] = {
+    [CONN_FREE] = { [EV_ACCEPTED] = TO(CONN_HELLO) },
+    [CONN_HELLO] = { [EV_MESSAGE] = TO(CONN_ASKED), [EV_FAREWELL] = TO(CONN_FLUSH), [EV_BREAK] = TO(CONN_DYING) },
+    [CONN_ASKED] = { [EV_QUESTION] = TO(CONN_HELLO), [EV_ADMITTED] = TO(CONN_READY), [EV_FAREWELL] = TO(CONN_FLUSH), [EV_BREAK] = TO(CONN_DYING) },
+    [CONN_READY] = { [EV_FAREWELL] = TO(CONN_FLUSH), [EV_BREAK] = TO(CONN_DYING) },
+    [CONN_FLUSH] = { [EV_SENT_ALL] = TO(CONN_LINGER), [EV_BREAK] = TO(CONN_DYING) },
+    [CONN_LINGER] = { [EV_BREAK] = TO(CONN_DYING) },
+    [CONN_DYING] = { [EV_IDLE_OPS] = TO(CONN_FREE) },
+};
+static const due_list list_of[CONN_STATES] = { [CONN_FREE] = DUE_NONE,   [CONN_HELLO] = DUE_HELLO,  [CONN_ASKED] = DUE_HELLO, [CONN_READY] = DUE_AGE,
+                                               [CONN_FLUSH] = DUE_FLUSH, [CONN_LINGER] = DUE_FLUSH, [CONN_DYING] = DUE_NONE };
+static const uint64_t list_ms[DUE_LISTS] = {
+    [DUE_HELLO] = TACET_HANDSHAKE_DEADLINE_MS, [DUE_AGE] = UINT64_C(1000) * TACET_CONNECTION_MAX_S, [DUE_FLUSH] = RELAY_FLUSH_MAX_MS
+};
+
+static uint32_t slot_of(const net *n, const conn *c) { return (uint32_t)(c - n->conn); }
+
+static void list_remove(net *n, conn *c)
+{
+    if (c->list == DUE_NONE)
+        return;
+    if (c->before == NO_SLOT)
+        n->due[c->list].first = c->after;
+    else
+        n->conn[c->before].after = c->after;
+    if (c->after == NO_SLOT)
+        n->due[c->list].last = c->before;
+    else
+        n->conn[c->after].before = c->before;
+    n->pending -= c->list == DUE_HELLO;
+    c->list = DUE_NONE;
+}
+
+/* All in one list live equally long, so the end of the list is the right place. */
+static void list_append(net *n, conn *c, due_list list)
+{
+    c->list = list;
+    if (list == DUE_NONE)
+        return;
+    c->due_ms = n->now_ms + list_ms[list];
+    c->before = n->due[list].last;
+    c->after = NO_SLOT;
+    if (c->before == NO_SLOT)
+        n->due[list].first = slot_of(n, c);
+    else
+        n->conn[c->before].after = slot_of(n, c);
+    n->due[list].last = slot_of(n, c);
+    n->pending += list == DUE_HELLO;
+}
+
+/* The one place where a connection changes its state. */
+static bool conn_step(net *n, conn *c, conn_event ev)
+{
+    unsigned char cell = next_state[c->state][ev];
+    if (cell == 0)
+        return false;
+    c->state = (conn_state)(cell - 1);
+    if (list_of[c->state] != c->list) {
+        list_remove(n, c);
+        list_append(n, c, list_of[c->state]);
+    }
+    conn_touch(n, c);
+    return true;
+}
+
+/* ---- places -------------------------------------------------------------------------------------------------------------------------------- */
+int conns_new(net *n)
+{
+    n->conn = calloc(n->o.slots, sizeof *n->conn);
+    n->vacant = calloc(n->o.slots, sizeof *n->vacant);
+    n->todo = calloc(2 * (size_t)n->o.slots, sizeof *n->todo); /* in a turn, old entries and new ones */
+    if (!n->conn || !n->vacant || !n->todo)
+        return TACET_E_NOMEM;
+    for (int i = 0; i < DUE_LISTS; i++)
+        n->due[i].first = n->due[i].last = NO_SLOT;
+    for (uint32_t i = 0; i < n->o.slots; i++) {
+        n->conn[i].list = DUE_NONE;
+        n->conn[i].fd = -1;
+        n->vacant[i] = n->o.slots - 1 - i;
+    }
+    n->vacant_count = n->o.slots;
+    return TACET_OK;
+}
+
+void conns_free(net *n)
+{
+    for (uint32_t i = 0; n->conn && i < n->o.slots; i++) {
+        wire_free(&n->conn[i].wire);
+        free(n->conn[i].send_buf);
+        if (n->conn[i].fd >= 0)
+            close(n->conn[i].fd);
+    }
+    free(n->conn);
+    free(n->vacant);
+    free(n->todo);
+    n->conn = NULL;
+}
+
+conn *conn_at(net *n, uint32_t slot, uint32_t generation)
+{
+    if (slot >= n->o.slots || n->conn[slot].generation != generation || n->conn[slot].state == CONN_FREE)
+        return NULL;
+    return &n->conn[slot];
+}
+
+void conn_touch(net *n, conn *c)
+{
+    if (!c->listed) {
+        c->listed = true;
+        n->todo[n->todo_count++] = slot_of(n, c);
+    }
+}
+
+/* ---- the end of a connection ------------------------------------------------------------------------------------------------------------------ */
+static void tell_drained(net *n, conn *c)
+{
+    uint8_t payload[4];
+    writer w = writer_over(payload, sizeof payload);
+    write_be(&w, c->drained, 4);
+    if (c->drained && c->opened)
+        store_say(n, IPC_DRAINED, c, payload, sizeof payload);
+    c->drained = 0;
+}
+
+static void tell_closed(net *n, conn *c, ipc_reason why)
+{
+    const uint8_t payload = (uint8_t)why;
+    if (c->opened)
+        store_say(n, IPC_CLOSED, c, &payload, 1);
+    c->opened = false;
+}
+
+void conn_end(net *n, conn *c, ipc_reason why)
+{
+    if (!conn_step(n, c, EV_BREAK))
+        return; /* it is ending already */
+    tell_closed(n, c, why);
+    /* whatever is in the ring comes back now, with an error or nothing */
+    (void)shutdown(c->fd, SHUT_RDWR);
+    wire_free(&c->wire);
+    wire_init(&c->wire);
+}
+
+void conn_farewell(net *n, conn *c, ipc_reason why)
+{
+    if (conn_step(n, c, EV_FAREWELL))
+        tell_closed(n, c, why);
+}
+
+static void conn_vacate(net *n, conn *c)
+{
+    if (!conn_step(n, c, EV_IDLE_OPS))
+        return;
+    close(c->fd);
+    c->fd = -1;
+    free(c->send_buf);
+    c->send_buf = NULL;
+    n->vacant[n->vacant_count++] = slot_of(n, c);
+}
+
+/* ---- accepting ---------------------------------------------------------------------------------------------------------------------------------- */
+/* 8 bytes of a keyed hash over the /32 of IPv4 (also when it comes mapped) or the /64 of IPv6: nothing that could be logged by accident. */
+static uint64_t address_key(const net *n, int fd)
+{
+    struct sockaddr_storage a = { 0 };
+    socklen_t a_bytes = sizeof a;
+    uint8_t bytes[9] = { 0 }, hash[crypto_generichash_BYTES_MIN];
+    uint64_t key = 0;
+    if (getpeername(fd, (struct sockaddr *)&a, &a_bytes) != 0)
+        return 0;
+    if (a.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&a;
+        bool mapped = IN6_IS_ADDR_V4MAPPED(&six->sin6_addr);
+        bytes[0] = mapped ? 4 : 6;
+        memcpy(bytes + 1, six->sin6_addr.s6_addr + (mapped ? 12 : 0), mapped ? 4 : 8);
+    } else if (a.ss_family == AF_INET) {
+        bytes[0] = 4;
+        memcpy(bytes + 1, &((const struct sockaddr_in *)&a)->sin_addr, 4);
+    }
+    (void)crypto_generichash(hash, sizeof hash, bytes, sizeof bytes, n->o.salt, sizeof n->o.salt);
+    memcpy(&key, hash, sizeof key);
+    return key;
+}
+
+/* Too many have begun and not finished: the one that waits longest for its peer goes. An honest client is done in a moment. */
+static void make_pending_room(net *n)
+{
+    if (n->pending < RELAY_HANDSHAKES_PENDING_MAX)
+        return;
+    n->count[IPC_N_DEADLINE]++;
+    conn_end(n, &n->conn[n->due[DUE_HELLO].first], IPC_BY_LIMIT);
+}
+
+void conn_accepted(net *n, int fd)
+{
+    uint64_t address = address_key(n, fd);
+    const limiter_rate rate = { n->o.handshake_burst, n->o.handshake_every_ms };
+    if (n->stopping || n->vacant_count == 0 || !limiter_take(n->limiter, address, rate, n->now_ms)) {
+        n->count[IPC_N_REFUSED_FULL]++;
+        close(fd);
+        return;
+    }
+    make_pending_room(n);
+    conn *c = &n->conn[n->vacant[--n->vacant_count]];
+    uint32_t generation = c->generation + 1 ? c->generation + 1 : 1;
+    bool listed = c->listed; /* its place in the list of this turn outlives the one before */
+    *c = (conn){ .generation = generation, .fd = fd, .listed = listed, .address = address, .list = DUE_NONE };
+    wire_init(&c->wire);
+    n->count[IPC_N_ACCEPTED]++;
+    (void)conn_step(n, c, EV_ACCEPTED);
+}
+
+/* ---- bytes in ---------------------------------------------------------------------------------------------------------------------------------- */
+static void pass_handshake(net *n, conn *c, const wire_item *item)
+{
+    uint8_t payload[1 + TACET_HANDSHAKE_MESSAGE_MAX_BYTES];
+    writer w = writer_over(payload, sizeof payload);
+    write_be(&w, c->wire.role, 1);
+    write_bytes(&w, item->at, item->bytes);
+    if (!c->opened) {
+        uint8_t key[8];
+        memcpy(key, &c->address, sizeof key);
+        store_say(n, IPC_OPENED, c, key, sizeof key);
+        c->opened = true;
+    }
+    store_say(n, IPC_HANDSHAKE_IN, c, payload, writer_bytes(&w));
+    (void)conn_step(n, c, EV_MESSAGE);
+}
+
+/* Is it msgpack of a known shape, and something that a client may say at all? What the role may ask, and the answer to a kind that nobody knows, is
+ * store's to decide: it has the role from its own handshake. */
+static bool frame_is_fit(net *n, const wire_item *item)
+{
+    int rc = frame_decode(&n->frame, item->at, item->bytes);
+    return rc == TACET_OK ? frame_roles(n->frame.kind) != 0 : rc == TACET_E_NOT_FOUND;
+}
+
+static void pass_frame(net *n, conn *c, const wire_item *item)
+{
+    if (!frame_is_fit(n, item)) {
+        n->count[IPC_N_BAD_FRAME]++;
+        conn_end(n, c, IPC_BY_PROTOCOL);
+        return;
+    }
+    c->asked++;
+    store_say(n, IPC_FRAME_IN, c, item->at, item->bytes);
+}
+
+static void refuse(net *n, conn *c, int rc)
+{
+    if (rc == TACET_E_VERSION && wire_unsupported(&c->wire) == TACET_OK) {
+        n->count[IPC_N_BAD_PREAMBLE]++;
+        conn_farewell(n, c, IPC_BY_PROTOCOL);
+        return;
+    }
+    n->count[IPC_N_BAD_PREAMBLE] += rc == TACET_E_MALFORMED;
+    n->count[IPC_N_BAD_RECORD] += rc == TACET_E_TRANSPORT || rc == TACET_E_HANDSHAKE;
+    conn_end(n, c, rc > 0 ? IPC_BY_PROTOCOL : IPC_BY_ERROR);
+}
+
+static bool may_take(const net *n, const conn *c)
+{
+    return (c->state == CONN_HELLO || c->state == CONN_READY) && c->asked < RELAY_REQUESTS_PENDING_MAX && store_has_room(n);
+}
+
+/* Takes what is whole out of the bytes that are here, as long as store keeps up. */
+static void pump(net *n, conn *c)
+{
+    uint64_t before = c->wire.records_in;
+    while (may_take(n, c)) {
+        wire_item item;
+        int rc = wire_next(&c->wire, &item);
+        if (rc == TACET_E_AGAIN)
+            break;
+        if (rc != TACET_OK)
+            refuse(n, c, rc);
+        else if (item.kind == WIRE_HANDSHAKE)
+            pass_handshake(n, c, &item);
+        else
+            pass_frame(n, c, &item);
+    }
+    if (c->wire.records_in >= before)
+        n->count[IPC_N_RECORDS_IN] += c->wire.records_in - before;
+}
+
+void conn_received(net *n, conn *c, const ring_event *e)
+{
+    c->receiving = false;
+    conn_touch(n, c);
+    if (e->result > 0 && e->buffer >= 0) {
+        n->count[IPC_N_BYTES_IN] += (uint64_t)e->result;
+        if (c->state == CONN_HELLO || c->state == CONN_READY) {
+            wire_feed(&c->wire, ring_buffer(n->ring, e->buffer), (size_t)e->result);
+            pump(n, c);
+            if (c->state != CONN_DYING && wire_settle(&c->wire) != TACET_OK)
+                conn_end(n, c, IPC_BY_ERROR);
+        }
+    } else if (e->result == -ENOBUFS) {
+        n->count[IPC_N_NO_BUFFERS]++; /* asked for again in this turn: by then buffers have come back */
+    } else if (e->result != -EINTR && e->result != -EAGAIN) {
+        conn_end(n, c, IPC_BY_PEER);
+    }
+}
+
+/* ---- bytes out --------------------------------------------------------------------------------------------------------------------------------- */
+void conn_sent(net *n, conn *c, const ring_event *e)
+{
+    c->sending = false;
+    conn_touch(n, c);
+    if (e->result < 0 && e->result != -EINTR && e->result != -EAGAIN) {
+        conn_end(n, c, IPC_BY_PEER);
+        return;
+    }
+    size_t sent = e->result > 0 ? (size_t)e->result : 0;
+    n->count[IPC_N_BYTES_OUT] += sent;
+    c->send_at += sent;
+    if (c->send_at < c->send_bytes)
+        return;
+    free(c->send_buf);
+    c->send_buf = NULL;
+    c->drained += (uint32_t)c->send_stream;
+    if (c->drained >= RELAY_DRAINED_BYTES || !wire_has_output(&c->wire))
+        tell_drained(n, c);
+}
+
+/* All that came for this connection in one turn goes out in one piece. */
+static void send_some(net *n, conn *c)
+{
+    if (c->sending || c->state == CONN_DYING || c->state == CONN_LINGER)
+        return;
+    if (!c->send_buf && wire_has_output(&c->wire)) {
+        uint64_t before = c->wire.records_out;
+        c->send_at = 0;
+        int rc = wire_take_output(&c->wire, &c->send_buf, &c->send_bytes, &c->send_stream);
+        if (rc != TACET_OK) {
+            conn_end(n, c, IPC_BY_ERROR);
+            return;
+        }
+        n->count[IPC_N_RECORDS_OUT] += c->wire.records_out - before;
+    }
+    if (c->send_buf) {
+        c->sending = ring_send(n->ring, c->fd, c->send_buf + c->send_at, c->send_bytes - c->send_at, op_pack(OP_SEND, slot_of(n, c), c->generation));
+        n->ring_was_full |= !c->sending;
+        if (!c->sending)
+            conn_touch(n, c);
+    } else if (conn_step(n, c, EV_SENT_ALL)) {
+        (void)shutdown(c->fd, SHUT_WR);
+    }
+}
+
+static void receive_more(net *n, conn *c)
+{
+    bool talks = c->state == CONN_HELLO || c->state == CONN_READY;
+    if (c->receiving || !(talks ? may_take(n, c) && wire_hungry(&c->wire) : c->state == CONN_LINGER))
+        return;
+    c->receiving = ring_recv(n->ring, c->fd, op_pack(OP_RECV, slot_of(n, c), c->generation));
+    n->ring_was_full |= !c->receiving;
+    if (!c->receiving)
+        conn_touch(n, c);
+}
+
+/* ---- a turn -------------------------------------------------------------------------------------------------------------------------------------- */
+static void conn_turn(net *n, conn *c)
+{
+    if ((c->state == CONN_HELLO || c->state == CONN_READY) && !wire_hungry(&c->wire)) {
+        pump(n, c);
+        if (c->state != CONN_DYING && wire_settle(&c->wire) != TACET_OK)
+            conn_end(n, c, IPC_BY_ERROR);
+    }
+    send_some(n, c);
+    receive_more(n, c);
+    if (c->state == CONN_DYING && !c->receiving && !c->sending)
+        conn_vacate(n, c);
+    else if ((c->state == CONN_HELLO || c->state == CONN_READY) && !store_has_room(n))
+        conn_touch(n, c); /* store is behind: look again when something has gone */
+}
+
+void conns_turn(net *n)
+{
+    uint32_t count = n->todo_count;
+    for (uint32_t i = 0; i < count; i++) {
+        conn *c = &n->conn[n->todo[i]];
+        c->listed = false;
+        n->todo[i] = NO_SLOT;
+        if (c->state != CONN_FREE)
+            conn_turn(n, c);
+    }
+    /* what was added meanwhile stands behind */
+    memmove(n->todo, n->todo + count, (n->todo_count - count) * sizeof *n->todo);
+    n->todo_count -= count;
+}
+
+void conns_expire(net *n)
+{
+    for (int i = 0; i < DUE_LISTS; i++)
+        while (n->due[i].first != NO_SLOT && n->conn[n->due[i].first].due_ms <= n->now_ms) {
+            conn *c = &n->conn[n->due[i].first];
+            n->count[IPC_N_DEADLINE] += i == DUE_HELLO;
+            if (i == DUE_AGE)
+                conn_farewell(n, c, IPC_BY_AGE); /* into the list of those that flush */
+            else
+                conn_end(n, c, IPC_BY_DEADLINE);
+        }
+}
+
+uint64_t conns_due_ms(const net *n)
+{
+    uint64_t due = UINT64_MAX;
+    for (int i = 0; i < DUE_LISTS; i++)
+        if (n->due[i].first != NO_SLOT && n->conn[n->due[i].first].due_ms < due)
+            due = n->conn[n->due[i].first].due_ms;
+    return due;
+}
+
+/* ---- from store --------------------------------------------------------------------------------------------------------------------------------- */
+int conn_answer(net *n, conn *c, const uint8_t *message, size_t bytes)
+{
+    int rc = c->state == CONN_ASKED ? wire_answer(&c->wire, message, bytes) : TACET_E_REFUSED;
+    if (rc == TACET_OK && c->wire.state == WIRE_THIRD)
+        (void)conn_step(n, c, EV_QUESTION);
+    conn_touch(n, c);
+    return rc;
+}
+
+int conn_keys(net *n, conn *c, const uint8_t keys[64])
+{
+    int rc = c->state == CONN_ASKED ? wire_keys(&c->wire, keys, keys + 32) : TACET_E_REFUSED;
+    if (rc == TACET_OK)
+        (void)conn_step(n, c, EV_ADMITTED);
+    return rc;
+}
+
+int conn_out(net *n, conn *c, unsigned replies, const uint8_t *stream, size_t bytes)
+{
+    if (c->state != CONN_READY || replies > c->asked)
+        return TACET_E_REFUSED;
+    c->asked -= replies;
+    conn_touch(n, c);
+    return wire_put(&c->wire, stream, bytes);
+}

@@ -1,0 +1,144 @@
+/* P08, test builds only: what somebody who has taken over a net process would try, run in a net process that has finished its start. Each line says
+ * what happened; the exit code is 0 when everything was denied. Nothing here is linked into a release. */
+#include "net_parts.h"
+#include "server/sandbox.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static long answer(long rc) { return rc < 0 ? -errno : rc; }
+
+static long try_openat(ring *r)
+{
+    (void)r;
+    return answer(openat(AT_FDCWD, "/etc/passwd", O_RDONLY | O_CLOEXEC));
+}
+static long try_create(ring *r)
+{
+    (void)r;
+    return answer(openat(AT_FDCWD, "/tmp/tacet-hostile", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+}
+static long try_exec(ring *r)
+{
+    char *const argv[] = { (char[]){ "true" }, NULL };
+    (void)r;
+    return answer(execve("/bin/true", argv, argv + 1));
+}
+static long try_fork(ring *r)
+{
+    (void)r;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    return answer(child);
+}
+static long try_socket(ring *r)
+{
+    (void)r;
+    return answer(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+static long try_connect(ring *r) /* an own listening socket is at hand, and a connected one: any descriptor will do */
+{
+    const struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    (void)r;
+    return answer(connect(3, (const struct sockaddr *)&a, sizeof a));
+}
+static long try_new_ring(ring *r)
+{
+    struct io_uring_params p = { 0 };
+    (void)r;
+    return answer(syscall(SYS_io_uring_setup, 4, &p));
+}
+static long try_ptrace(ring *r)
+{
+    (void)r;
+    return answer(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL));
+}
+static long try_kill(ring *r)
+{
+    (void)r;
+    return answer(syscall(SYS_kill, getppid(), 0));
+}
+static long try_read_memory(ring *r)
+{
+    (void)r;
+    return answer(syscall(SYS_process_vm_readv, getppid(), NULL, 0, NULL, 0, 0));
+}
+static long try_executable_memory(ring *r)
+{
+    (void)r;
+    void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? -errno : 0;
+}
+static long try_dumpable(ring *r)
+{
+    (void)r;
+    return answer(prctl(PR_SET_DUMPABLE, 1));
+}
+static long try_setuid(ring *r)
+{
+    (void)r;
+    return answer(syscall(SYS_setresuid, 0, 0, 0));
+}
+static long try_ring_openat(ring *r) { return ring_attempt(r, IORING_OP_OPENAT, 0); }
+static long try_ring_openat2(ring *r) { return ring_attempt(r, IORING_OP_OPENAT2, 0); }
+static long try_ring_connect(ring *r) { return ring_attempt(r, IORING_OP_CONNECT, 0); }
+static long try_ring_socket(ring *r) { return ring_attempt(r, IORING_OP_SOCKET, 0); }
+static long try_ring_command(ring *r) { return ring_attempt(r, IORING_OP_URING_CMD, 0); }
+static long try_ring_read(ring *r) { return ring_attempt(r, IORING_OP_READ, 0); }
+static long try_ring_splice(ring *r) { return ring_attempt(r, IORING_OP_SPLICE, 0); }
+static long try_ring_fixed(ring *r) { return ring_attempt(r, IORING_OP_NOP, IOSQE_FIXED_FILE); }
+static long try_ring_personality(ring *r) { return ring_attempt_register(r, IORING_REGISTER_PERSONALITY); }
+static long try_ring_files(ring *r) { return ring_attempt_register(r, IORING_REGISTER_FILES); }
+static long try_ring_restrictions(ring *r) { return ring_attempt_register(r, IORING_REGISTER_RESTRICTIONS); }
+
+static const struct {
+    const char *what;
+    long (*run)(ring *);
+} attempts[] = {
+    { "openat", try_openat },
+    { "create", try_create },
+    { "exec", try_exec },
+    { "fork", try_fork },
+    { "socket", try_socket },
+    { "connect", try_connect },
+    { "new ring", try_new_ring },
+    { "ptrace", try_ptrace },
+    { "kill", try_kill },
+    { "process_vm_readv", try_read_memory },
+    { "executable memory", try_executable_memory },
+    { "dumpable", try_dumpable },
+    { "setresuid", try_setuid },
+    { "IORING_OP_OPENAT", try_ring_openat },
+    { "IORING_OP_OPENAT2", try_ring_openat2 },
+    { "IORING_OP_CONNECT", try_ring_connect },
+    { "IORING_OP_SOCKET", try_ring_socket },
+    { "IORING_OP_URING_CMD", try_ring_command },
+    { "IORING_OP_READ", try_ring_read },
+    { "IORING_OP_SPLICE", try_ring_splice },
+    { "IOSQE_FIXED_FILE", try_ring_fixed },
+    { "IORING_REGISTER_PERSONALITY", try_ring_personality },
+    { "IORING_REGISTER_FILES", try_ring_files },
+    { "IORING_REGISTER_RESTRICTIONS", try_ring_restrictions },
+};
+
+int net_hostile(ring *r)
+{
+    int got_through = 0;
+    for (size_t i = 0; i < sizeof attempts / sizeof *attempts; i++) {
+        long rc = attempts[i].run(r);
+        bool denied = rc == -EPERM || rc == -EACCES;
+        fprintf(stderr, "hostile: %s: %s (%ld)\n", attempts[i].what, denied ? "denied" : "NOT DENIED", rc);
+        got_through += !denied;
+    }
+    return got_through ? 1 : 0;
+}

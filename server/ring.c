@@ -1,0 +1,322 @@
+/* The order in ring_open is the point of this file (docs/ARCHITECTURE.md §3): a seccomp filter does not see what is inside a submission queue, so the
+ * ring itself must refuse opening files, connecting and commands; and a ring made by root, with SQPOLL or a personality, keeps root's rights. */
+#include "server/ring.h"
+#include "server/limits.h"
+#include "server/op.h"
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { BUFFER_GROUP = 1, MEMORY_TRIES = 20, MEMORY_WAIT_US = 100 * 1000 };
+_Static_assert((RELAY_RING_BUFFERS & (RELAY_RING_BUFFERS - 1)) == 0, "a power of two");
+
+struct ring {
+    struct io_uring uring;
+    struct io_uring_buf_ring *lent;
+    uint8_t *buffers;
+    int buffer_count; /* a power of two */
+    uint64_t full;
+    bool restricted;
+};
+
+/* A test may ask for few, to see them run dry. */
+static int wanted_buffers(void)
+{
+#ifdef TACET_TESTING
+    const char *few = getenv("TACET_RING_BUFFERS");
+    return few ? (int)strtol(few, NULL, 10) : RELAY_RING_BUFFERS;
+#else
+    return RELAY_RING_BUFFERS;
+#endif
+}
+
+/* From liburing 2.4 on in the header; the kernel numbers are the same everywhere. */
+static int ring_register(int fd, unsigned opcode, const void *arg, unsigned n)
+{
+    return syscall(SYS_io_uring_register, fd, opcode, arg, n) < 0 ? -errno : 0;
+}
+
+/* ---- may a ring be made now? ------------------------------------------------------------------------------------------------------------ */
+static bool has_foreign_ring(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    if (!d)
+        return true; /* cannot look: as bad as one */
+    bool found = false;
+    for (struct dirent *e = readdir(d); e && !found; e = readdir(d)) {
+        char target[64];
+        ssize_t n = readlinkat(dirfd(d), e->d_name, target, sizeof target - 1);
+        target[n > 0 ? n : 0] = 0;
+        found = strcmp(target, "anon_inode:[io_uring]") == 0;
+    }
+    closedir(d);
+    return found;
+}
+
+static bool privileges_are_gone(uint32_t uid)
+{
+    uid_t real = 0, effective = 0, saved = 0;
+    if (getresuid(&real, &effective, &saved) != 0 || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 || prctl(PR_GET_DUMPABLE) != 0)
+        return false;
+    return uid == 0 || (real == uid && effective == uid && saved == uid);
+}
+
+/* ---- making it ----------------------------------------------------------------------------------------------------------------------------- */
+/* What newer kernels offer first; none of them has SQPOLL. */
+static int setup(struct io_uring *u)
+{
+    static const unsigned flags[] = {
+        IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, /* 6.1 */
+        IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN,                               /* 5.19 */
+        IORING_SETUP_R_DISABLED,
+    };
+    int rc = -EINVAL;
+    for (size_t i = 0; i < sizeof flags / sizeof *flags && rc == -EINVAL; i++) {
+        for (int tries = 0; tries < MEMORY_TRIES; tries++) {
+            struct io_uring_params p = { .flags = flags[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP, .cq_entries = RELAY_RING_COMPLETIONS };
+            rc = io_uring_queue_init_params(RELAY_RING_SUBMISSIONS, u, &p);
+            assert(rc != 0 || !(p.flags & IORING_SETUP_SQPOLL));
+            if (rc != -ENOMEM)
+                break;
+            usleep(MEMORY_WAIT_US); /* the memory of a ring that has just died is given back late */
+        }
+    }
+    return rc;
+}
+
+/* An own mapping for the ring, as the kernel wants page-aligned memory, and one for the buffers. */
+static int make_buffers(ring *r)
+{
+    r->buffer_count = wanted_buffers();
+    size_t head_bytes = (size_t)r->buffer_count * sizeof(struct io_uring_buf), bytes = (size_t)r->buffer_count * RELAY_RING_BUFFER_BYTES;
+    void *head = mmap(NULL, head_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *body = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    r->lent = head == MAP_FAILED ? NULL : head;
+    r->buffers = body == MAP_FAILED ? NULL : body;
+    if (!r->lent || !r->buffers)
+        return -ENOMEM;
+    struct io_uring_buf_reg reg = { .ring_addr = (uint64_t)(uintptr_t)head, .ring_entries = (uint32_t)r->buffer_count, .bgid = BUFFER_GROUP };
+    int rc = io_uring_register_buf_ring(&r->uring, &reg, 0);
+    if (rc != 0)
+        return rc;
+    io_uring_buf_ring_init(r->lent);
+    for (int i = 0; i < r->buffer_count; i++)
+        io_uring_buf_ring_add(r->lent, ring_buffer(r, i), RELAY_RING_BUFFER_BYTES, (unsigned short)i, r->buffer_count - 1, i);
+    io_uring_buf_ring_advance(r->lent, r->buffer_count);
+    return 0;
+}
+
+/* No io_uring_register of any kind afterwards, no other operation, no other flag. */
+static int restrict_and_enable(ring *r)
+{
+    static const uint8_t allowed[] = { IORING_OP_ACCEPT,   IORING_OP_RECV,         IORING_OP_SEND,  IORING_OP_TIMEOUT,
+                                       IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE, IORING_OP_NOP };
+    struct io_uring_restriction rule[sizeof allowed + 1];
+    memset(rule, 0, sizeof rule);
+    for (size_t i = 0; i < sizeof allowed; i++) {
+        rule[i].opcode = IORING_RESTRICTION_SQE_OP;
+        rule[i].sqe_op = allowed[i];
+    }
+    rule[sizeof allowed].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+    rule[sizeof allowed].sqe_flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS | IOSQE_IO_LINK;
+    int rc = ring_register(r->uring.ring_fd, IORING_REGISTER_RESTRICTIONS, rule, sizeof rule / sizeof *rule);
+    r->restricted = rc == 0;
+    if (rc != 0 && rc != -EINVAL)
+        return rc;
+    return ring_register(r->uring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+}
+
+static const char *setup_failed(int rc)
+{
+    switch (-rc) {
+    case ENOSYS:
+        return "this kernel has no io_uring (5.19 or newer is needed)";
+    case EPERM:
+        return "io_uring is forbidden here: look at the sysctl kernel.io_uring_disabled, or the container's seccomp profile";
+    case ENOMEM:
+        return "no memory for the io_uring: raise the limit on locked memory (RLIMIT_MEMLOCK, LimitMEMLOCK=) to 64 MiB";
+    case EINVAL:
+        return "this kernel's io_uring is too old (5.19 or newer is needed)";
+    default:
+        return "the kernel refused to make an io_uring";
+    }
+}
+
+int ring_open(ring **out, uint32_t uid, const char **why)
+{
+    *why = "";
+    if (!privileges_are_gone(uid) || has_foreign_ring()) {
+        *why = "a ring must not be made before privileges are dropped";
+        return TACET_E_REFUSED;
+    }
+    ring *r = calloc(1, sizeof *r);
+    if (!r)
+        return TACET_E_NOMEM;
+    r->uring.ring_fd = -1;
+    int rc = setup(&r->uring);
+    if (rc != 0) {
+        *why = setup_failed(rc);
+        free(r);
+        return TACET_E_IO;
+    }
+    rc = make_buffers(r);
+    if (rc == 0 && io_uring_register_ring_fd(&r->uring) < 0)
+        r->uring.enter_ring_fd = r->uring.ring_fd; /* an older kernel: every call looks the descriptor up */
+    if (rc == 0)
+        rc = restrict_and_enable(r);
+    if (rc != 0) {
+        *why = setup_failed(rc);
+        ring_close(r);
+        return TACET_E_IO;
+    }
+    *out = r;
+    return TACET_OK;
+}
+
+ring *ring_close(ring *r)
+{
+    if (r) {
+        if (r->uring.ring_fd >= 0)
+            io_uring_queue_exit(&r->uring);
+        if (r->lent)
+            munmap(r->lent, (size_t)r->buffer_count * sizeof(struct io_uring_buf));
+        if (r->buffers)
+            munmap(r->buffers, (size_t)r->buffer_count * RELAY_RING_BUFFER_BYTES);
+        free(r);
+    }
+    return NULL;
+}
+
+bool ring_is_restricted(const ring *r) { return r->restricted; }
+uint64_t ring_full_count(const ring *r) { return r->full; }
+uint8_t *ring_buffer(ring *r, int buffer) { return r->buffers + (size_t)buffer * RELAY_RING_BUFFER_BYTES; }
+
+void ring_buffer_back(ring *r, int buffer)
+{
+    io_uring_buf_ring_add(r->lent, ring_buffer(r, buffer), RELAY_RING_BUFFER_BYTES, (unsigned short)buffer, r->buffer_count - 1, 0);
+    io_uring_buf_ring_advance(r->lent, 1);
+}
+
+/* ---- operations -------------------------------------------------------------------------------------------------------------------------------- */
+static struct io_uring_sqe *next_entry(ring *r)
+{
+    struct io_uring_sqe *e = io_uring_get_sqe(&r->uring);
+    if (!e) { /* full: hand over what is there, then there is room, unless the kernel is short of something */
+        r->full++;
+        (void)io_uring_submit(&r->uring);
+        e = io_uring_get_sqe(&r->uring);
+    }
+    return e;
+}
+
+bool ring_accept(ring *r, int listen_fd, uint64_t tag)
+{
+    struct io_uring_sqe *e = next_entry(r);
+    if (e) {
+        io_uring_prep_multishot_accept(e, listen_fd, NULL, NULL, SOCK_CLOEXEC);
+        io_uring_sqe_set_data64(e, tag);
+    }
+    return e != NULL;
+}
+
+bool ring_recv(ring *r, int fd, uint64_t tag)
+{
+    struct io_uring_sqe *e = next_entry(r);
+    if (e) {
+        io_uring_prep_recv(e, fd, NULL, RELAY_RING_BUFFER_BYTES, 0);
+        e->flags |= IOSQE_BUFFER_SELECT;
+        e->buf_group = BUFFER_GROUP;
+        io_uring_sqe_set_data64(e, tag);
+    }
+    return e != NULL;
+}
+
+bool ring_recv_into(ring *r, int fd, void *room, size_t bytes, uint64_t tag)
+{
+    struct io_uring_sqe *e = next_entry(r);
+    if (e) {
+        io_uring_prep_recv(e, fd, room, bytes, 0);
+        io_uring_sqe_set_data64(e, tag);
+    }
+    return e != NULL;
+}
+
+bool ring_send(ring *r, int fd, const void *bytes, size_t n, uint64_t tag)
+{
+    struct io_uring_sqe *e = next_entry(r);
+    if (e) {
+        io_uring_prep_send(e, fd, bytes, n, MSG_NOSIGNAL);
+        io_uring_sqe_set_data64(e, tag);
+    }
+    return e != NULL;
+}
+
+bool ring_cancel(ring *r, uint64_t which, uint64_t tag)
+{
+    struct io_uring_sqe *e = next_entry(r);
+    if (e) {
+        io_uring_prep_cancel64(e, which, 0);
+        io_uring_sqe_set_data64(e, tag);
+    }
+    return e != NULL;
+}
+
+int ring_wait(ring *r, uint64_t wait_ms)
+{
+    struct __kernel_timespec t = { .tv_sec = (long long)(wait_ms / 1000), .tv_nsec = (long long)(wait_ms % 1000) * 1000000 };
+    struct io_uring_cqe *first = NULL;
+    int rc = io_uring_submit_and_wait_timeout(&r->uring, &first, 1, &t, NULL);
+    /* EBUSY and EAGAIN: completions come first, or the kernel is short of memory; ETIME: nothing happened; EINTR: a signal */
+    return rc >= 0 || rc == -ETIME || rc == -EINTR || rc == -EBUSY || rc == -EAGAIN ? TACET_OK : TACET_E_IO;
+}
+
+bool ring_next(ring *r, ring_event *out)
+{
+    struct io_uring_cqe *c = NULL;
+    if (io_uring_peek_cqe(&r->uring, &c) != 0 || !c)
+        return false;
+    *out = (ring_event){ .tag = c->user_data,
+                         .result = c->res,
+                         .more = (c->flags & IORING_CQE_F_MORE) != 0,
+                         .buffer = c->flags & IORING_CQE_F_BUFFER ? (int)(c->flags >> IORING_CQE_BUFFER_SHIFT) : -1 };
+    io_uring_cqe_seen(&r->uring, c);
+    return true;
+}
+
+#ifdef TACET_TESTING
+int ring_attempt(ring *r, unsigned opcode, unsigned sqe_flags)
+{
+    static const char path[] = "/etc/passwd";
+    ring_event e;
+    struct io_uring_sqe *s = next_entry(r);
+    if (!s)
+        return -EAGAIN;
+    io_uring_prep_rw((int)opcode, s, AT_FDCWD, path, 0, 0);
+    s->flags = (uint8_t)sqe_flags;
+    io_uring_sqe_set_data64(s, op_pack(OP_ATTEMPT, 0, 0));
+    int rc = io_uring_submit(&r->uring);
+    if (rc < 0)
+        return rc;
+    for (int i = 0; i < 100; i++) {
+        if (ring_wait(r, 20) != TACET_OK)
+            return -EIO;
+        while (ring_next(r, &e))
+            if (op_of(e.tag) == OP_ATTEMPT)
+                return e.result;
+    }
+    return -ETIME;
+}
+
+int ring_attempt_register(ring *r, unsigned opcode)
+{
+    struct io_uring_rsrc_update none = { .offset = -1U };
+    return ring_register(r->uring.ring_fd, opcode, &none, 1);
+}
+#endif
