@@ -36,7 +36,8 @@ typedef struct {
     tacet_role role;
     const uint8_t *relay_key;     /* 32: the pinned static key */
     const uint8_t *static_secret; /* 32: TK's secret half for TACET_ROLE_MAILBOX; NULL for TACET_ROLE_OPEN. Only read by wire_new */
-    /* Called from wire_receive; may call wire_send and wire_close, not wire_receive or wire_free. */
+    /* Both are called from wire_receive and may call wire_send and wire_close, not wire_receive or wire_free. */
+    void (*on_up)(void *ctx);                                    /* the handshake is done; no frame comes before */
     void (*on_frame)(void *ctx, const uint8_t *bytes, size_t n); /* one frame's msgpack, not yet looked at; valid until it returns */
     void *ctx;                                                   /* of on_frame */
 } wire_config;
