@@ -12,7 +12,7 @@
 #include "server/ring.h"
 #include "server/wire.h"
 
-enum { NO_SLOT = UINT32_MAX };
+#define NO_SLOT UINT32_MAX
 
 typedef enum {
     CONN_FREE,   /* no connection */
