@@ -1,0 +1,84 @@
+/* Names, invitations, settings. */
+#include "parts.h"
+#include <string.h>
+
+/* Copies the blob in the only column of the only row. TACET_E_QUOTA: it does not fit. */
+static int give(sqlite3_stmt *q, uint8_t *out, size_t room, size_t *out_bytes)
+{
+    const void *value = sqlite3_column_blob(q, 0);
+    size_t bytes = (size_t)sqlite3_column_bytes(q, 0);
+    int rc = bytes > room ? TACET_E_QUOTA : bytes && !value ? TACET_E_NOMEM : TACET_OK;
+    if (rc == TACET_OK && bytes)
+        memcpy(out, value, bytes);
+    if (rc == TACET_OK)
+        *out_bytes = bytes;
+    (void)sqlite3_reset(q); /* only one row */
+    return rc;
+}
+
+/* --- names ------------------------------------------------------------------------------------------------------------------------------ */
+/* Expired entries of others make room; then the primary key says whether the name is somebody else's. */
+int relay_name_put(relay_store *s, const char *name, const uint8_t account[32], uint64_t now_s, uint64_t expires_s, blob value)
+{
+    sqlite3_stmt *q = NULL;
+    int rc = relay_one(s, &q, "SELECT 1 FROM name WHERE name = ? AND account <> ? AND expires_s > ?", "tki", name, account, now_s);
+    if (rc == TACET_OK) {
+        (void)sqlite3_reset(q); /* only one row */
+        return TACET_E_EXISTS;
+    }
+    if (rc == TACET_E_NOT_FOUND)
+        rc = relay_do(s, NULL, "DELETE FROM name WHERE name = ? OR account = ?", "tk", name, account);
+    return rc == TACET_OK ? relay_do(s, NULL, "INSERT INTO name VALUES(?, ?, ?, ?)", "tkib", name, account, expires_s, value) : rc;
+}
+
+int relay_name_remove(relay_store *s, const uint8_t account[32])
+{
+    uint64_t rows = 0;
+    int rc = relay_do(s, &rows, "DELETE FROM name WHERE account = ?", "k", account);
+    return rc == TACET_OK && rows == 0 ? TACET_E_NOT_FOUND : rc;
+}
+
+int relay_name_find(relay_store *s, const char *name, uint64_t now_s, uint8_t *out, size_t room, size_t *out_bytes)
+{
+    sqlite3_stmt *q = NULL;
+    int rc = relay_one(s, &q, "SELECT entry FROM name WHERE name = ? AND expires_s > ?", "ti", name, now_s);
+    return rc == TACET_OK ? give(q, out, room, out_bytes) : rc;
+}
+
+/* --- invitations ------------------------------------------------------------------------------------------------------------------------ */
+int relay_invite_add(relay_store *s, const uint8_t hash[32], uint32_t uses, uint64_t expires_s)
+{
+    return relay_do(s, NULL, "INSERT INTO invite VALUES(?, ?, ?)", "kii", hash, (uint64_t)uses, expires_s);
+}
+
+/* Used up and expired ones disappear when they are met. */
+int relay_invite_use(relay_store *s, const uint8_t hash[32], uint64_t now_s)
+{
+    sqlite3_stmt *q = NULL;
+    int rc = relay_one(s, &q, "SELECT uses, expires_s FROM invite WHERE hash = ?", "k", hash);
+    if (rc != TACET_OK)
+        return rc;
+    uint64_t uses = (uint64_t)sqlite3_column_int64(q, 0), expires_s = (uint64_t)sqlite3_column_int64(q, 1);
+    (void)sqlite3_reset(q); /* only one row */
+    bool expired = expires_s <= now_s;
+    if (expired || uses <= 1)
+        rc = relay_do(s, NULL, "DELETE FROM invite WHERE hash = ?", "k", hash);
+    else
+        rc = relay_do(s, NULL, "UPDATE invite SET uses = uses - 1 WHERE hash = ?", "k", hash);
+    if (rc != TACET_OK)
+        return rc;
+    return expired ? TACET_E_EXPIRED : uses == 0 ? TACET_E_NOT_FOUND : TACET_OK;
+}
+
+/* --- settings --------------------------------------------------------------------------------------------------------------------------- */
+int relay_setting_put(relay_store *s, const char *name, blob value)
+{
+    return relay_do(s, NULL, "INSERT OR REPLACE INTO setting VALUES(?, ?)", "tb", name, value);
+}
+
+int relay_setting_get(relay_store *s, const char *name, uint8_t *out, size_t room, size_t *out_bytes)
+{
+    sqlite3_stmt *q = NULL;
+    int rc = relay_one(s, &q, "SELECT value FROM setting WHERE name = ?", "t", name);
+    return rc == TACET_OK ? give(q, out, room, out_bytes) : rc;
+}

@@ -1,0 +1,148 @@
+/* Start: the tables as memory. Only the rows above indexed_through are read from the log itself. */
+#include "parts.h"
+#include "base/reader.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { TOKEN_KIND_REQUEST = 2 };
+
+/* Every row of one query. */
+static int each_row(relay_store *s, const char *sql, int (*row)(relay_store *s, sqlite3_stmt *q))
+{
+    sqlite3_stmt *q = NULL;
+    int rc = database_statement(s->db, sql, &q);
+    while (rc == TACET_OK && (rc = database_row(s->db, q)) == TACET_OK) {
+        rc = row(s, q);
+        if (rc != TACET_OK)
+            (void)sqlite3_reset(q); /* an early end is one of ours */
+    }
+    return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
+}
+
+static uint64_t column(sqlite3_stmt *q, int i) { return (uint64_t)sqlite3_column_int64(q, i); }
+
+static int log_row(relay_store *s, sqlite3_stmt *q)
+{
+    s->index.indexed_through = column(q, 0);
+    s->committed_number = column(q, 1) > column(q, 2) ? column(q, 1) : column(q, 2);
+    return TACET_OK;
+}
+
+static int mailbox_row(relay_store *s, sqlite3_stmt *q)
+{
+    uint32_t mailbox = (uint32_t)column(q, 0);
+    int rc = index_room_for_mailbox(&s->index, mailbox);
+    if (rc == TACET_OK)
+        s->index.state[mailbox].alive = true;
+    return rc;
+}
+
+static int mark_row(relay_store *s, sqlite3_stmt *q)
+{
+    uint32_t mailbox = (uint32_t)column(q, 0), count = (uint32_t)sqlite3_column_bytes(q, 2) / 8;
+    if (!index_alive(&s->index, mailbox))
+        return TACET_E_CORRUPT;
+    mailbox_state *m = &s->index.state[mailbox];
+    m->watermark = column(q, 1);
+    if (!count)
+        return TACET_OK;
+    m->exceptions = calloc(count, sizeof *m->exceptions);
+    if (!m->exceptions)
+        return TACET_E_NOMEM;
+    m->exception_count = count;
+    reader r = reader_over(sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2));
+    for (uint32_t i = 0; i < count; i++)
+        m->exceptions[i] = read_be(&r, 8);
+    return reader_done(&r) ? TACET_OK : TACET_E_CORRUPT;
+}
+
+static int run_row(relay_store *s, sqlite3_stmt *q)
+{
+    int rc = RESERVE(&s->runs);
+    if (rc == TACET_OK)
+        s->runs.at[s->runs.count++] =
+            (run){ .first = column(q, 0), .last = column(q, 1), .rows = (uint32_t)column(q, 2), .expires_min = (uint32_t)column(q, 3) };
+    return rc;
+}
+
+static void count_waiting(mailbox_state *m, uint64_t bytes, uint64_t kind)
+{
+    m->waiting++;
+    m->bytes += bytes;
+    m->requests += kind == TOKEN_KIND_REQUEST;
+}
+
+static int index_row(relay_store *s, sqlite3_stmt *q)
+{
+    uint32_t mailbox = (uint32_t)column(q, 0);
+    uint64_t number = column(q, 1);
+    s->index_rows++;
+    if (number > s->index.indexed_through)
+        return TACET_OK; /* of a run that was not finished: the ring has it */
+    if (index_settled(&s->index, mailbox, number)) {
+        s->index_dead++;
+        return TACET_OK;
+    }
+    run *owner = log_run_of(s, number);
+    if (!owner)
+        return TACET_E_CORRUPT; /* an entry that waits has a row, and rows below indexed_through belong to runs */
+    owner->live++;
+    s->index.state[mailbox].in_table++;
+    count_waiting(&s->index.state[mailbox], column(q, 2), column(q, 3));
+    return TACET_OK;
+}
+
+static int message_row(relay_store *s, sqlite3_stmt *q)
+{
+    entry e = { .number = column(q, 0),
+                .mailbox = (uint32_t)column(q, 1),
+                .expires_hour = (uint32_t)column(q, 2),
+                .kind = (uint8_t)column(q, 3),
+                .bytes = (uint32_t)column(q, 5),
+                .next = NO_PLACE };
+    const void *hash = sqlite3_column_blob(q, 4);
+    if (sqlite3_column_bytes(q, 4) != 32)
+        return TACET_E_CORRUPT;
+    reader r = reader_over(hash, 4);
+    e.tag = (uint32_t)read_be(&r, 4);
+    int rc = index_room_for_mailbox(&s->index, e.mailbox);
+    /* As much room as run_rows more messages want (relay_append) */
+    if (rc == TACET_OK && s->index.end - s->index.first + 2 * (uint64_t)s->tuning.run_rows >= s->index.room)
+        rc = index_grow_ring(&s->index);
+    if (rc != TACET_OK)
+        return rc;
+    if (index_settled(&s->index, e.mailbox, e.number)) {
+        e.flags = ENTRY_DEAD;
+        s->clean.ring_dead++;
+    } else {
+        count_waiting(&s->index.state[e.mailbox], e.bytes, e.kind);
+        if (e.expires_hour < s->clean.ring_expires)
+            s->clean.ring_expires = e.expires_hour;
+    }
+    index_push(&s->index, &e);
+    return TACET_OK;
+}
+
+int load_index(relay_store *s)
+{
+    static const struct {
+        const char *sql;
+        int (*row)(relay_store *s, sqlite3_stmt *q);
+    } step[] = {
+        { "SELECT indexed_through, highest, ifnull((SELECT max(number) FROM message), 0) FROM log", log_row },
+        { "SELECT mailbox FROM mailbox", mailbox_row },
+        { "SELECT mailbox, watermark, exceptions FROM mark", mark_row },
+        { "SELECT first, last, rows, expires_min FROM run ORDER BY first", run_row },
+        { "SELECT mailbox, number, bytes, kind FROM mailbox_index", index_row },
+        { "SELECT number, mailbox, expires_hour, kind, token_hash, length(ciphertext) FROM message"
+          " WHERE number > (SELECT indexed_through FROM log) ORDER BY number",
+          message_row },
+    };
+    int rc = TACET_OK;
+    for (size_t i = 0; rc == TACET_OK && i < sizeof step / sizeof *step; i++)
+        rc = each_row(s, step[i].sql, step[i].row);
+    for (uint32_t i = 0; rc == TACET_OK && i < s->index.states; i++)
+        index_skip_dead(&s->index, &s->index.state[i]);
+    s->last_number = s->committed_number;
+    return rc;
+}
