@@ -107,11 +107,11 @@ int relay_begin(relay_store *s)
 /* What goes into the same transaction as the caller's changes. */
 static int commit_prepare(relay_store *s)
 {
-    enum { DRAIN_FACTOR = 2, DRAIN_MIN = 256 }; /* a run is written before the next one is complete */
-    size_t appended = s->tx.appended.count;
+    enum { DRAIN_FACTOR = 2, DRAIN_COMMITS = 256 }; /* a run is written before the next one is complete, and in so many commits at most */
+    uint32_t appended = (uint32_t)s->tx.appended.count, least = s->tuning.run_rows / DRAIN_COMMITS;
     int rc = marks_settle(s);
     if (rc == TACET_OK && appended)
-        rc = drain_some(s, appended * DRAIN_FACTOR > DRAIN_MIN ? (uint32_t)appended * DRAIN_FACTOR : DRAIN_MIN);
+        rc = drain_some(s, appended * DRAIN_FACTOR > least ? appended * DRAIN_FACTOR : least);
     if (rc == TACET_OK && s->tx.rows_deleted)
         rc = relay_do(s, NULL, "UPDATE log SET highest = max(highest, ?)", "i", s->last_number);
     return rc;
