@@ -218,7 +218,15 @@ static inline world *world_start(const net_options *o, void (*before)(void))
 static inline int world_wait(world *w)
 {
     int status = 0;
-    waitpid(w->pid, &status, 0);
+    uint64_t until = steady_ms() + 20000;
+    while (waitpid(w->pid, &status, WNOHANG) == 0) {
+        if (steady_ms() > until) {
+            kill(w->pid, SIGKILL);
+            waitpid(w->pid, &status, 0);
+            return 999; /* it did not end by itself */
+        }
+        pause_ms(2);
+    }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 static inline size_t world_log(const world *w, char *out, size_t room)
