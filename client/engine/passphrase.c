@@ -1,6 +1,7 @@
 #include "engine/passphrase.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -24,15 +25,30 @@ static int unreadable(engine_error *error, const char *from)
     return TACET_E_IO;
 }
 
-/* One line of at most `room` bytes, without its end; of a longer one the rest is read and counted, not kept. False: errno. An interrupted read goes
- * on, unless *stop says otherwise. */
-static bool line_read(int fd, char *out, size_t room, size_t *bytes, const volatile sig_atomic_t *stop)
+static volatile sig_atomic_t caught; /* one of the signals of the terminal's part, below */
+
+/* Waits until a byte can be read. False: errno; EINTR when one of the signals that `waiting` lets through was caught. */
+static bool byte_wait(int fd, const sigset_t *waiting)
+{
+    struct pollfd one = { fd, POLLIN, 0 };
+    int rc;
+    do
+        rc = ppoll(&one, 1, NULL, waiting);
+    while (rc < 0 && errno == EINTR && !caught);
+    return rc >= 0;
+}
+
+/* One line of at most `room` bytes, without its end; of a longer one the rest is read and counted, not kept. False: errno. With `waiting` signals
+ * are let through only while we wait, so that none slips in between asking for it and waiting; and they end it. */
+static bool line_read(int fd, char *out, size_t room, size_t *bytes, const sigset_t *waiting)
 {
     size_t n = 0;
     char c = 0;
     for (;;) {
+        if (waiting && !byte_wait(fd, waiting))
+            return false;
         ssize_t got = read(fd, &c, 1);
-        if (got < 0 && errno == EINTR && !(stop && *stop))
+        if (got < 0 && errno == EINTR && !waiting)
             continue;
         if (got < 0)
             return false;
@@ -110,7 +126,7 @@ void passphrase_free(passphrase *p, secret_arena *a)
 /* Signals that would leave the terminal without echo. They are noted, the terminal is put right, then they are raised again. */
 static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGALRM, SIGTSTP, SIGTTIN, SIGTTOU };
 enum { SIGNALS = sizeof signals / sizeof *signals };
-static volatile sig_atomic_t caught, caught_which[SIGNALS];
+static volatile sig_atomic_t caught_which[SIGNALS];
 
 static void note_signal(int number)
 {
@@ -122,33 +138,40 @@ static void note_signal(int number)
 
 typedef struct {
     struct sigaction action[SIGNALS];
-    sigset_t mask;
+    sigset_t mask, waiting; /* waiting: all of `signals` let through */
 } signal_state;
+
+/* SIGTTIN and SIGTTOU come out of our own read and tcsetattr, and only unless they are blocked. */
+static bool of_the_terminal(int number) { return number == SIGTTIN || number == SIGTTOU; }
 
 static void signals_take(signal_state *before)
 {
-    struct sigaction noting = { .sa_handler = note_signal }; /* without SA_RESTART: the read must end */
-    sigset_t open;
+    struct sigaction noting = { .sa_handler = note_signal }; /* without SA_RESTART: the wait must end */
+    sigset_t held, open;
     sigemptyset(&noting.sa_mask);
+    sigemptyset(&held);
     sigemptyset(&open);
+    for (size_t i = 0; i < SIGNALS; i++)
+        sigaddset(of_the_terminal(signals[i]) ? &open : &held, signals[i]);
+    sigprocmask(SIG_BLOCK, &held, &before->mask);
+    sigprocmask(SIG_UNBLOCK, &open, &before->waiting);
     caught = 0;
     for (size_t i = 0; i < SIGNALS; i++) {
         caught_which[i] = 0;
-        sigaddset(&open, signals[i]);
+        sigdelset(&before->waiting, signals[i]);
         sigaction(signals[i], NULL, &before->action[i]);
         if (before->action[i].sa_handler != SIG_IGN)
             sigaction(signals[i], &noting, NULL);
     }
-    sigprocmask(SIG_UNBLOCK, &open, &before->mask);
 }
 
 /* Raises what was noted, in the way it would have come. True when something other than a stop was: then we shall not ask again. */
 static bool signals_give_back(const signal_state *before)
 {
     bool ended = false;
-    sigprocmask(SIG_SETMASK, &before->mask, NULL);
     for (size_t i = 0; i < SIGNALS; i++)
         sigaction(signals[i], &before->action[i], NULL);
+    sigprocmask(SIG_SETMASK, &before->mask, NULL); /* what came meanwhile is delivered here */
     for (size_t i = 0; i < SIGNALS; i++)
         if (caught_which[i]) {
             ended = ended || (signals[i] != SIGTSTP && signals[i] != SIGTTIN && signals[i] != SIGTTOU);
@@ -166,7 +189,7 @@ static bool terminal_set(int tty, const struct termios *how)
 }
 
 /* One question and its answer, with the terminal put right in between. False: errno, or `caught`. */
-static bool ask_once(int tty, const char *prompt, char *text, size_t *bytes)
+static bool ask_once(int tty, const char *prompt, const sigset_t *waiting, char *text, size_t *bytes)
 {
     struct termios before, quiet;
     if (tcgetattr(tty, &before) != 0)
@@ -174,7 +197,7 @@ static bool ask_once(int tty, const char *prompt, char *text, size_t *bytes)
     quiet = before;
     quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
     quiet.c_lflag |= ICANON | ISIG;
-    bool ok = terminal_set(tty, &quiet) && write(tty, prompt, strlen(prompt)) >= 0 && line_read(tty, text, BUFFER_BYTES, bytes, &caught);
+    bool ok = terminal_set(tty, &quiet) && write(tty, prompt, strlen(prompt)) >= 0 && line_read(tty, text, BUFFER_BYTES, bytes, waiting);
     int why = errno;
     caught = 0; /* from here on nothing may keep the echo off */
     bool restored = terminal_set(tty, &before);
@@ -203,7 +226,7 @@ static int ask(passphrase *out, secret_arena *a, int tty, const char *prompt, en
     int why = 0;
     do {
         signals_take(&before);
-        ok = ask_once(tty, prompt, text, &n);
+        ok = ask_once(tty, prompt, &before.waiting, text, &n);
         why = errno;
         again = any_caught();
         ended = signals_give_back(&before);
