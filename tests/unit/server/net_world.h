@@ -200,12 +200,12 @@ static inline world *world_start(const net_options *o, void (*before)(void))
     memset(w->o.salt, 5, sizeof w->o.salt);
     randombytes_buf(w->secret, 32);
     crypto_scalarmult_curve25519_base(w->public, w->secret);
-    w->listen_fd = socket(AF_INET, SOCK_STREAM, 0);
+    w->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     ck_assert_int_eq(bind(w->listen_fd, (struct sockaddr *)&a, sizeof a), 0);
     ck_assert_int_eq(listen(w->listen_fd, 1024), 0);
     ck_assert_int_eq(getsockname(w->listen_fd, (struct sockaddr *)&a, &n), 0);
     w->port = ntohs(a.sin_port);
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     ck_assert_int_eq(pipe(log), 0);
     world_fork(w, pair[1], log[1], before);
     close(pair[1]);
