@@ -9,13 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Above the soft limit nothing more is read from clients, so the hard one is reached only by what must be said anyway. */
-enum { QUEUE_SOFT = RELAY_IPC_QUEUE_MAX_BYTES / 2, QUEUE_HARD = 2 * RELAY_IPC_QUEUE_MAX_BYTES };
-
 int store_init(net *n)
 {
-    ipc_queue_init(&n->filling, QUEUE_HARD);
-    ipc_queue_init(&n->going, QUEUE_HARD);
+    ipc_queue_init(&n->filling, RELAY_NET_QUEUE_HARD_BYTES);
+    ipc_queue_init(&n->going, RELAY_NET_QUEUE_HARD_BYTES);
     n->ipc_in = malloc(RELAY_IPC_READ_BYTES);
     return n->ipc_in ? TACET_OK : TACET_E_NOMEM;
 }
@@ -29,7 +26,7 @@ void store_free(net *n)
     free(n->ipc_in);
 }
 
-bool store_has_room(const net *n) { return n->filling.used < QUEUE_SOFT; }
+bool store_has_room(const net *n) { return n->filling.used < RELAY_NET_QUEUE_SOFT_BYTES; }
 
 void store_say(net *n, ipc_type type, const conn *c, const void *payload, size_t bytes)
 {

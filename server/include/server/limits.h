@@ -27,6 +27,8 @@ enum relay_limits {
     RELAY_KEEPALIVE_TRIES = 4,         /* ... so many times, then the peer is gone */
     RELAY_WAIT_MAX_MS = 60 * 1000,     /* longest wait of a loop */
     RELAY_FLUSH_MAX_MS = 5000,         /* from a polite close to the end, whatever the peer does */
+    RELAY_NET_QUEUE_SOFT_BYTES = 4 * 1024 * 1024,  /* waiting for store: above it, nothing more is read from clients ... */
+    RELAY_NET_QUEUE_HARD_BYTES = 16 * 1024 * 1024, /* ... and only what must be said anyway gets here; above it, net gives up and is started anew */
     RELAY_IPC_READ_BYTES = 512 * 1024, /* read from store at once; more than one whole message */
     RELAY_COUNTERS_MS = 1000,          /* told to store so often, when they changed */
 

@@ -178,6 +178,8 @@ static inline void world_fork(world *w, int store_end, int log_end, void (*befor
     ck_assert_int_ge(w->pid, 0);
     if (w->pid != 0)
         return;
+    for (int sig = 1; sig < 32; sig++) /* the test runner's handlers are not ours */
+        signal(sig, SIG_DFL);
     dup2(log_end, 2);
     int l = fcntl(w->listen_fd, F_DUPFD, 100), s = fcntl(store_end, F_DUPFD, 100);
     w->o.listen_fd = dup2(l, 3);
