@@ -27,7 +27,7 @@ int core_new(core **out, const core_options *o, const core_ports *ports)
         return TACET_E_NOMEM;
     c->ports = *ports;
     c->o = *o;
-    c->next_number = o->first_number ? o->first_number : 1;
+    c->next_number = 1;
     c->first_free = UINT32_MAX;
     c->accepts_due_us = UINT64_MAX;
     c->ok.kind = FRAME_OK;
@@ -81,6 +81,8 @@ core *core_free(core *c)
     free(c);
     return NULL;
 }
+
+void core_number_from(core *c, uint64_t first) { c->next_number = first; }
 
 void core_configure(core *c, const core_config *config) { c->o.config = *config; }
 

@@ -132,6 +132,12 @@ uint64_t core_due_us(const core *c)
     return due;
 }
 
+static void note(const core *c, const char *what, uint32_t box)
+{
+    if (c->ports.note)
+        c->ports.note(c->ports.ctx, what, box);
+}
+
 /* --- completions ----------------------------------------------------------------------------------------------------------------------- */
 static void login_done(core *c, login_job *l)
 {
@@ -140,6 +146,7 @@ static void login_done(core *c, login_job *l)
         k->who = l->who;
         k->state = CONN_OPEN;
         c->n.logins += l->who.mailbox != 0;
+        note(c, l->who.mailbox ? "login" : "login of a stranger", l->who.mailbox);
         c->ports.ready(c->ports.ctx, k->peer);
     }
 }
@@ -172,6 +179,7 @@ static void effects_apply(core *c, const request_job *r)
     conn *k = core_conn(c, r->job.from);
     if (e->registered) {
         c->n.registered++;
+        note(c, "registered", r->who.mailbox);
         mailboxes_get(&c->boxes, r->who.mailbox);
         if (k)
             k->who = r->who;
@@ -231,10 +239,15 @@ static void job_done(core *c, job *j, int status)
 void core_group_done(core *c, job *list, int status)
 {
     c->group_out = false;
-    c->n.groups_failed += status != TACET_OK;
+    bool wrote = false;
+    for (const job *j = list; j; j = j->next)
+        wrote |= j->writes;
+    c->n.commits += wrote && status == TACET_OK;
+    c->n.commits_failed += status != TACET_OK;
     for (job *next; list; list = next) {
         next = list->next;
         job_done(c, list, status);
     }
+    core_resolve_waiting(c);
     accepts_leave(c);
 }

@@ -64,6 +64,14 @@ static void message_route(core *c, message *m)
     core_queue(c, &m->job);
 }
 
+static route_key key_of(const message *m)
+{
+    route_key key = { .device = m->device };
+    memcpy(key.account, m->account, 32);
+    memcpy(key.token_hash, m->token_hash, 32);
+    return key;
+}
+
 void core_send(core *c, conn *k, const frame *f)
 {
     uint64_t ciphertext = f->send.ciphertext.bytes;
@@ -82,9 +90,7 @@ void core_send(core *c, conn *k, const frame *f)
         return;
     }
     token_hash(m->token_hash, f->send.token.at);
-    route_key key = { .device = m->device };
-    memcpy(key.account, m->account, 32);
-    memcpy(key.token_hash, m->token_hash, 32);
+    route_key key = key_of(m);
     if (routes_find(c->routes, &key, &m->mailbox, &m->token_kind)) {
         message_route(c, m);
         return;
@@ -94,12 +100,16 @@ void core_send(core *c, conn *k, const frame *f)
     core_queue(c, &m->job);
 }
 
-/* The store has said whose mailbox the token opens. If a token was removed while it was being asked, the answer may be too old: ask again. */
+/* The store has said whose mailbox the token opens. If a token was removed while it was being asked, the answer may be too old: ask again, behind that
+ * removal (core_resolve_waiting). */
 void core_resolved(core *c, message *m)
 {
+    route_key key = key_of(m);
     if (m->token_epoch != c->token_epoch) {
         m->token_epoch = c->token_epoch;
-        core_queue(c, &m->job);
+        m->job.next = NULL;
+        *(c->again_last ? &c->again_last->next : &c->again_first) = &m->job;
+        c->again_last = &m->job;
         return;
     }
     if (m->job.status != TACET_OK) {
@@ -107,11 +117,37 @@ void core_resolved(core *c, message *m)
         core_message_free(c, m);
         return;
     }
-    route_key key = { .device = m->device };
-    memcpy(key.account, m->account, 32);
-    memcpy(key.token_hash, m->token_hash, 32);
     routes_add(c->routes, &key, m->mailbox, m->token_kind);
     message_route(c, m);
+}
+
+/* After a group: what waits to be resolved and now is known goes on at once, before a later message of the same sender can overtake it. What has to be
+ * asked again comes behind all other jobs, and everything that was to be resolved after it behind that. */
+void core_resolve_waiting(core *c)
+{
+    job *again = c->again_first, *last = c->last, *next;
+    c->again_first = c->again_last = NULL;
+    for (job *j = again; j; j = next) {
+        next = j->next;
+        core_queue(c, j);
+    }
+    bool reached = !last;
+    for (job *j = c->first; j; j = next) {
+        next = j->next;
+        bool old = !reached;
+        reached |= j == last;
+        if (j->kind != JOB_RESOLVE)
+            continue;
+        message *m = (message *)j;
+        route_key key = key_of(m);
+        if (routes_find(c->routes, &key, &m->mailbox, &m->token_kind)) {
+            core_unqueue(c, j);
+            message_route(c, m);
+        } else if (again && old) {
+            core_unqueue(c, j);
+            core_queue(c, j);
+        }
+    }
 }
 
 /* The committer is done with it. TACET_E_NOT_FOUND: the mailbox was removed meanwhile. Anything else but TACET_OK: the disk is full. */

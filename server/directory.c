@@ -555,6 +555,9 @@ void directory_verify(request_job *r)
     r->verified = r->error == 0;
 }
 
+request_job *request_job_of(work *w) { return (request_job *)(void *)((char *)w - offsetof(request_job, work)); }
+void directory_verify_run(work *w) { directory_verify(request_job_of(w)); }
+
 int directory_run(request_job *r, relay_store *s)
 {
     frame f;

@@ -31,8 +31,9 @@ typedef struct {
     void (*ready)(void *ctx, core_peer to);                                                      /* frames may come now */
     void (*out)(void *ctx, core_peer to, const uint8_t *stream, size_t bytes, unsigned replies); /* whole frames with their lengths */
     void (*close)(void *ctx, core_peer to, bool flush);                                          /* core_closed follows */
-    void (*verify)(void *ctx, request_job *r);  /* directory_verify on any thread, then core_verified */
-    void (*backlog)(void *ctx, backlog_job *b); /* backlog_read on a reader thread, then core_read_done */
+    void (*verify)(void *ctx, request_job *r);                   /* directory_verify on any thread, then core_verified */
+    void (*note)(void *ctx, const char *what, uint32_t mailbox); /* for the log at its most talkative level; may be NULL */
+    void (*backlog)(void *ctx, backlog_job *b);                  /* backlog_read on a reader thread, then core_read_done */
 } core_ports;
 
 /* What tacetd.ini may change while we run. */
@@ -48,13 +49,14 @@ core_config core_config_default(void);
 typedef struct {
     core_config config;
     uint8_t salt[16], incarnation[16], relay_key[32];
-    uint64_t first_number; /* above every number that any earlier run may have given out */
 } core_options;
 
 /* TACET_E_NOMEM */
 TACET_MUST_USE int core_new(core **out, const core_options *o, const core_ports *ports);
 core *core_free(core *c);
 void core_configure(core *c, const core_config *config);
+/* At start: numbers from here on, above every number that any earlier run may have given out. */
+void core_number_from(core *c, uint64_t first);
 /* At start: what waits in a mailbox. TACET_E_NOMEM */
 TACET_MUST_USE int core_waiting(core *c, const relay_waiting *w);
 
@@ -93,8 +95,11 @@ bool core_idle(const core *c);
     N(connections_opened)                                                                                                                            \
     N(logins)                                                                                                                                        \
     N(requests)                                                                                                                                      \
-    N(sends) N(accepted) N(committed) N(handed_off) N(delivered) N(acknowledged) N(redelivered) N(refused) N(quota) N(rate) N(malformed)             \
-        N(registered) N(expired) N(groups) N(groups_failed) N(held) N(hold_ran_out) N(overrun)
+    N(sends)                                                                                                                                         \
+    N(accepted)                                                                                                                                      \
+    N(committed)                                                                                                                                     \
+    N(handed_off) N(delivered) N(acknowledged) N(refused) N(quota) N(rate) N(malformed) N(registered) N(expired) N(groups) N(commits)                \
+        N(commits_failed) N(held) N(hold_ran_out) N(overrun)
 #define CORE_GAUGES(N) N(connections) N(subscriptions) N(mailboxes) N(queued_messages) N(queued_bytes) N(memory_bytes)
 typedef struct {
 #define CORE_FIELD(name) uint64_t name;

@@ -71,8 +71,8 @@ struct core {
     mailboxes boxes;
     routes *routes;
     limiter *registers, *bundles, *device_bundles, *requests;
-    job *first, *last; /* waiting for the committer, oldest first */
-    uint32_t waiting;  /* how many of these are not held back */
+    job *first, *last;             /* waiting for the committer, oldest first */
+    job *again_first, *again_last; /* messages to be resolved once more */
     bool group_out;
     uint32_t verifying;   /* request jobs with directory_verify */
     uint64_t next_number; /* for tags and rows alike */
@@ -109,6 +109,7 @@ void core_accept(core *c, conn_ref to, uint32_t id); /* ok, on the next tick */
 /* core_send.c */
 void core_send(core *c, conn *k, const frame *f);
 void core_resolved(core *c, message *m);
+void core_resolve_waiting(core *c);
 void core_message_free(core *c, message *m);
 void core_appended(core *c, message *m, int status);
 

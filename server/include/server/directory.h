@@ -5,6 +5,7 @@
 #define SERVER_DIRECTORY_H
 #include "protocol/frame.h"
 #include "server/job.h"
+#include "server/pool.h"
 
 typedef enum { REGISTRATION_OPEN, REGISTRATION_INVITE, REGISTRATION_CLOSED } registration_mode;
 typedef struct {
@@ -24,6 +25,7 @@ typedef struct {
 
 typedef struct {
     job job;
+    work work; /* for directory_verify on the pool */
     frame_kind what;
     identity who;
     uint8_t transport_key[32], handshake_hash[64], relay_key[32];
@@ -49,6 +51,9 @@ bool directory_needs_verify(frame_kind what);
 bool directory_writes(const request_job *r);
 /* After it r->verified is true, or r->error says why not. */
 void directory_verify(request_job *r);
+/* The same as work for the pool, and back. */
+void directory_verify_run(work *w);
+request_job *request_job_of(work *w);
 /* Fills reply or error, and effects. TACET_OK also when the request was refused; < 0 is a fault of the store's. */
 TACET_MUST_USE int directory_run(request_job *r, relay_store *s);
 /* Who has this transport key: fills l->who, or leaves mailbox 0. */

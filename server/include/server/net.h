@@ -6,7 +6,7 @@
 
 typedef struct {
     unsigned worker;                              /* 0 .. workers - 1 */
-    int listen_fd;                                /* bound and listening, non-blocking, one for each worker (SO_REUSEPORT) */
+    int listen_fd;                                /* bound and listening, non-blocking, the same for all workers */
     int store_fd;                                 /* socketpair to store, see server/ipc.h */
     uint32_t slots;                               /* most connections at a time */
     uint8_t salt[16];                             /* of the address keys; the same for all workers of one run, unknown outside */

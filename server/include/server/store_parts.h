@@ -1,0 +1,66 @@
+/* server/store_parts.h: what the files of the store process share (store_process.c: the loop; store_admin.c: commands; store_sandbox.c). */
+#ifndef SERVER_STORE_PARTS_H
+#define SERVER_STORE_PARTS_H
+#include "base/secret.h"
+#include "server/backlog.h"
+#include "server/committer.h"
+#include "server/control.h"
+#include "server/gate.h"
+#include "server/relay_dir.h"
+#include "server/store_process.h"
+
+typedef struct {
+    int fd; /* -1: no such worker now */
+    uint8_t *in;
+    size_t in_used;
+    ipc_queue out;
+    bool stop_said;
+} channel;
+
+typedef struct {
+    relay_self self;
+    uint8_t key[32];
+} store_secrets;
+
+/* A command that the committer's thread works on. */
+typedef struct {
+    bool waiting, running;
+    int client;
+    char line[CONTROL_LINE_MAX];
+    char answer[CONTROL_ANSWER_MAX];
+} admin_call;
+
+typedef struct {
+    const store_options *o;
+    relay_config config;
+    secret_arena *arena;
+    store_secrets *secret;
+    relay_store *db;
+    relay_reader *reader;
+    core *core;
+    gate *gate;
+    committer *committer;
+    backlog *backlog;
+    pool *pool;
+    control *control;
+    admin_call admin;
+    int wake_fd;
+    channel channel[RELAY_WORKERS_MAX];
+    bool ready_said, stopping;
+    uint64_t started_ms, stop_ms, stop_said_ms;
+} store;
+
+/* One line on stderr, "tacetd: " in front. */
+__attribute__((format(printf, 1, 2))) void store_log(const char *format, ...);
+
+/* store_admin.c: answers what can be answered at once, keeps one call for the committer. */
+void store_admin_take(store *s);
+int store_admin_run(void *store_, relay_store *db); /* on the committer's thread */
+void store_admin_done(store *s);
+
+/* store_sandbox.c. Before the store is opened: files outside `dir` can be read at most, and only where libraries live; no network. Adds a word each to
+ * `words`. TACET_E_IO */
+TACET_MUST_USE int store_sandbox_files(const char *dir, const char *key_file, char *words, size_t room);
+/* After everything is open and all threads run: no program can be started, no network socket made, no other process touched. */
+TACET_MUST_USE int store_sandbox_calls(char *words, size_t room);
+#endif

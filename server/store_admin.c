@@ -1,0 +1,170 @@
+/* server/store_admin.c: what `tacetd status`, `invite`, `check` and `backup` ask of a running relay (server/control.h). */
+#include "server/store_parts.h"
+#include "base/text.h"
+#include "identity/directory.h"
+#include <errno.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct {
+    char *text;
+    size_t used, room;
+} report;
+
+__attribute__((format(printf, 2, 3))) static void add(report *r, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(r->text + r->used, r->room - r->used, format, args);
+    va_end(args);
+    if (n > 0 && (size_t)n < r->room - r->used)
+        r->used += (size_t)n;
+}
+
+/* --- status: "name number" a line; tacetd status makes a table or JSON of it --------------------------------------------------------------- */
+static const char *const net_words[IPC_COUNTERS_COUNT] = {
+    [IPC_N_ACCEPTED] = "net_accepted",        [IPC_N_REFUSED_FULL] = "net_refused_full", [IPC_N_BAD_PREAMBLE] = "net_bad_preamble",
+    [IPC_N_DEADLINE] = "net_deadline",        [IPC_N_BAD_RECORD] = "net_bad_record",     [IPC_N_BAD_FRAME] = "net_bad_frame",
+    [IPC_N_RECORDS_IN] = "net_records_in",    [IPC_N_RECORDS_OUT] = "net_records_out",   [IPC_N_BYTES_IN] = "net_bytes_in",
+    [IPC_N_BYTES_OUT] = "net_bytes_out",      [IPC_N_NO_BUFFERS] = "net_no_buffers",     [IPC_N_RING_FULL] = "net_ring_full",
+    [IPC_N_IGNORED] = "net_ignored_messages",
+};
+static const char *const closed_words[IPC_REASONS] = {
+    [IPC_BY_PEER] = "closed_by_peer",   [IPC_BY_STORE] = "closed_by_store",       [IPC_BY_DEADLINE] = "closed_by_deadline",
+    [IPC_BY_AGE] = "closed_by_age",     [IPC_BY_PROTOCOL] = "closed_by_protocol", [IPC_BY_LIMIT] = "closed_by_limit",
+    [IPC_BY_ERROR] = "closed_by_error",
+};
+
+static void status_report(store *s, report *r)
+{
+    core_counters n;
+    gate_counters g;
+    uint32_t facts, ready = 0;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    uint64_t up = ((uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 - s->started_ms) / 1000;
+    core_count(s->core, &n);
+    gate_count(s->gate, &g);
+    for (uint32_t w = 0; w < s->config.workers; w++)
+        ready += s->channel[w].fd >= 0 && gate_worker_ready(s->gate, w, &facts);
+    add(r, "ok\nuptime_s %llu\nworkers %u\nblobs 0\ncommits_per_s %llu\n", (unsigned long long)up, (unsigned)ready,
+        (unsigned long long)(n.commits / (up ? up : 1)));
+#define CORE_LINE(name) add(r, #name " %llu\n", (unsigned long long)n.name);
+    CORE_GAUGES(CORE_LINE)
+    CORE_COUNTERS(CORE_LINE)
+#define GATE_LINE(name) add(r, #name " %llu\n", (unsigned long long)g.name);
+    GATE_COUNTERS(GATE_LINE) for (size_t i = 0; i < IPC_COUNTERS_COUNT; i++) add(r, "%s %llu\n", net_words[i], (unsigned long long)g.net[i]);
+    for (size_t i = 0; i < IPC_REASONS; i++)
+        add(r, "%s %llu\n", closed_words[i], (unsigned long long)g.closed[i]);
+}
+
+/* --- commands that need the store ---------------------------------------------------------------------------------------------------------- */
+static void run_invite(store *s, relay_store *db, const char *rest, report *r)
+{
+    unsigned long uses, seconds;
+    uint8_t token[TACET_TOKEN_BYTES];
+    char text[BASE32_CHARS(TACET_TOKEN_BYTES) + 1];
+    (void)s;
+    if (sscanf(rest, "%9lu %9lu", &uses, &seconds) != 2 || uses == 0) {
+        add(r, "error malformed");
+        return;
+    }
+    int rc = relay_invite_make(db, (uint32_t)uses, env_now_ms(env_system()) / 1000 + seconds, token);
+    base32_encode(text, token, sizeof token);
+    if (rc == TACET_OK)
+        add(r, "ok\n%s\n", text);
+    else
+        add(r, "error the invitation could not be stored (%s)", tacet_status_word(rc));
+    sodium_memzero(token, sizeof token);
+    sodium_memzero(text, sizeof text);
+}
+
+static void run_check(store *s, relay_store *db, const char *rest, report *r)
+{
+    char where[256] = "";
+    (void)s, (void)rest;
+    int rc = relay_check(db, where, sizeof where);
+    if (rc == TACET_OK)
+        add(r, "ok\n");
+    else
+        add(r, "error %s: %s", tacet_status_word(rc), where);
+}
+
+/* The copy is made in our own directory, because that is all we may write to; the command takes it from there. */
+static void run_backup(store *s, relay_store *db, const char *rest, report *r)
+{
+    char name[64], path[RELAY_PATH_MAX];
+    (void)rest;
+    snprintf(name, sizeof name, "backup-%08x.tmp", (unsigned)randombytes_random());
+    int rc = relay_dir_path(path, s->o->dir, name);
+    if (rc == TACET_OK)
+        rc = relay_backup(db, path, s->secret->key);
+    if (rc == TACET_OK)
+        add(r, "ok\n%s\n", name);
+    else
+        add(r, "error the copy could not be made (%s: %s)", tacet_status_word(rc), strerror(errno));
+}
+
+static const struct {
+    const char *word;
+    void (*run)(store *s, relay_store *db, const char *rest, report *r);
+} calls[] = { { "invite", run_invite }, { "check", run_check }, { "backup", run_backup } };
+enum { CALLS = sizeof calls / sizeof *calls };
+
+static size_t call_of(const char *line, const char **rest)
+{
+    size_t i = 0, n = strcspn(line, " ");
+    while (i < CALLS && (strlen(calls[i].word) != n || strncmp(calls[i].word, line, n) != 0))
+        i++;
+    *rest = line + n;
+    return i;
+}
+
+int store_admin_run(void *store_, relay_store *db)
+{
+    store *s = store_;
+    const char *rest;
+    report r = { s->admin.answer, 0, sizeof s->admin.answer };
+    size_t i = call_of(s->admin.line, &rest);
+    calls[i].run(s, db, rest, &r);
+    return TACET_OK;
+}
+
+void store_admin_done(store *s)
+{
+    s->admin.running = false;
+    control_answer(s->control, s->admin.client, s->admin.answer);
+    sodium_memzero(s->admin.answer, sizeof s->admin.answer);
+}
+
+static void take_one(store *s, int client, const char *line)
+{
+    const char *rest;
+    char text[CONTROL_ANSWER_MAX];
+    report r = { text, 0, sizeof text };
+    if (strcmp(line, "status") == 0) {
+        status_report(s, &r);
+    } else if (call_of(line, &rest) == CALLS) {
+        add(&r, "error no such command");
+    } else if (s->admin.waiting || s->admin.running || s->stopping) {
+        add(&r, "error another command is under way, or the relay is stopping; try again later");
+    } else {
+        snprintf(s->admin.line, sizeof s->admin.line, "%s", line);
+        s->admin.client = client;
+        s->admin.waiting = true;
+        return;
+    }
+    control_answer(s->control, client, text);
+}
+
+void store_admin_take(store *s)
+{
+    int client;
+    const char *line;
+    while (control_next(s->control, &client, &line))
+        take_one(s, client, line);
+}

@@ -1,0 +1,386 @@
+/* See core_world.h. */
+#include "core_world.h"
+#include <check.h>
+#include <dirent.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MUST(expression) ck_assert_int_eq((expression), TACET_OK)
+
+/* --- ports ---------------------------------------------------------------------------------------------------------------------------- */
+static client *peer_of(world *w, core_peer p)
+{
+    ck_assert_uint_lt(p.slot, WORLD_CLIENTS);
+    return &w->client[p.slot];
+}
+
+static void port_ready(void *ctx, core_peer to) { peer_of(ctx, to)->ready = true; }
+static void port_close(void *ctx, core_peer to, bool flush)
+{
+    (void)flush;
+    peer_of(ctx, to)->closed = true;
+}
+
+static void port_out(void *ctx, core_peer to, const uint8_t *stream, size_t bytes, unsigned replies)
+{
+    client *k = peer_of(ctx, to);
+    (void)replies;
+    k->undrained += bytes;
+    while (bytes) {
+        ck_assert_uint_ge(bytes, 4);
+        size_t n = (size_t)stream[0] << 24 | (size_t)stream[1] << 16 | (size_t)stream[2] << 8 | stream[3];
+        ck_assert_uint_le(4 + n, bytes);
+        ck_assert_uint_lt(k->got_count, WORLD_FRAMES);
+        got_frame *g = &k->got[k->got_count++];
+        g->bytes = n;
+        g->body = malloc(n);
+        memcpy(g->body, stream + 4, n);
+        stream += 4 + n;
+        bytes -= 4 + n;
+    }
+}
+
+static void port_verify(void *ctx, request_job *r)
+{
+    world *w = ctx;
+    ck_assert_uint_lt(w->verifies, 512);
+    w->verify[w->verifies++] = r;
+}
+
+static void port_backlog(void *ctx, backlog_job *b)
+{
+    world *w = ctx;
+    ck_assert_uint_lt(w->backlogs, WORLD_CLIENTS);
+    w->backlog[w->backlogs++] = b;
+}
+
+/* --- the world ------------------------------------------------------------------------------------------------------------------------ */
+static void each_waiting(void *ctx, const relay_waiting *waiting) { MUST(core_waiting(ctx, waiting)); }
+
+static void world_start(world *w, const core_config *config)
+{
+    core_ports ports = { w, port_ready, port_out, port_close, port_verify, NULL, port_backlog };
+    core_options o = { .config = config ? *config : core_config_default() };
+    uint64_t last = 0;
+    memcpy(o.relay_key, w->relay_key, 32);
+    MUST(relay_store_open(&w->store, w->dir, w->key));
+    MUST(relay_reader_open(&w->reader, w->store));
+    MUST(core_new(&w->core, &o, &ports));
+    MUST(relay_log_summary(w->store, &last, each_waiting, w->core));
+    core_number_from(w->core, (last > w->last_row ? last : w->last_row) + 1000000);
+    core_time(w->core, w->now_us, w->wall_ms);
+}
+
+world *world_new(const core_config *config)
+{
+    world *w = calloc(1, sizeof *w);
+    snprintf(w->dir, sizeof w->dir, "/tmp/tacet-core.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(w->dir));
+    randombytes_buf(w->key, sizeof w->key);
+    dh_pair pair;
+    dh_pair_generate(&pair, env_system());
+    memcpy(w->relay_key, pair.public, 32);
+    w->now_us = 1000000;
+    w->wall_ms = 1800000000000ull;
+    world_start(w, config);
+    return w;
+}
+
+static void frames_free(client *k)
+{
+    for (unsigned i = 0; i < k->got_count; i++)
+        free(k->got[i].body);
+    k->got_count = k->read = 0;
+}
+
+static void world_stop(world *w)
+{
+    for (unsigned i = 0; i < w->verifies; i++)
+        request_job_free(w->verify[i]);
+    for (unsigned i = 0; i < w->backlogs; i++)
+        free(w->backlog[i]);
+    w->verifies = w->backlogs = 0;
+    if (w->group)
+        world_done(w, TACET_E_NOMEM);
+    core_free(w->core);
+    relay_reader_close(w->reader);
+    relay_store_close(w->store);
+    for (unsigned i = 0; i < WORLD_CLIENTS; i++) {
+        frames_free(&w->client[i]);
+        w->client[i] = (client){ 0 };
+    }
+}
+
+void world_crash(world *w, const core_config *config)
+{
+    world_stop(w);
+    world_start(w, config);
+}
+
+void world_free(world *w)
+{
+    world_stop(w);
+    DIR *d = opendir(w->dir);
+    for (struct dirent *e; (e = readdir(d));) {
+        char path[400];
+        snprintf(path, sizeof path, "%s/%s", w->dir, e->d_name);
+        unlink(path);
+    }
+    closedir(d);
+    rmdir(w->dir);
+    free(w);
+}
+
+void world_pass_us(world *w, uint64_t us)
+{
+    w->now_us += us;
+    w->wall_ms += us / 1000;
+    core_time(w->core, w->now_us, w->wall_ms);
+    core_tick(w->core);
+}
+
+bool world_take(world *w)
+{
+    ck_assert_ptr_null(w->group);
+    w->group = core_take_group(w->core);
+    for (const job *j = w->group; j; j = j->next)
+        if (j->kind == JOB_APPEND) { /* the one promise that the log needs */
+            ck_assert_uint_gt(((const message *)j)->row, w->last_row);
+            w->last_row = ((const message *)j)->row;
+        }
+    return w->group;
+}
+
+void world_done(world *w, int forced_status)
+{
+    job *list = w->group;
+    w->group = NULL;
+    if (forced_status == TACET_OK)
+        MUST(committer_execute(w->store, list));
+    for (job *j = list, *next; forced_status != TACET_OK && j; j = next) { /* what only reads is done all the same */
+        next = j->next;
+        j->next = NULL;
+        if (!j->writes)
+            MUST(committer_execute(w->store, j));
+        j->next = next;
+    }
+    core_group_done(w->core, list, forced_status);
+}
+
+void world_threads(world *w)
+{
+    while (w->verifies || w->backlogs) {
+        if (w->verifies) {
+            request_job *r = w->verify[--w->verifies];
+            directory_verify(r);
+            core_verified(w->core, r);
+        }
+        if (w->backlogs) {
+            backlog_job *b = w->backlog[--w->backlogs];
+            backlog_read(b, w->reader);
+            core_read_done(w->core, b);
+        }
+    }
+}
+
+void world_run(world *w)
+{
+    do {
+        for (unsigned i = 0; i < WORLD_CLIENTS; i++)
+            if (w->client[i].used && w->client[i].drains && w->client[i].undrained) {
+                uint32_t n = (uint32_t)w->client[i].undrained;
+                w->client[i].undrained = 0;
+                core_drained(w->core, w->client[i].ref, n);
+            }
+        world_threads(w);
+        core_tick(w->core);
+        if (world_take(w))
+            world_done(w, TACET_OK);
+    } while (w->verifies || w->backlogs || core_due_us(w->core) <= w->now_us);
+}
+
+/* --- clients -------------------------------------------------------------------------------------------------------------------------- */
+client *client_open(world *w, unsigned role, const person *p, uint64_t address)
+{
+    uint32_t i = 0;
+    while (i < WORLD_CLIENTS && w->client[i].used)
+        i++;
+    ck_assert_uint_lt(i, WORLD_CLIENTS);
+    client *k = &w->client[i];
+    *k = (client){ .used = true, .role = role, .next_id = 1, .drains = true };
+    randombytes_buf(k->hash, sizeof k->hash);
+    MUST(core_open(w->core, (core_peer){ 0, i, 1 }, role, p ? p->tk.public : NULL, k->hash, address, &k->ref));
+    world_run(w);
+    ck_assert(k->ready);
+    return k;
+}
+
+void client_close(world *w, client *k)
+{
+    core_closed(w->core, k->ref);
+    frames_free(k);
+    *k = (client){ 0 };
+}
+
+uint32_t client_say(world *w, client *k, frame *f)
+{
+    static uint8_t bytes[TACET_FRAME_MAX_BYTES];
+    size_t n;
+    if (!f->id)
+        f->id = k->next_id++;
+    MUST(frame_encode(f, bytes, sizeof bytes, &n));
+    core_frame(w->core, k->ref, bytes, n);
+    return f->id;
+}
+
+bool client_hear(client *k, frame *out)
+{
+    if (k->read == k->got_count)
+        return false;
+    got_frame *g = &k->got[k->read++];
+    MUST(frame_decode(out, g->body, g->bytes));
+    return true;
+}
+
+void client_ask(world *w, client *k, frame *f, frame *reply)
+{
+    uint32_t id = client_say(w, k, f);
+    world_run(w);
+    while (client_hear(k, reply))
+        if (reply->id == id)
+            return;
+    ck_abort_msg("no reply to %s", frame_kind_word(f->kind));
+}
+
+unsigned client_code(world *w, client *k, frame *f)
+{
+    static frame reply;
+    client_ask(w, k, f, &reply);
+    return reply.kind == FRAME_ERROR ? reply.error.code : 0;
+}
+
+unsigned client_events(client *k, frame_kind kind)
+{
+    static frame f;
+    unsigned n = 0;
+    while (client_hear(k, &f))
+        n += f.kind == kind;
+    return n;
+}
+
+/* --- people --------------------------------------------------------------------------------------------------------------------------- */
+void token_make(const char *word, uint8_t token[32], uint8_t hash[32])
+{
+    crypto_generichash(token, 32, (const uint8_t *)word, strlen(word), NULL, 0);
+    token_hash(hash, token);
+}
+
+void person_make(world *w, person *p)
+{
+    const tacet_env *env = env_system();
+    memset(p, 0, sizeof *p);
+    sign_pair_generate(&p->ik, env);
+    sign_pair_generate(&p->device_sign, env);
+    dh_pair_generate(&p->dh, env);
+    dh_pair_generate(&p->tk, env);
+    memcpy(p->list.ik, p->ik.public, 32);
+    p->list.version = 1;
+    p->list.count = 1;
+    p->list.device[0] = (device_entry){ .id = 1, .lowest = 1, .highest = 1, .created_s = w->wall_ms / 1000 };
+    memcpy(p->list.device[0].sign, p->device_sign.public, 32);
+    memcpy(p->list.device[0].dh, p->dh.public, 32);
+    memcpy(p->list.device[0].transport, p->tk.public, 32);
+    MUST(device_list_sign(&p->list, p->list_bytes, &p->list_size, p->ik.secret));
+    randombytes_buf(p->token, 32);
+    randombytes_buf(p->request_token, 32);
+}
+
+frame person_register(const person *p, const client *k, uint8_t proof[64])
+{
+    uint8_t object[96];
+    memcpy(object, k->hash, 64);
+    memcpy(object + 64, p->list.hash, 32);
+    object_sign(proof, SIGN_REGISTER, &p->list.account, 0, object, sizeof object, p->ik.secret);
+    frame f = { .kind = FRAME_REGISTER };
+    f.register_.list = (view){ p->list_bytes, p->list_size };
+    f.register_.device = 1;
+    f.register_.proof = (view){ proof, 64 };
+    return f;
+}
+
+frame tokens_of(unsigned kind, const uint8_t add[32], const uint8_t remove[32])
+{
+    frame f = { .kind = FRAME_TOKENS };
+    f.tokens.kind = (uint8_t)kind;
+    if (add)
+        f.tokens.add = (view_list){ 1, { { add, 32 } } };
+    if (remove)
+        f.tokens.remove = (view_list){ 1, { { remove, 32 } } };
+    return f;
+}
+
+client *person_join(world *w, person *p)
+{
+    uint8_t proof[64], hash[32];
+    client *k = client_open(w, TACET_ROLE_MAILBOX, p, 7);
+    frame f = person_register(p, k, proof);
+    ck_assert_uint_eq(client_code(w, k, &f), 0);
+    token_hash(hash, p->token);
+    f = tokens_of(TOKEN_DELIVERY, hash, NULL);
+    ck_assert_uint_eq(client_code(w, k, &f), 0);
+    token_hash(hash, p->request_token);
+    f = tokens_of(TOKEN_REQUEST, hash, NULL);
+    ck_assert_uint_eq(client_code(w, k, &f), 0);
+    return k;
+}
+
+static void one_prekey(const world *w, const person *p, enum prekey_kind kind, uint32_t id, uint8_t *out, view *v)
+{
+    prekey k = { .kind = kind, .id = id, .created_s = w->wall_ms / 1000, .expires_s = w->wall_ms / 1000 + TACET_PREKEY_LIFETIME_S };
+    uint8_t secret[crypto_kem_mlkem768_SECRETKEYBYTES];
+    dh_pair pair;
+    size_t n;
+    if (prekey_is_kem(kind)) {
+        ck_assert_int_eq(crypto_kem_mlkem768_keypair(k.key, secret), 0);
+    } else {
+        dh_pair_generate(&pair, env_system());
+        memcpy(k.key, pair.public, 32);
+    }
+    MUST(prekey_sign(&k, out, &n, &p->list.account, 1, p->device_sign.secret));
+    *v = (view){ out, n };
+}
+
+void person_publish(world *w, client *k, const person *p, unsigned one_time, unsigned kem)
+{
+    static uint8_t room[256][TACET_PREKEY_MAX_BYTES];
+    static frame f;
+    memset(&f, 0, sizeof f);
+    f.kind = FRAME_PUBLISH_PREKEYS;
+    view_list *v = &f.publish_prekeys.prekeys;
+    one_prekey(w, p, PREKEY_SIGNED, 1, room[v->count], &v->item[v->count]), v->count++;
+    one_prekey(w, p, PREKEY_KEM_LAST_RESORT, 2, room[v->count], &v->item[v->count]), v->count++;
+    for (unsigned i = 0; i < one_time; i++, v->count++)
+        one_prekey(w, p, PREKEY_ONE_TIME, 100 + i, room[v->count], &v->item[v->count]);
+    for (unsigned i = 0; i < kem; i++, v->count++)
+        one_prekey(w, p, PREKEY_KEM_ONE_TIME, 1000 + i, room[v->count], &v->item[v->count]);
+    static frame reply;
+    client_ask(w, k, &f, &reply);
+    ck_assert_int_eq(reply.kind, FRAME_PREKEY_COUNTS);
+    ck_assert_uint_eq(reply.prekey_counts.one_time, one_time);
+    ck_assert_uint_eq(reply.prekey_counts.kem, kem);
+}
+
+frame send_to(const person *p, const uint8_t token[32], const void *ciphertext, size_t n)
+{
+    frame f = { .kind = FRAME_SEND };
+    f.send.version = 1;
+    f.send.account = (view){ p->list.account.bytes, 32 };
+    f.send.device = 1;
+    f.send.token = (view){ token, 32 };
+    f.send.ttl_s = TACET_TTL_MAX_S;
+    f.send.ciphertext = (view){ ciphertext, n };
+    return f;
+}

@@ -1,0 +1,89 @@
+/* tests/unit/server/core_world.h: a relay core over a real store in a directory of its own, with clients that speak frames to it, a clock in the test's
+ * hand, and the committer and the reader called by the test. Nothing happens by itself: world_run does everything that can be done without time passing. */
+#ifndef TESTS_CORE_WORLD_H
+#define TESTS_CORE_WORLD_H
+#include "identity/devices.h"
+#include "identity/directory.h"
+#include "identity/prekey.h"
+#include "server/backlog.h"
+#include "server/committer.h"
+#include "server/core.h"
+#include "transport/handshake.h"
+
+enum { WORLD_CLIENTS = 64, WORLD_FRAMES = 2048 };
+
+typedef struct {
+    size_t bytes;
+    uint8_t *body;
+} got_frame;
+
+/* One connection. */
+typedef struct {
+    bool used, ready, closed;
+    unsigned role;
+    conn_ref ref;
+    uint8_t hash[64];
+    uint32_t next_id;
+    got_frame got[WORLD_FRAMES];
+    unsigned got_count, read; /* read: how many the test has looked at */
+    uint64_t undrained;
+    bool drains; /* says at once that the socket took it */
+} client;
+
+typedef struct {
+    char dir[64];
+    uint8_t key[32], relay_key[32];
+    relay_store *store;
+    relay_reader *reader;
+    core *core;
+    uint64_t now_us, wall_ms;
+    client client[WORLD_CLIENTS];
+    request_job *verify[512];
+    unsigned verifies;
+    backlog_job *backlog[WORLD_CLIENTS];
+    unsigned backlogs;
+    job *group;        /* taken and not done, see world_take */
+    uint64_t last_row; /* the highest number of the log that was given */
+} world;
+
+/* A person with one device. */
+typedef struct {
+    sign_pair ik, device_sign;
+    dh_pair dh, tk;
+    device_list list;
+    uint8_t list_bytes[TACET_DEVICE_LIST_MAX_BYTES];
+    size_t list_size;
+    uint8_t token[32], request_token[32];
+} person;
+
+world *world_new(const core_config *config);
+void world_free(world *w);
+/* The core and the store as after a kill -9: nothing that was not committed. */
+void world_crash(world *w, const core_config *config);
+void world_run(world *w);
+void world_pass_us(world *w, uint64_t us);
+/* Apart: what world_run does for the committer. */
+bool world_take(world *w);
+void world_done(world *w, int forced_status); /* TACET_OK: really commits; else: rolls back and says so */
+void world_threads(world *w);                 /* verifications and backlog reads */
+
+client *client_open(world *w, unsigned role, const person *p, uint64_t address);
+void client_close(world *w, client *k);
+uint32_t client_say(world *w, client *k, frame *f);
+/* The next frame that came (events and replies alike); false: none. */
+bool client_hear(client *k, frame *out);
+/* Says f, runs the world, and gives the reply, skipping events that came before (they stay lost). Fails the test when none comes. */
+void client_ask(world *w, client *k, frame *f, frame *reply);
+/* The same, and the code of the error: 0 for ok. */
+unsigned client_code(world *w, client *k, frame *f);
+unsigned client_events(client *k, frame_kind kind); /* takes all that came; how many of this kind */
+
+void person_make(world *w, person *p);
+frame person_register(const person *p, const client *k, uint8_t proof[64]);
+/* Registers on a new connection, publishes tokens; the connection. */
+client *person_join(world *w, person *p);
+void person_publish(world *w, client *k, const person *p, unsigned one_time, unsigned kem);
+frame send_to(const person *p, const uint8_t token[32], const void *ciphertext, size_t n);
+frame tokens_of(unsigned kind, const uint8_t add[32], const uint8_t remove[32]);
+void token_make(const char *word, uint8_t token[32], uint8_t hash[32]);
+#endif
