@@ -51,7 +51,8 @@ static const struct {
     [SAY_PERMISSIONS] = { "permissions", EXIT_FAILED, "others can reach $1; it was not used. Close it: chmod $2 $1" },
     [SAY_HOST_BUSY] = { "profile-busy", EXIT_FAILED, "another tacet (process $1) holds this profile and does not answer. End it, then try again" },
     [SAY_BAD_PROFILE] = { "bad-profile", EXIT_USAGE,
-                          "$1 is no profile name: letters, digits, dot, dash and underscore, at most 32, the first a letter or digit. Choose another" },
+                          "$1 is no profile name: letters, digits, dot, dash and underscore, at most 32, the first a letter or digit. Choose "
+                          "another" },
     [SAY_NO_HOME] = { "no-home", EXIT_USAGE, "there is no place for profiles: the path is unknown or too long. Say --home DIR, or set TACET_HOME" },
     [SAY_FOREIGN_OWNER] = { "foreign-owner", EXIT_FAILED, "$1 belongs to another user; it was not used. Choose another --home, or: chown $2 $1" },
     [SAY_KEY_FILE_NEWER] = { "key-file-newer", EXIT_FAILED,
@@ -81,6 +82,10 @@ static const struct {
     [SAY_NO_MESSAGE] = { "no-such-message", EXIT_NOT_FOUND, "there is no message $1 in this conversation. See: tacet history NAME" },
     [SAY_NAME_IN_USE] = { "name-in-use", EXIT_FAILED, "there is already a contact called $1. Choose another name" },
     [SAY_SELF] = { "self", EXIT_FAILED, "this is your own account; nothing was added. Give your link to others and add theirs" },
+    [SAY_PENDING] = { "not-accepted", EXIT_FAILED, "$1 asked to write to you and you have not decided; nothing was sent. First: tacet accept $1" },
+    [SAY_CLOCK] = { "clock", EXIT_FAILED,
+                    "this machine's clock is $1 off against the relay's; nothing was changed. Set the clock (or ask who runs the relay) and try "
+                    "again" },
     [SAY_BLOCKED] = { "blocked", EXIT_FAILED, "$1 is blocked; nothing was sent. First: tacet unblock $1" },
     [SAY_TEXT_EMPTY] = { "empty", EXIT_USAGE, "the message is empty; nothing was sent. Give a text, or - to read it from stdin" },
     [SAY_TEXT_LONG] = { "too-long", EXIT_USAGE,
@@ -108,6 +113,9 @@ static const struct {
                                "LINK" },
     [SAY_LINK_DEAD] = { "link-replaced", EXIT_NOT_FOUND,
                         "the relay does not take requests for this link any more. Ask $1 for a new one (tacet link)" },
+    [SAY_NOT_TAKEN] = { "refused", EXIT_FAILED,
+                        "the relay takes nothing from you for $1 any more; it was not delivered. They may have removed you: ask them by another "
+                        "way" },
     [SAY_DOWNGRADE] = { "downgrade", EXIT_TRUST,
                         "$1's device claims to speak an older protocol than before; nothing was sent. Compare safety numbers (tacet verify $1)" },
 
@@ -116,6 +124,10 @@ static const struct {
     [SAY_RELAY_KEY] = { "relay-key", EXIT_TRUST,
                         "what answers at $1 is not the relay with the key in its address; nothing was sent. Check the address, or who is in "
                         "between" },
+    [SAY_RELAY_EARLY] = { "relay-key", EXIT_TRUST,
+                          "what answers at $1 broke the handshake off: it is not the relay with that key, or it is overloaded; nothing was sent. "
+                          "Check "
+                          "the address, then try again" },
     [SAY_RELAY_VERSION] = { "relay-version", EXIT_FAILED, "the relay $1 says that it does not speak this version. Use a tacet that fits the relay" },
     [SAY_RELAY_BROKEN] = { "relay-protocol", EXIT_FAILED, "the relay $1 answered something that cannot be ($2). Ask who runs it" },
     [SAY_NAME_TAKEN] = { "name-taken", EXIT_FAILED, "the name $1 is taken on this relay. Choose another: tacet init --relay ADDRESS --name OTHER" },

@@ -114,12 +114,18 @@ int vault_contact_by_hash(vault *v, const uint8_t our_hash[32], vault_contact *o
     return one(v, st, rc, out);
 }
 
-int vault_contact_by_name(vault *v, const char *name, const char *relay, const uint8_t account[32], vault_contact *out)
+int vault_contact_by_name(vault *v, const char *name, const char *relay_key, const uint8_t account[32], vault_contact *out)
 {
     sqlite3_stmt *st = NULL;
-    int rc = vault_select(v, &st, "SELECT " COLUMNS " FROM contact WHERE name=? AND relay=? AND account<>? ORDER BY verified DESC, id LIMIT 1", "ttb",
-                          name, relay, account, (size_t)32);
+    int rc = vault_select(
+        v, &st, "SELECT " COLUMNS " FROM contact WHERE name=? AND substr(relay, -52)=? AND account<>? ORDER BY state=3, verified DESC, id LIMIT 1",
+        "ttb", name, relay_key, account, (size_t)32);
     return one(v, st, rc, out);
+}
+
+int vault_contact_count(vault *v, uint32_t state, uint64_t *count)
+{
+    return vault_number(v, count, "SELECT count(*) FROM contact WHERE state=?", "n", state);
 }
 
 int vault_contact_ids(vault *v, int64_t *ids, size_t room, size_t *count)

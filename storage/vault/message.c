@@ -110,14 +110,14 @@ int vault_message_find_any(vault *v, const uint8_t id[16], int64_t *row, int64_t
 
 int vault_message_state(vault *v, int64_t row, uint32_t state) { return vault_change(v, "UPDATE message SET state=? WHERE row=?", "ni", state, row); }
 
+int vault_message_raise(vault *v, int64_t row, uint32_t state)
+{
+    return vault_change(v, "UPDATE message SET state=?1 WHERE row=?2 AND state<?1", "ni", state, row);
+}
+
 int vault_message_sealed(vault *v, int64_t row, uint64_t sequence, const uint8_t hash[32])
 {
     return vault_change(v, "UPDATE message SET sequence=?, hash=? WHERE row=?", "ubi", sequence, hash, (size_t)32, row);
-}
-
-int vault_message_move(vault *v, int64_t row, int64_t contact)
-{
-    return vault_change(v, "UPDATE message SET contact=? WHERE row=?", "ii", contact, row);
 }
 
 int vault_history(vault *v, int64_t contact, int64_t before, size_t limit, vault_message_fn *each, void *ctx)
@@ -188,7 +188,7 @@ int vault_chain_link_get(vault *v, int64_t contact, uint32_t device, uint64_t se
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st,
                           "SELECT hash, previous FROM message WHERE contact=? AND device=? AND sequence=? AND outgoing=0 AND sequence>0 AND gap=0"
-                          " ORDER BY row LIMIT 1",
+                          " ORDER BY row DESC LIMIT 1",
                           "inu", contact, device, sequence);
     if (rc == TACET_OK)
         rc = vault_next(v, st);

@@ -92,6 +92,25 @@ int vault_out_rows(vault *v, int64_t contact, uint32_t state, int64_t after, int
                          "inii", contact, state, after, (int64_t)room);
 }
 
+int vault_out_contacts(vault *v, uint32_t state, int64_t *contacts, size_t room, size_t *count)
+{
+    return vault_numbers(v, contacts, room, count, "SELECT DISTINCT contact FROM outbox WHERE state=?", "n", state);
+}
+
+int vault_waiting_move(vault *v, int64_t from, int64_t to)
+{
+    int rc = vault_run(v, "UPDATE message SET contact=? WHERE row IN (SELECT message FROM outbox WHERE contact=? AND state=?)", "iin", to, from,
+                       (unsigned)VAULT_OUT_WAITING);
+    return rc == TACET_OK ? vault_run(v, "UPDATE outbox SET contact=? WHERE contact=? AND state=?", "iin", to, from, (unsigned)VAULT_OUT_WAITING)
+                          : rc;
+}
+
+int vault_waiting_state(vault *v, int64_t contact, uint32_t message_state)
+{
+    return vault_run(v, "UPDATE message SET state=? WHERE row IN (SELECT message FROM outbox WHERE contact=? AND state=?)", "nin", message_state,
+                     contact, (unsigned)VAULT_OUT_WAITING);
+}
+
 int vault_out_delivered(vault *v, int64_t message, uint32_t device)
 {
     return vault_run(v, "DELETE FROM outbox WHERE message=? AND device=?", "in", message, device);
@@ -100,6 +119,11 @@ int vault_out_delivered(vault *v, int64_t message, uint32_t device)
 int vault_out_rows_of_message(vault *v, int64_t message, int64_t *rows, size_t room, size_t *count)
 {
     return vault_numbers(v, rows, room, count, "SELECT row FROM outbox WHERE message=? AND message<>0 ORDER BY row", "i", message);
+}
+
+int vault_out_rows_of_kind(vault *v, int64_t contact, uint32_t what, int64_t *rows, size_t room, size_t *count)
+{
+    return vault_numbers(v, rows, room, count, "SELECT row FROM outbox WHERE contact=? AND what=? ORDER BY row", "in", contact, what);
 }
 
 int vault_out_again(vault *v, const char *relay)
@@ -137,6 +161,14 @@ int vault_receipt_due(vault *v, uint64_t *due_ms, int64_t *contact)
     *contact = row_i64(&r);
     vault_end(st);
     return TACET_OK;
+}
+
+int vault_receipt_pending(vault *v, int64_t contact, bool *yes)
+{
+    uint64_t n = 0;
+    int rc = vault_number(v, &n, "SELECT count(*) FROM (SELECT 1 FROM receipt WHERE contact=? LIMIT 1)", "i", contact);
+    *yes = rc == TACET_OK && n > 0;
+    return rc;
 }
 
 int vault_receipt_take(vault *v, int64_t contact, uint32_t *state, uint8_t (*ids)[16], size_t room, size_t *count)

@@ -5,12 +5,11 @@
 
 int vault_session_put(vault *v, const vault_session *s)
 {
-    return vault_run(
-        v,
-        "INSERT OR REPLACE INTO session(id, contact, device, agreement, initiator, answered, retired, created_ms, opened_ms, sealed, state)"
-        " VALUES(?,?,?,?,?,?,?,?,?,?,?)",
-        "binbnnnuuub", s->id, sizeof s->id, s->contact, s->device, s->agreement, sizeof s->agreement, s->initiator, s->answered, s->retired,
-        s->created_ms, s->opened_ms, s->sealed, s->state.at, s->state.bytes);
+    return vault_run(v,
+                     "INSERT INTO session(id, contact, device, agreement, initiator, answered, retired, created_ms, opened_ms, sealed, state)"
+                     " VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+                     "binbnnnuuub", s->id, sizeof s->id, s->contact, s->device, s->agreement, sizeof s->agreement, s->initiator, s->answered,
+                     s->retired, s->created_ms, s->opened_ms, s->sealed, s->state.at, s->state.bytes);
 }
 
 int vault_session_heads(vault *v, int64_t contact, uint32_t device, vault_session_head *out, size_t room, size_t *count)
@@ -173,12 +172,14 @@ int vault_prekey_unpublished(vault *v, vault_prekey *out, size_t room, size_t *c
     return TACET_OK;
 }
 
+int vault_prekey_remove_all(vault *v) { return vault_run(v, "DELETE FROM prekey", ""); }
+
 int vault_prekey_published(vault *v, uint32_t kind, uint32_t id)
 {
     return vault_run(v, "UPDATE prekey SET published=1 WHERE kind=? AND id=?", "nn", kind, id);
 }
 
-int vault_prekey_unpublish_all(vault *v) { return vault_run(v, "UPDATE prekey SET published=0", ""); }
+int vault_prekey_unpublish_all(vault *v) { return vault_run(v, "UPDATE prekey SET published=0 WHERE kind IN (1,4)", ""); }
 
 /* --- tokens --- */
 int vault_token_put(vault *v, const vault_token *t)

@@ -52,6 +52,15 @@ void vault_rollback(vault *v)
     v->inside = false;
 }
 
+int vault_mark(vault *v) { return vault_run(v, "SAVEPOINT mark", ""); }
+int vault_forget_mark(vault *v) { return vault_run(v, "RELEASE mark", ""); }
+
+int vault_back_to_mark(vault *v)
+{
+    int rc = vault_run(v, "ROLLBACK TO mark", "");
+    return rc == TACET_OK ? vault_run(v, "RELEASE mark", "") : rc;
+}
+
 bool vault_in_transaction(const vault *v) { return v->inside; }
 database *vault_database(vault *v) { return v->db; }
 

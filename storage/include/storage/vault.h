@@ -22,6 +22,10 @@ TACET_MUST_USE int vault_begin(vault *v);
 TACET_MUST_USE int vault_commit(vault *v);
 void vault_rollback(vault *v);
 bool vault_in_transaction(const vault *v);
+/* Inside a transaction: what was written since the mark can be undone without ending it. One mark at a time. */
+TACET_MUST_USE int vault_mark(vault *v);
+TACET_MUST_USE int vault_back_to_mark(vault *v);
+TACET_MUST_USE int vault_forget_mark(vault *v);
 database *vault_database(vault *v); /* for check, backup, rekey */
 
 /* --- settings: own keys, names, counters ------------------------------------------------------------------------------------------- */
@@ -75,8 +79,9 @@ TACET_MUST_USE int vault_contact_get(vault *v, int64_t id, vault_contact *out);
 TACET_MUST_USE int vault_contact_by_alias(vault *v, const char *alias, vault_contact *out);
 TACET_MUST_USE int vault_contact_by_account(vault *v, const uint8_t account[32], vault_contact *out);
 TACET_MUST_USE int vault_contact_by_hash(vault *v, const uint8_t our_hash[32], vault_contact *out);
-/* Somebody else than `account` with this name on this relay; the verified one, else the oldest. */
-TACET_MUST_USE int vault_contact_by_name(vault *v, const char *name, const char *relay, const uint8_t account[32], vault_contact *out);
+/* Somebody else than `account` with this name on the relay with this key (its base32, the end of the address); pending ones last, the verified first, then the oldest. */
+TACET_MUST_USE int vault_contact_by_name(vault *v, const char *name, const char *relay_key, const uint8_t account[32], vault_contact *out);
+TACET_MUST_USE int vault_contact_count(vault *v, uint32_t state, uint64_t *count);
 /* Ids in order of alias, at most room; *count is how many there are. */
 TACET_MUST_USE int vault_contact_ids(vault *v, int64_t *ids, size_t room, size_t *count);
 /* With its sessions, messages, outbox, receipts, draft. */
@@ -96,7 +101,7 @@ typedef struct {
     uint64_t sealed;
     vault_blob state;
 } vault_session;
-TACET_MUST_USE int vault_session_put(vault *v, const vault_session *s); /* new or replaced */
+TACET_MUST_USE int vault_session_put(vault *v, const vault_session *s); /* new; of a known id only state, answered, retired, opened, sealed */
 typedef struct {
     uint8_t id[32];
     uint32_t device;
@@ -127,9 +132,11 @@ TACET_MUST_USE int vault_prekey_put(vault *v, const vault_prekey *p);
 TACET_MUST_USE int vault_prekey_get(vault *v, uint32_t kind, uint32_t id, vault_prekey *out);
 TACET_MUST_USE int vault_prekey_newest(vault *v, uint32_t kind, vault_prekey *out);
 TACET_MUST_USE int vault_prekey_remove(vault *v, uint32_t kind, uint32_t id);
+TACET_MUST_USE int vault_prekey_remove_all(vault *v);
 TACET_MUST_USE int vault_prekey_unpublished(vault *v, vault_prekey *out, size_t room, size_t *count);
 TACET_MUST_USE int vault_prekey_published(vault *v, uint32_t kind, uint32_t id);
-TACET_MUST_USE int vault_prekey_unpublish_all(vault *v); /* the relay was replaced: everything must be given to it again */
+TACET_MUST_USE int
+vault_prekey_unpublish_all(vault *v); /* the relay lost its memory: kinds 1 and 4 must be given to it again; one-time ones are refilled */
 
 /* --- tokens that the relay must still be told about ---------------------------------------------------------------------------------- */
 typedef struct {
@@ -174,8 +181,9 @@ TACET_MUST_USE int vault_message_find(vault *v, int64_t contact, bool outgoing, 
 /* Any contact. */
 TACET_MUST_USE int vault_message_find_any(vault *v, const uint8_t id[16], int64_t *row, int64_t *contact, uint32_t *state);
 TACET_MUST_USE int vault_message_state(vault *v, int64_t row, uint32_t state);
+/* Only upwards; TACET_E_NOT_FOUND: it is there already, or further. */
+TACET_MUST_USE int vault_message_raise(vault *v, int64_t row, uint32_t state);
 TACET_MUST_USE int vault_message_sealed(vault *v, int64_t row, uint64_t sequence, const uint8_t hash[32]);
-TACET_MUST_USE int vault_message_move(vault *v, int64_t row, int64_t contact);
 /* Last `limit` before row `before` (0: from the end), given oldest first. */
 TACET_MUST_USE int vault_history(vault *v, int64_t contact, int64_t before, size_t limit, vault_message_fn *each, void *ctx);
 /* `match` in FTS5 syntax; contact 0: all; newest first. TACET_E_MALFORMED: match is no query. */
@@ -231,8 +239,13 @@ TACET_MUST_USE int vault_out_each(vault *v, vault_outgoing_fn *each, void *ctx);
 /* Rows that belong to a message, and the sending device they were for. */
 TACET_MUST_USE int vault_out_delivered(vault *v, int64_t message, uint32_t device); /* removes them */
 TACET_MUST_USE int vault_out_rows_of_message(vault *v, int64_t message, int64_t *rows, size_t room, size_t *count);
+TACET_MUST_USE int vault_out_contacts(vault *v, uint32_t state, int64_t *contacts, size_t room, size_t *count);
+/* Messages that wait (WAITING rows): to another contact; or into another message state. */
+TACET_MUST_USE int vault_waiting_move(vault *v, int64_t from, int64_t to);
+TACET_MUST_USE int vault_waiting_state(vault *v, int64_t contact, uint32_t message_state);
 /* What is STORED becomes READY again: the relay lost its memory. */
 TACET_MUST_USE int vault_out_again(vault *v, const char *relay);
+TACET_MUST_USE int vault_out_rows_of_kind(vault *v, int64_t contact, uint32_t what, int64_t *rows, size_t room, size_t *count);
 /* Past their time: *rows of at most room. */
 TACET_MUST_USE int vault_out_expired(vault *v, uint64_t now_ms, int64_t *rows, size_t room, size_t *count);
 TACET_MUST_USE int vault_out_count(vault *v, uint64_t *unsent); /* neither stored nor waiting for somebody's decision */
@@ -241,6 +254,7 @@ TACET_MUST_USE int vault_out_count(vault *v, uint64_t *unsent); /* neither store
 TACET_MUST_USE int vault_receipt_put(vault *v, int64_t contact, const uint8_t id[16], uint32_t state, uint64_t due_ms);
 /* The earliest: TACET_E_NOT_FOUND when there is none. */
 TACET_MUST_USE int vault_receipt_due(vault *v, uint64_t *due_ms, int64_t *contact);
+TACET_MUST_USE int vault_receipt_pending(vault *v, int64_t contact, bool *yes);
 /* Takes up to room of one contact and state out of the table. */
 TACET_MUST_USE int vault_receipt_take(vault *v, int64_t contact, uint32_t *state, uint8_t (*ids)[16], size_t room, size_t *count);
 

@@ -9,7 +9,9 @@
 
 typedef enum {
     LINK_CLOSED = 1,  /* by the relay, or the connection broke */
-    LINK_UNREACHABLE, /* no such host, refused, no route */
+    LINK_UNREACHABLE, /* refused, no route */
+    LINK_UNRESOLVED,  /* no such host */
+    LINK_EARLY,       /* closed in the handshake: it could not read our first message (another key), or turned us away */
     LINK_TIMEOUT,     /* no connection or no handshake in time */
     LINK_WRONG_KEY,   /* the handshake failed: most likely not the relay that the address names */
     LINK_VERSION,     /* the relay speaks another version (unauthenticated) */

@@ -1,0 +1,331 @@
+/* The engine as a whole: opening and closing, transactions, the table of methods, and what leaves it: events and completions, in the order in
+ * which they came about and never before the commit that made them true. */
+#include "sockets.h"
+#include "state.h"
+#include <assert.h>
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- methods --------------------------------------------------------------------------------------------------------------------------- */
+static const struct {
+    const char *name;
+    void (*call)(engine *e, json_t *params, engine_done done, void *ctx);
+    bool needs_account;
+} method[] = {
+    { "init", call_init, false },        { "whoami", call_whoami, true },     { "link", call_link, true },       { "add", call_add, true },
+    { "contacts", call_contacts, true }, { "rename", call_rename, true },     { "remove", call_remove, true },   { "block", call_block, true },
+    { "unblock", call_unblock, true },   { "requests", call_requests, true }, { "accept", call_accept, true },   { "reject", call_reject, true },
+    { "verify", call_verify, true },     { "trust", call_trust, true },       { "send", call_send, true },       { "receive", call_receive, true },
+    { "handed", call_handed, true },     { "sync", call_sync, true },         { "history", call_history, true }, { "search", call_search, true },
+    { "outbox", call_outbox, true },     { "read", call_read, true },         { "draft", call_draft, true },     { "settings", call_settings, true },
+    { "ping", call_ping, true },         { "status", call_status, false },
+};
+
+void engine_call_async(engine *e, const char *name, json_t *params, engine_done done, void *ctx)
+{
+    size_t i = 0;
+    while (i < sizeof method / sizeof *method && strcmp(method[i].name, name) != 0)
+        i++;
+    if (i == sizeof method / sizeof *method)
+        complete_say(e, done, ctx, SAY_UNKNOWN_METHOD, name, NULL);
+    else if (method[i].needs_account && e->me.stage != ACCOUNT_REGISTERED)
+        complete_say(e, done, ctx, SAY_NO_ACCOUNT, NULL, NULL);
+    else
+        method[i].call(e, params, done, ctx);
+    outbox_pump(e);
+    e->woken = true;
+    engine_settle(e);
+}
+
+/* --- opening and closing ------------------------------------------------------------------------------------------------------------------ */
+static int open_parts(engine *e, const engine_options *o)
+{
+    if (sodium_init() < 0)
+        return TACET_E_BUG;
+    int rc = secret_arena_new(&e->arena, ENGINE_ARENA_BYTES);
+    if (rc == TACET_OK)
+        rc = vault_open(&e->vault, o->vault_path, o->database_key);
+    if (rc == TACET_OK)
+        rc = account_load(e);
+    if (rc == TACET_OK && o->network)
+        e->net = *o->network;
+    else if (rc == TACET_OK && !o->offline)
+        rc = sockets_open(e);
+    if (rc == TACET_OK)
+        rc = receipts_next(e);
+    if (rc == TACET_OK)
+        rc = outbox_lanes(e);
+    return rc;
+}
+
+int engine_open(engine **out, const engine_options *o, engine_error *error)
+{
+    engine *e = calloc(1, sizeof *e);
+    if (!e) {
+        sentence_fill(error, SAY_NO_MEMORY, NULL, NULL, NULL);
+        return TACET_E_NOMEM;
+    }
+    *e = (engine){ .env = o->env, .offline = o->offline, .event = o->event, .event_ctx = o->event_ctx, .mailbox = ENGINE_SLOTS_MAX, .next_link = 1 };
+    e->receipt_due_ms = UINT64_MAX;
+    e->completions_tail = &e->completions;
+    e->vault_path = strdup(o->vault_path);
+    e->events = json_array();
+    e->events_inside = json_array();
+    int rc = e->vault_path && e->events && e->events_inside ? open_parts(e, o) : TACET_E_NOMEM;
+    if (rc != TACET_OK) {
+        int why = errno;
+        error_of_status(e, error, rc);
+        engine_close(e);
+        errno = why;
+        return rc;
+    }
+    if (e->me.stage == ACCOUNT_REGISTERED)
+        mailbox_want(e, true);
+    *out = e;
+    return TACET_OK;
+}
+
+engine *engine_close(engine *e)
+{
+    if (!e)
+        return NULL;
+    if (e->vault) {
+        if (inbox_flush(e) == TACET_OK)
+            outbox_flush_stored(e);
+        ops_close(e);
+        engine_settle(e);
+    }
+    for (size_t i = 0; i < ENGINE_SLOTS_MAX; i++)
+        slot_close(e, i);
+    sockets_close(e);
+    vault_close(e->vault);
+    account_forget(e);
+    secret_arena_free(e->arena);
+    json_decref(e->events);
+    json_decref(e->events_inside);
+    free(e->lanes);
+    free(e->vault_path);
+    free(e);
+    return NULL;
+}
+
+bool engine_has_account(const engine *e) { return e->me.stage == ACCOUNT_REGISTERED; }
+
+bool engine_online(const engine *e) { return e->mailbox < ENGINE_SLOTS_MAX && e->slots[e->mailbox].up && e->caught_up; }
+
+bool clock_off(const engine *e)
+{
+    return e->clock_known && (e->clock_offset_s > ENGINE_CLOCK_TOLERANCE_S || e->clock_offset_s < -ENGINE_CLOCK_TOLERANCE_S);
+}
+
+/* --- transactions and faults ---------------------------------------------------------------------------------------------------------------- */
+int txn_begin(engine *e)
+{
+    int rc = inbox_flush(e);
+    return rc == TACET_OK ? vault_begin(e->vault) : rc;
+}
+
+int txn_end(engine *e, int rc)
+{
+    if (rc == TACET_OK)
+        rc = vault_commit(e->vault);
+    else
+        vault_rollback(e->vault);
+    if (rc == TACET_OK)
+        json_array_extend(e->events, e->events_inside);
+    json_array_clear(e->events_inside);
+    return rc;
+}
+
+void error_of_status(const engine *e, engine_error *out, int status)
+{
+    char number[24];
+    sentence which = sentence_of_status(status);
+    (void)snprintf(number, sizeof number, "%d", ENGINE_ARENA_BYTES >> 20);
+    if (which == SAY_IO)
+        sentence_fill(out, which, e->vault_path, strerror(errno), NULL);
+    else if (which == SAY_LOCKING)
+        sentence_fill(out, which, number, NULL, NULL);
+    else if (which == SAY_INTERNAL)
+        sentence_fill(out, which, tacet_status_word(status), NULL, NULL);
+    else
+        sentence_fill(out, which, e->vault_path, NULL, NULL);
+}
+
+void engine_fail(engine *e, int status)
+{
+    error_of_status(e, &e->fault, status);
+    json_t *event = json_event("error");
+    json_object_set_new(event, "code", json_string(e->fault.code));
+    json_object_set_new(event, "exit", json_integer(e->fault.exit));
+    json_object_set_new(event, "message", json_string(e->fault.message));
+    emit(e, event);
+}
+
+/* --- what leaves ------------------------------------------------------------------------------------------------------------------------------ */
+void emit(engine *e, json_t *event) { json_array_append_new(vault_in_transaction(e->vault) ? e->events_inside : e->events, event); }
+
+void complete(engine *e, engine_done done, void *ctx, json_t *result, const engine_error *error)
+{
+    completion *c = done ? calloc(1, sizeof *c) : NULL;
+    if (!c) { /* nobody to tell; or no memory: then at least now, if out of order */
+        engine_error none;
+        sentence_fill(&none, SAY_NO_MEMORY, NULL, NULL, NULL);
+        if (done)
+            done(ctx, NULL, error ? error : &none);
+        json_decref(result);
+        return;
+    }
+    *c = (completion){ .done = done, .ctx = ctx, .result = result };
+    if (error)
+        c->error = *error;
+    else if (!result)
+        sentence_fill(&c->error, SAY_NO_MEMORY, NULL, NULL, NULL);
+    *e->completions_tail = c;
+    e->completions_tail = &c->next;
+}
+
+void complete_say(engine *e, engine_done done, void *ctx, sentence which, const char *one, const char *two)
+{
+    engine_error error;
+    sentence_fill(&error, which, one, two, NULL);
+    complete(e, done, ctx, NULL, &error);
+}
+
+static bool leave_event(engine *e)
+{
+    if (json_array_size(e->events) == 0)
+        return false;
+    json_t *event = json_incref(json_array_get(e->events, 0));
+    json_array_remove(e->events, 0);
+    if (e->event)
+        e->event(e->event_ctx, event);
+    json_decref(event);
+    return true;
+}
+
+static bool leave_completion(engine *e)
+{
+    completion *c = e->completions;
+    if (!c)
+        return false;
+    e->completions = c->next;
+    if (!c->next)
+        e->completions_tail = &e->completions;
+    c->done(c->ctx, c->result, c->result ? NULL : &c->error);
+    json_decref(c->result);
+    free(c);
+    return true;
+}
+
+void engine_settle(engine *e)
+{
+    if (e->settling)
+        return;
+    e->settling = true;
+    do {
+        if (e->woken)
+            ops_wake(e);
+    } while (leave_event(e) || leave_completion(e) || e->woken);
+    e->settling = false;
+}
+
+/* --- time -------------------------------------------------------------------------------------------------------------------------------------- */
+static void housekeeping(engine *e)
+{
+    if (e->me.stage != ACCOUNT_REGISTERED || mono_ms(e) < e->housekeeping_at_ms || !e->clock_known || clock_off(e))
+        return; /* only with a clock that the relay confirmed: nothing is lost to a wrong date */
+    e->housekeeping_at_ms = mono_ms(e) + ENGINE_HOUSEKEEPING_MS;
+    int rc = txn_begin(e);
+    if (rc == TACET_OK) {
+        rc = vault_forget(e->vault, now_s(e));
+        if (rc == TACET_OK)
+            rc = outbox_expire(e);
+        rc = txn_end(e, rc);
+    }
+    if (rc != TACET_OK)
+        engine_fail(e, rc);
+    e->prekeys_asked = false;
+    mailbox_prekeys(e);
+    mailbox_name(e);
+}
+
+void engine_tick(engine *e)
+{
+    if (inbox_flush(e) != TACET_OK) {
+        /* inbox_flush has said why and closed the link */
+    }
+    outbox_flush_stored(e);
+    receipts_flush(e);
+    housekeeping(e);
+    slots_tick(e);
+    outbox_pump(e);
+    e->woken = true;
+    engine_settle(e);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+uint64_t engine_deadline_ms(const engine *e)
+{
+    uint64_t mono = mono_ms(e), at = slots_deadline(e);
+    if (e->batch || e->stored_count || e->woken || e->completions || json_array_size(e->events))
+        return mono;
+    if (e->receipt_due_ms != UINT64_MAX && e->me.stage == ACCOUNT_REGISTERED) {
+        uint64_t now = now_ms(e);
+        at = earlier(at, e->receipt_due_ms > now ? mono + (e->receipt_due_ms - now) : mono);
+    }
+    if (e->me.stage == ACCOUNT_REGISTERED && e->clock_known && !clock_off(e))
+        at = earlier(at, e->housekeeping_at_ms > mono ? e->housekeeping_at_ms : mono);
+    return earlier(at, outbox_deadline(e));
+}
+
+/* --- calls that wait ------------------------------------------------------------------------------------------------------------------------------ */
+typedef struct {
+    bool done;
+    json_t *result;
+    engine_error error;
+} waiting;
+
+static void waited(void *ctx, json_t *result, const engine_error *error)
+{
+    waiting *w = ctx;
+    if (w->done) { /* the caller gave up before: this is the answer to nobody */
+        free(w);
+        return;
+    }
+    w->done = true;
+    w->result = json_incref(result);
+    if (error)
+        w->error = *error;
+}
+
+int engine_call(engine *e, const char *name, json_t *params, int timeout_ms, json_t **result, engine_error *error)
+{
+    waiting *w = calloc(1, sizeof *w);
+    if (!w) {
+        sentence_fill(error, SAY_NO_MEMORY, NULL, NULL, NULL);
+        return error->exit;
+    }
+    uint64_t until = timeout_ms < 0 ? UINT64_MAX : mono_ms(e) + (uint64_t)timeout_ms;
+    engine_call_async(e, name, params, waited, w);
+    while (!w->done && mono_ms(e) < until) {
+        uint64_t left = until - mono_ms(e);
+        engine_step(e, left > 1000 ? 1000 : (int)left);
+    }
+    if (!w->done) {
+        w->done = true; /* whoever completes it later frees it */
+        sentence_fill(error, SAY_TIMEOUT, NULL, NULL, NULL);
+        return error->exit;
+    }
+    int exit = w->result ? 0 : w->error.exit;
+    if (w->result)
+        *result = w->result;
+    else
+        *error = w->error;
+    free(w);
+    return exit;
+}

@@ -1,0 +1,230 @@
+/* Device lists and prekeys of somebody, from the relay that holds their mailbox, over an open connection. The relay is believed nothing: lists are
+ * checked one by one against their chain and their account, prekeys against the list's device keys. */
+#include "identity/prekey.h"
+#include "state.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum { FETCH_CONNECT, FETCH_LISTS, FETCH_BUNDLES, FETCH_DONE } fetch_step;
+
+typedef struct {
+    fetch_step step;
+    account_id account;
+    char who[VAULT_NAME_ROOM];
+    char relay_text[TACET_RELAY_ADDRESS_MAX_BYTES + 1];
+    device_list known;
+    bool has_known, bundles, have_list;
+    size_t slot, next_device;
+    fetch_fn *fn;
+    uint64_t arg;
+    fetched result;
+} fetch;
+
+static void finish(engine *e, op *o, int status)
+{
+    fetch *f = o->data;
+    f->step = FETCH_DONE;
+    f->result.status = status;
+    f->fn(e, f->arg, &f->result);
+    op_finish(e, o, NULL);
+}
+
+static void finish_say(engine *e, op *o, sentence which, int status)
+{
+    fetch *f = o->data;
+    sentence_fill(&f->result.error, which, f->who, NULL, NULL);
+    finish(e, o, status);
+}
+
+static void finish_lost(engine *e, op *o)
+{
+    fetch *f = o->data;
+    error_of_slot(e, f->slot, &f->result.error);
+    finish(e, o, TACET_E_AGAIN);
+}
+
+/* --- bundles --- */
+static void ask_bundle(engine *e, op *o);
+
+static party party_of(const fetch *f, const device_entry *d)
+{
+    party p = { .account = f->account, .device = d->id, .list_version = f->result.list.version };
+    memcpy(p.ik, f->result.list.ik, sizeof p.ik);
+    memcpy(p.dh, d->dh, sizeof p.dh);
+    return p;
+}
+
+static int check_bundle(const engine *e, const fetch *f, const device_entry *d, const frame *r, agreement_bundle *b)
+{
+    prekey spk, opk, kem;
+    enum prekey_kind kem_kind = PREKEY_KEM_ONE_TIME;
+    uint32_t id;
+    uint64_t now = (uint64_t)((int64_t)now_s(e) + (clock_off(e) ? e->clock_offset_s : 0));
+    int rc = prekey_decode(&spk, PREKEY_SIGNED, r->bundle_reply.spk.at, r->bundle_reply.spk.bytes, &f->account, d->id, d->sign, now);
+    if (rc == TACET_OK)
+        rc = prekey_peek(r->bundle_reply.kem.at, r->bundle_reply.kem.bytes, &kem_kind, &id);
+    if (rc == TACET_OK && !prekey_is_kem(kem_kind))
+        rc = TACET_E_FORGED;
+    if (rc == TACET_OK)
+        rc = prekey_decode(&kem, kem_kind, r->bundle_reply.kem.at, r->bundle_reply.kem.bytes, &f->account, d->id, d->sign, now);
+    bool has_opk = r->bundle_reply.opk.bytes > 0;
+    if (rc == TACET_OK && has_opk)
+        rc = prekey_decode(&opk, PREKEY_ONE_TIME, r->bundle_reply.opk.at, r->bundle_reply.opk.bytes, &f->account, d->id, d->sign, now);
+    if (rc != TACET_OK)
+        return rc;
+    *b = (agreement_bundle){
+        .them = party_of(f, d), .spk_id = spk.id, .kem_id = kem.id, .has_opk = has_opk, .kem_last_resort = kem_kind == PREKEY_KEM_LAST_RESORT
+    };
+    memcpy(b->spk, spk.key, sizeof b->spk);
+    memcpy(b->kem, kem.key, sizeof b->kem);
+    if (has_opk) {
+        b->opk_id = opk.id;
+        memcpy(b->opk, opk.key, sizeof b->opk);
+    }
+    return TACET_OK;
+}
+
+static void got_bundle(engine *e, uint64_t arg, const frame *reply)
+{
+    op *o = op_find(e, arg);
+    if (!o)
+        return;
+    fetch *f = o->data;
+    if (!reply) {
+        finish_lost(e, o);
+        return;
+    }
+    const device_entry *d = &f->result.list.device[f->next_device];
+    if (reply->kind != FRAME_BUNDLE_REPLY) {
+        error_of_frame(&f->result.error, reply, f->relay_text, f->who);
+        finish(e, o, TACET_E_REFUSED);
+    } else if (check_bundle(e, f, d, reply, &f->result.bundle[f->result.bundle_count]) != TACET_OK) {
+        finish_say(e, o, SAY_PREKEYS_FORGED, TACET_E_FORGED);
+    } else {
+        f->result.bundle_count++;
+        f->next_device++;
+        ask_bundle(e, o);
+    }
+}
+
+static void ask_bundle(engine *e, op *o)
+{
+    fetch *f = o->data;
+    if (!f->bundles || f->next_device == f->result.list.count) {
+        finish(e, o, TACET_OK);
+        return;
+    }
+    frame ask = { .kind = FRAME_BUNDLE };
+    ask.bundle.account = (view){ f->account.bytes, sizeof f->account.bytes };
+    ask.bundle.device = f->result.list.device[f->next_device].id;
+    if (slot_ask(e, f->slot, &ask, got_bundle, o->number) != TACET_OK)
+        finish_lost(e, o);
+}
+
+/* --- lists --- */
+static void judge_list(engine *e, op *o, int verdict)
+{
+    static const struct {
+        int verdict;
+        sentence say;
+    } row[] = { { TACET_E_FORK, SAY_FORK }, { TACET_E_VERSION, SAY_DOWNGRADE } };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        if (row[i].verdict == verdict) {
+            finish_say(e, o, row[i].say, verdict);
+            return;
+        }
+    finish_say(e, o, SAY_LISTS_FORGED, TACET_E_FORGED);
+}
+
+/* Each list must follow the one before it, from the one we know or from the first. */
+static int follow(fetch *f, const view_list *lists)
+{
+    device_list *at = malloc(sizeof *at);
+    if (!at)
+        return TACET_E_NOMEM;
+    int rc = TACET_OK;
+    for (uint32_t i = 0; rc == TACET_OK && i < lists->count; i++) {
+        const view *v = &lists->item[i];
+        rc = device_list_decode(at, v->at, v->bytes);
+        if (rc == TACET_OK && memcmp(&at->account, &f->account, sizeof f->account) != 0)
+            rc = TACET_E_FORGED;
+        if (rc == TACET_OK)
+            rc = device_list_follows(f->have_list ? &f->result.list : NULL, at);
+        if (rc == TACET_OK) {
+            f->result.list = *at;
+            memcpy(f->result.signed_list, v->at, v->bytes);
+            f->result.signed_list_bytes = v->bytes;
+            f->have_list = true;
+        }
+    }
+    free(at);
+    return rc;
+}
+
+static void got_lists(engine *e, uint64_t arg, const frame *reply)
+{
+    op *o = op_find(e, arg);
+    if (!o)
+        return;
+    fetch *f = o->data;
+    if (!reply) {
+        finish_lost(e, o);
+        return;
+    }
+    if (reply->kind != FRAME_LISTS_REPLY) {
+        error_of_frame(&f->result.error, reply, f->relay_text, f->who);
+        finish(e, o, TACET_E_REFUSED);
+        return;
+    }
+    int rc = follow(f, &reply->lists_reply.lists);
+    if (rc != TACET_OK)
+        judge_list(e, o, rc);
+    else if (!f->have_list)
+        finish_say(e, o, SAY_LISTS_FORGED, TACET_E_FORGED);
+    else
+        ask_bundle(e, o);
+}
+
+static void fetch_wake(engine *e, op *o)
+{
+    fetch *f = o->data;
+    if (f->step != FETCH_CONNECT)
+        return;
+    if (f->slot == ENGINE_SLOTS_MAX || e->offline || e->slots[f->slot].failed) {
+        finish_lost(e, o);
+        return;
+    }
+    if (!e->slots[f->slot].up)
+        return;
+    f->step = FETCH_LISTS;
+    frame ask = { .kind = FRAME_LISTS };
+    ask.lists.account = (view){ f->account.bytes, sizeof f->account.bytes };
+    ask.lists.after = f->has_known ? f->known.version : 0;
+    if (slot_ask(e, f->slot, &ask, got_lists, o->number) != TACET_OK)
+        finish_lost(e, o);
+}
+
+void fetch_start(engine *e, const account_id *account, const char *relay_text, const char *who, const vault_contact *known, bool bundles,
+                 fetch_fn *fn, uint64_t arg)
+{
+    fetch *f = calloc(1, sizeof *f);
+    if (f) {
+        *f = (fetch){ .account = *account, .bundles = bundles, .fn = fn, .arg = arg };
+        text_put(f->who, sizeof f->who, who);
+        text_put(f->relay_text, sizeof f->relay_text, relay_text);
+        if (known && contact_list(known, &f->known) == TACET_OK) {
+            f->has_known = f->have_list = true;
+            f->result.list = f->known;
+            memcpy(f->result.signed_list, known->list, known->list_bytes);
+            f->result.signed_list_bytes = known->list_bytes;
+        }
+        f->slot = slot_for_text(e, relay_text, TACET_ROLE_OPEN);
+        if (f->slot < ENGINE_SLOTS_MAX)
+            slot_want(e, f->slot, true);
+    }
+    if (!op_new(e, NULL, NULL, fetch_wake, NULL, f)) {
+        fetched none = { .status = TACET_E_NOMEM };
+        sentence_fill(&none.error, SAY_NO_MEMORY, NULL, NULL, NULL);
+        fn(e, arg, &none);
+    }
+}

@@ -1,0 +1,336 @@
+/* Messages for people: sending, taking over what is new, history and search. */
+#include "state.h"
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- send ------------------------------------------------------------------------------------------------------------------------------------------ */
+static json_t *sent_json(const vault_contact *c, const uint8_t id[16], uint32_t state)
+{
+    json_t *o = json_event("sent");
+    json_object_set_new(o, "id", json_hex(id, 16));
+    json_object_set_new(o, "conversation", json_string(c->alias));
+    json_object_set_new(o, "state", json_string(message_state_word(state)));
+    if (c->changed)
+        json_object_set_new(o, "warning", json_string("key-changed"));
+    if (c->state == VAULT_CONTACT_REQUESTED)
+        json_object_set_new(o, "awaiting", json_string("acceptance"));
+    return o;
+}
+
+/* Why nothing can be sent to c; SAY_COUNT: it can. */
+static sentence obstacle(const vault_contact *c)
+{
+    if (c->blocked)
+        return SAY_BLOCKED;
+    if (c->state == VAULT_CONTACT_PENDING)
+        return SAY_PENDING;
+    if (c->changed && c->verified)
+        return SAY_KEY_CHANGED;
+    return c->forked ? SAY_FORK : SAY_COUNT;
+}
+
+static int store_and_seal(engine *e, vault_contact *c, vault_message *m)
+{
+    int64_t waiting[1];
+    size_t count = 0;
+    int rc = vault_out_rows(e->vault, c->id, VAULT_OUT_WAITING, 0, waiting, 1, &count);
+    if (rc != TACET_OK)
+        return rc;
+    bool now = c->state == VAULT_CONTACT_ACCEPTED && c->has_theirs && count == 0;
+    m->state = now ? VAULT_QUEUED : c->changed ? VAULT_HELD : VAULT_WAITING;
+    rc = vault_message_add(e->vault, m);
+    return rc == TACET_OK ? outbox_send(e, c, m->row, now) : rc;
+}
+
+/* TACET_OK: text and id are fit to be sent. Else the call is completed. */
+static int check_text(engine *e, const char *text, size_t n, engine_done done, void *ctx)
+{
+    sentence which = SAY_COUNT;
+    if (n == 0)
+        which = SAY_TEXT_EMPTY;
+    else if (n > TACET_TEXT_MAX_BYTES)
+        which = SAY_TEXT_LONG;
+    else if (!utf8_valid((const uint8_t *)text, n))
+        which = SAY_TEXT_UTF8;
+    if (which != SAY_COUNT)
+        complete_say(e, done, ctx, which, "12288", NULL);
+    return which == SAY_COUNT ? TACET_OK : TACET_E_REFUSED;
+}
+
+void call_send(engine *e, json_t *params, engine_done done, void *ctx)
+{
+    vault_contact c;
+    vault_message m = {
+        .outgoing = true, .kind = VAULT_TEXT, .handed = true, .read = true, .time_ms = now_ms(e), .waits = param_bool(params, "waits")
+    };
+    json_t *text = json_object_get(params, "text");
+    const char *id = param_text(params, "id"), *reply_to = param_text(params, "reply_to");
+    uint32_t state = 0;
+    if (!contact_param(e, params, "send", "to", &c, done, ctx))
+        return;
+    if (!json_is_string(text) || (id && !json_id(m.id, id))) {
+        complete_bad_param(e, done, ctx, "send", json_is_string(text) ? "id" : "text");
+        return;
+    }
+    int rc = id ? vault_message_find(e->vault, c.id, true, m.id, &m.row, &state) : TACET_E_NOT_FOUND;
+    if (rc == TACET_OK) { /* asked twice */
+        complete(e, done, ctx, sent_json(&c, m.id, state), NULL);
+        return;
+    }
+    if (obstacle(&c) != SAY_COUNT) {
+        complete_say(e, done, ctx, obstacle(&c), c.alias, NULL);
+        return;
+    }
+    m.text = (vault_blob){ (const uint8_t *)json_string_value(text), json_string_length(text) };
+    if (check_text(e, json_string_value(text), m.text.bytes, done, ctx) != TACET_OK)
+        return;
+    if (reply_to && !json_id(m.reply_to, reply_to)) {
+        complete_say(e, done, ctx, SAY_NO_MESSAGE, reply_to, NULL);
+        return;
+    }
+    m.has_reply = reply_to != NULL;
+    m.contact = c.id;
+    if (!id)
+        env_random(e->env, m.id, sizeof m.id);
+    rc = txn_begin(e);
+    if (rc == TACET_OK)
+        rc = txn_end(e, store_and_seal(e, &c, &m));
+    if (rc == TACET_OK)
+        complete(e, done, ctx, sent_json(&c, m.id, m.state), NULL);
+    else
+        complete_status(e, done, ctx, rc);
+}
+
+/* --- lists of messages ------------------------------------------------------------------------------------------------------------------------------------ */
+typedef struct {
+    engine *e;
+    json_t *list;
+} collecting;
+
+static bool collect(void *ctx, const vault_message *m)
+{
+    collecting *c = ctx;
+    json_array_append_new(c->list, json_message(c->e, m));
+    return true;
+}
+
+static void complete_list(engine *e, json_t *list, int rc, engine_done done, void *ctx)
+{
+    if (rc == TACET_OK) {
+        complete(e, done, ctx, list, NULL);
+    } else {
+        json_decref(list);
+        complete_status(e, done, ctx, rc);
+    }
+}
+
+static size_t limit_of(json_t *params, int64_t otherwise, int64_t most)
+{
+    int64_t n = param_int(params, "limit", otherwise);
+    return (size_t)(n < 1 ? 1 : n > most ? most : n);
+}
+
+void call_receive(engine *e, json_t *params, engine_done done, void *ctx)
+{
+    collecting c = { e, json_array() };
+    int rc = inbox_flush(e); /* nothing is shown that is not on the disk */
+    if (rc == TACET_OK)
+        rc = vault_unhanded(e->vault, limit_of(params, ENGINE_RECEIVE_MAX, ENGINE_RECEIVE_MAX), collect, &c);
+    complete_list(e, c.list, rc, done, ctx);
+}
+
+void call_handed(engine *e, json_t *params, engine_done done, void *ctx)
+{
+    json_t *ids = json_object_get(params, "ids"), *id;
+    size_t i;
+    if (!json_is_array(ids)) {
+        complete_bad_param(e, done, ctx, "handed", "ids");
+        return;
+    }
+    int rc = txn_begin(e);
+    if (rc == TACET_OK) {
+        json_array_foreach(ids, i, id)
+        {
+            uint8_t bytes[16];
+            if (rc != TACET_OK || !json_id(bytes, json_string_value(id)))
+                continue;
+            rc = vault_handed(e->vault, bytes);
+            rc = rc == TACET_E_NOT_FOUND ? TACET_OK : rc; /* asked twice, or the contact is gone */
+        }
+        rc = txn_end(e, rc);
+    }
+    complete_list(e, json_object(), rc, done, ctx);
+}
+
+/* What a person types becomes quoted words, all of which must occur, the last one as a beginning: no FTS syntax gets through. False: no word. */
+static bool match_of(const char *query, char *out, size_t room)
+{
+    size_t n = 0;
+    bool any = false, inside = false;
+    for (const char *p = query; *p && n + 8 < room; p++) {
+        bool blank = *p == ' ' || *p == '\t' || *p == '\n';
+        if (blank && inside) {
+            out[n++] = '"';
+            inside = false;
+        } else if (!blank) {
+            if (!inside) {
+                if (any)
+                    out[n++] = ' ';
+                out[n++] = '"';
+                inside = any = true;
+            }
+            if (*p == '"')
+                out[n++] = '"';
+            out[n++] = *p;
+        }
+    }
+    if (inside) {
+        out[n++] = '"';
+        out[n++] = '*';
+    }
+    out[n] = '\0';
+    return any;
+}
+
+static void search(engine *e, int64_t contact, const char *query, size_t limit, engine_done done, void *ctx)
+{
+    char match[1024];
+    if (!utf8_valid((const uint8_t *)query, strlen(query)) || strlen(query) > sizeof match / 4 || !match_of(query, match, sizeof match)) {
+        complete_say(e, done, ctx, SAY_BAD_SEARCH, query, NULL);
+        return;
+    }
+    collecting c = { e, json_array() };
+    int rc = vault_search(e->vault, contact, match, limit, collect, &c);
+    complete_list(e, c.list, rc, done, ctx);
+}
+
+void call_history(engine *e, json_t *params, engine_done done, void *ctx)
+{
+    vault_contact c;
+    const char *before = param_text(params, "before"), *query = param_text(params, "search");
+    size_t limit = limit_of(params, ENGINE_HISTORY_DEFAULT, ENGINE_HISTORY_MAX);
+    int64_t row = 0;
+    uint8_t id[16];
+    uint32_t state = 0;
+    if (!contact_param(e, params, "history", "name", &c, done, ctx))
+        return;
+    if (query) {
+        search(e, c.id, query, limit, done, ctx);
+        return;
+    }
+    if (before && (!json_id(id, before) || (vault_message_find(e->vault, c.id, false, id, &row, &state) != TACET_OK &&
+                                            vault_message_find(e->vault, c.id, true, id, &row, &state) != TACET_OK))) {
+        complete_say(e, done, ctx, SAY_NO_MESSAGE, before, NULL);
+        return;
+    }
+    collecting list = { e, json_array() };
+    int rc = vault_history(e->vault, c.id, row, limit, collect, &list);
+    complete_list(e, list.list, rc, done, ctx);
+}
+
+void call_search(engine *e, json_t *params, engine_done done, void *ctx)
+{
+    const char *query = param_text(params, "query");
+    if (!query)
+        complete_bad_param(e, done, ctx, "search", "query");
+    else
+        search(e, 0, query, limit_of(params, ENGINE_HISTORY_DEFAULT, ENGINE_HISTORY_MAX), done, ctx);
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------------------------------------------------- */
+typedef struct {
+    uint8_t ids[TACET_RECEIPT_IDS_MAX][16];
+    size_t count;
+} unread_ids;
+
+static bool note_unread(void *ctx, const vault_message *m)
+{
+    unread_ids *u = ctx;
+    if (m->kind == VAULT_TEXT || m->kind == VAULT_REQUEST_TEXT)
+        memcpy(u->ids[u->count++], m->id, sizeof m->id);
+    return u->count < TACET_RECEIPT_IDS_MAX;
+}
+
+static int mark_read(engine *e, const vault_contact *c)
+{
+    unread_ids u = { .count = 0 };
+    int rc = vault_unread_each(e->vault, c->id, TACET_RECEIPT_IDS_MAX, note_unread, &u);
+    for (size_t i = 0; rc == TACET_OK && e->me.read_receipts && i < u.count; i++)
+        rc = receipts_owe(e, c, u.ids[i], RECEIPT_READ, false);
+    return rc == TACET_OK ? vault_mark_read(e->vault, c->id) : rc;
+}
+
+void call_read(engine *e, json_t *params, engine_done done, void *ctx)
+{
+    vault_contact c;
+    if (!contact_param(e, params, "read", "name", &c, done, ctx))
+        return;
+    int rc = txn_begin(e);
+    if (rc == TACET_OK)
+        rc = txn_end(e, mark_read(e, &c));
+    complete_list(e, json_object(), rc, done, ctx);
+}
+
+void call_draft(engine *e, json_t *params, engine_done done, void *ctx)
+{
+    vault_contact c;
+    const char *text = param_text(params, "text");
+    if (!contact_param(e, params, "draft", "name", &c, done, ctx))
+        return;
+    if (!text || strlen(text) > TACET_TEXT_MAX_BYTES) {
+        complete_bad_param(e, done, ctx, "draft", "text");
+        return;
+    }
+    int rc = txn_begin(e);
+    if (rc == TACET_OK)
+        rc = txn_end(e, vault_draft_put(e->vault, c.id, text));
+    complete_list(e, json_object(), rc, done, ctx);
+}
+
+/* --- outbox ---------------------------------------------------------------------------------------------------------------------------------------------------- */
+typedef struct {
+    int64_t *messages;
+    size_t count, room;
+} outbox_rows;
+
+static bool note_message(void *ctx, const vault_outgoing *o)
+{
+    outbox_rows *r = ctx;
+    if (o->message == 0)
+        return true;
+    for (size_t i = r->count; i-- > 0;)
+        if (r->messages[i] == o->message)
+            return true; /* for another device */
+    r->messages[r->count++] = o->message;
+    return r->count < r->room;
+}
+
+static bool outbox_entry(void *ctx, const vault_message *m)
+{
+    collecting *c = ctx;
+    vault_contact who = { 0 };
+    if (vault_contact_get(c->e->vault, m->contact, &who) != TACET_OK)
+        who.alias[0] = '\0';
+    json_t *o = json_event("outbox");
+    json_object_set_new(o, "id", json_hex(m->id, sizeof m->id));
+    json_object_set_new(o, "conversation", json_string(who.alias));
+    json_object_set_new(o, "state", json_string(message_state_word(m->state)));
+    json_object_set_new(o, "created_at", json_time(m->time_ms));
+    json_array_append_new(c->list, o);
+    return true;
+}
+
+void call_outbox(engine *e, json_t *params, engine_done done, void *ctx)
+{
+    (void)params;
+    outbox_rows r = { calloc(ENGINE_HISTORY_MAX, sizeof *r.messages), 0, ENGINE_HISTORY_MAX };
+    collecting c = { e, json_array() };
+    int rc = r.messages ? vault_out_each(e->vault, note_message, &r) : TACET_E_NOMEM;
+    for (size_t i = 0; rc == TACET_OK && i < r.count; i++) {
+        rc = vault_message_each_row(e->vault, r.messages[i], outbox_entry, &c);
+        rc = rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
+    }
+    free(r.messages);
+    complete_list(e, c.list, rc, done, ctx);
+}

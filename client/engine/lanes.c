@@ -1,0 +1,381 @@
+/* engine/lanes.c: the outbox on its way: one lane for each contact, so that each contact's envelopes leave in order and one contact's full mailbox stops nobody else.
+ * What is sent was committed before; what is sent again is the same bytes. */
+#include "state.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- lanes ------------------------------------------------------------------------------------------------------------------------------------ */
+static lane *lane_of(engine *e, int64_t contact)
+{
+    for (size_t i = 0; i < e->lane_count; i++)
+        if (e->lanes[i].contact == contact)
+            return &e->lanes[i];
+    return NULL;
+}
+
+static lane *lane_with(engine *e, int64_t row)
+{
+    for (size_t i = 0; i < e->lane_count; i++)
+        for (size_t k = 0; k < e->lanes[i].under_way; k++)
+            if (e->lanes[i].row[k] == row)
+                return &e->lanes[i];
+    return NULL;
+}
+
+static bool lane_carries(const lane *l, int64_t row)
+{
+    for (size_t k = 0; k < l->under_way; k++)
+        if (l->row[k] == row)
+            return true;
+    return false;
+}
+
+void outbox_lane(engine *e, const vault_contact *c)
+{
+    lane *l = lane_of(e, c->id);
+    if (!l) {
+        if (e->lane_count == e->lane_room) {
+            size_t room = e->lane_room ? 2 * e->lane_room : 16;
+            lane *more = realloc(e->lanes, room * sizeof *more);
+            if (!more)
+                return; /* found again at the next start */
+            e->lanes = more;
+            e->lane_room = room;
+        }
+        l = &e->lanes[e->lane_count++];
+        *l = (lane){ .contact = c->id, .slot = ENGINE_SLOTS_MAX };
+    }
+    l->dirty = true;
+    l->blocked = false;
+}
+
+void outbox_unblock(engine *e, int64_t contact)
+{
+    lane *l = lane_of(e, contact);
+    if (l)
+        l->blocked = false;
+}
+
+int outbox_lanes(engine *e)
+{
+    int64_t *contacts = calloc(ENGINE_CONTACTS_MAX, sizeof *contacts);
+    size_t count = 0;
+    int rc = contacts ? vault_out_contacts(e->vault, VAULT_OUT_READY, contacts, ENGINE_CONTACTS_MAX, &count) : TACET_E_NOMEM;
+    for (size_t i = 0; rc == TACET_OK && i < count && i < ENGINE_CONTACTS_MAX; i++) {
+        vault_contact c = { .id = contacts[i] };
+        outbox_lane(e, &c);
+    }
+    free(contacts);
+    return rc;
+}
+
+static void lane_again(lane *l)
+{
+    l->cursor = 0;
+    l->dirty = true;
+}
+
+void outbox_slot_down(engine *e, size_t slot)
+{
+    for (size_t i = 0; i < e->lane_count; i++)
+        if (e->lanes[i].slot == slot) {
+            e->lanes[i].under_way = 0;
+            e->lanes[i].slot = ENGINE_SLOTS_MAX;
+            lane_again(&e->lanes[i]);
+        }
+}
+
+/* --- what the relay answers --------------------------------------------------------------------------------------------------------------------- */
+typedef struct {
+    vault_outgoing o;
+    bool found;
+} row_head;
+
+static bool take_head(void *ctx, const vault_outgoing *o)
+{
+    row_head *h = ctx;
+    h->o = *o;
+    h->o.content = h->o.ciphertext = (vault_blob){ NULL, 0 };
+    h->found = true;
+    return true;
+}
+
+static bool tell_state(void *ctx, const vault_message *m)
+{
+    engine *e = ctx;
+    emit(e, json_receipt(e, m->contact, m->id, message_state_word(m->state)));
+    return true;
+}
+
+int message_raise(engine *e, int64_t message, uint32_t state)
+{
+    if (message == 0)
+        return TACET_OK;
+    int rc = vault_message_raise(e->vault, message, state);
+    if (rc != TACET_OK)
+        return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
+    return vault_message_each_row(e->vault, message, tell_state, e);
+}
+
+static int row_stored(engine *e, int64_t row)
+{
+    row_head h = { 0 };
+    int rc = vault_out_get(e->vault, row, take_head, &h);
+    if (rc != TACET_OK)
+        return rc == TACET_E_NOT_FOUND ? TACET_OK : rc; /* its receipt was faster */
+    if (h.o.what == VAULT_OUT_PASSING)
+        return vault_out_remove(e->vault, row);
+    rc = vault_out_state(e->vault, row, VAULT_OUT_STORED);
+    return rc == TACET_OK ? message_raise(e, h.o.message, VAULT_STORED) : rc;
+}
+
+void outbox_flush_stored(engine *e)
+{
+    if (e->stored_count == 0)
+        return;
+    size_t count = e->stored_count;
+    e->stored_count = 0;
+    int rc = txn_begin(e);
+    if (rc == TACET_OK) {
+        for (size_t i = 0; rc == TACET_OK && i < count; i++)
+            rc = row_stored(e, e->stored[i]);
+        rc = txn_end(e, rc);
+    }
+    if (rc != TACET_OK)
+        engine_fail(e, rc); /* they are sent again; the recipient removes duplicates */
+    e->woken = true;
+}
+
+/* An error about one message, for whoever waits for it. */
+typedef struct {
+    engine *e;
+    json_t *event;
+} message_name;
+
+static bool name_message(void *ctx, const vault_message *m)
+{
+    message_name *n = ctx;
+    json_object_set_new(n->event, "id", json_hex(m->id, sizeof m->id));
+    return true;
+}
+
+static void tell_trouble(engine *e, const engine_error *error, const char *alias, int64_t message)
+{
+    json_t *event = json_event("error");
+    json_object_set_new(event, "code", json_string(error->code));
+    json_object_set_new(event, "exit", json_integer(error->exit));
+    json_object_set_new(event, "message", json_string(error->message));
+    json_object_set_new(event, "conversation", json_string(alias));
+    message_name n = { e, event };
+    if (message && vault_message_each_row(e->vault, message, name_message, &n) != TACET_OK)
+        json_object_set_new(event, "id", json_null());
+    emit(e, event);
+}
+
+int outbox_drop_row(engine *e, int64_t row, int64_t message, uint32_t message_state)
+{
+    int rc = vault_out_remove(e->vault, row);
+    return rc == TACET_OK ? message_raise(e, message, message_state) : rc;
+}
+
+int outbox_row_state(engine *e, int64_t row, uint32_t *state)
+{
+    row_head h = { 0 };
+    int rc = vault_out_get(e->vault, row, take_head, &h);
+    *state = h.o.state;
+    return rc;
+}
+
+int outbox_row_delivered(engine *e, int64_t row)
+{
+    row_head h = { 0 };
+    int rc = vault_out_get(e->vault, row, take_head, &h);
+    return rc == TACET_OK ? outbox_drop_row(e, row, h.o.message, VAULT_DELIVERED) : rc;
+}
+
+/* The relay will never take it. */
+static void row_refused(engine *e, int64_t row, const frame *reply, const vault_contact *c, const row_head *h)
+{
+    e->refused_row = row;
+    if (reply->kind == FRAME_ERROR && reply->error.code == ERROR_REFUSED && h->o.what != VAULT_OUT_REQUEST)
+        sentence_fill(&e->refused, SAY_NOT_TAKEN, c->alias, NULL, NULL);
+    else
+        error_of_frame(&e->refused, reply, c->relay, c->alias);
+    int rc = txn_begin(e);
+    if (rc == TACET_OK) {
+        rc = outbox_drop_row(e, row, h->o.message, VAULT_FAILED);
+        rc = txn_end(e, rc);
+    }
+    if (rc != TACET_OK)
+        engine_fail(e, rc);
+    tell_trouble(e, &e->refused, c->alias, h->o.message);
+}
+
+static void row_answered(engine *e, uint64_t arg, const frame *reply)
+{
+    int64_t row = (int64_t)arg;
+    lane *l = lane_with(e, row);
+    if (!reply || !l)
+        return; /* the link is gone: outbox_slot_down starts the lane again */
+    for (size_t k = 0; k < l->under_way; k++)
+        if (l->row[k] == row)
+            l->row[k] = l->row[--l->under_way];
+    if (reply->kind == FRAME_OK) {
+        e->stored[e->stored_count++] = row;
+        if (e->stored_count == ENGINE_ACKS_MAX)
+            outbox_flush_stored(e);
+        return;
+    }
+    row_head h = { 0 };
+    vault_contact c;
+    if (vault_out_get(e->vault, row, take_head, &h) != TACET_OK || vault_contact_get(e->vault, h.o.contact, &c) != TACET_OK)
+        return; /* removed meanwhile */
+    unsigned code = reply->kind == FRAME_ERROR ? reply->error.code : ERROR_INTERNAL;
+    if (code == ERROR_STALE_DEVICE || code == ERROR_STALE_LIST)
+        lists_wanted(e, c.id);
+    if (error_class_of((error_code)code) == CLASS_RETRY) {
+        l->retry_at_ms = mono_ms(e) + ENGINE_LANE_RETRY_MS;
+        lane_again(l);
+        engine_error error;
+        error_of_frame(&error, reply, c.relay, c.alias);
+        tell_trouble(e, &error, c.alias, h.o.message);
+    } else {
+        row_refused(e, row, reply, &c, &h);
+    }
+}
+
+/* --- sending ------------------------------------------------------------------------------------------------------------------------------------ */
+typedef struct {
+    engine *e;
+    lane *l;
+    const vault_contact *c;
+    int status;
+} sending;
+
+/* How long the relay may keep it: what is left of 30 days, and at least an hour, whatever our clock says. */
+static uint32_t ttl_s(const engine *e, const vault_outgoing *o)
+{
+    uint64_t now = now_ms(e), left = o->expires_ms > now ? (o->expires_ms - now) / 1000 : 0;
+    return left < 3600 ? 3600 : left > TACET_TTL_MAX_S ? TACET_TTL_MAX_S : (uint32_t)left;
+}
+
+static bool send_row(void *ctx, const vault_outgoing *o)
+{
+    sending *s = ctx;
+    bool request = o->what == VAULT_OUT_REQUEST;
+    if ((request || o->what == VAULT_OUT_TOKEN) && !s->c->ours_active) {
+        s->l->blocked = true; /* the answer could not be delivered yet */
+        s->status = TACET_E_AGAIN;
+        return false;
+    }
+    frame f = { .kind = FRAME_SEND };
+    f.send.version = TACET_WIRE_VERSION;
+    f.send.account = (view){ s->c->account, sizeof s->c->account };
+    f.send.device = o->device;
+    f.send.token = request ? (view){ o->token, sizeof o->token } : (view){ s->c->their_token, sizeof s->c->their_token };
+    f.send.ttl_s = ttl_s(s->e, o);
+    f.send.ciphertext = (view){ o->ciphertext.at, o->ciphertext.bytes };
+    s->status = slot_ask(s->e, s->l->slot, &f, row_answered, (uint64_t)o->row);
+    return true;
+}
+
+static int lane_send(engine *e, lane *l, const vault_contact *c)
+{
+    int64_t rows[ENGINE_LANE_WINDOW];
+    size_t room = ENGINE_LANE_WINDOW - l->under_way, count = 0;
+    int rc = vault_out_rows(e->vault, l->contact, VAULT_OUT_READY, l->cursor, rows, room, &count);
+    if (rc != TACET_OK)
+        return rc;
+    l->dirty = count == room;
+    for (size_t i = 0; i < count; i++) {
+        sending s = { e, l, c, TACET_OK };
+        if (!lane_carries(l, rows[i])) {
+            rc = vault_out_get(e->vault, rows[i], send_row, &s);
+            if (rc != TACET_OK)
+                return rc;
+            if (s.status != TACET_OK) { /* the link is full or gone, or this row has to wait: later */
+                l->dirty = true;
+                return s.status < 0 ? s.status : TACET_OK;
+            }
+            l->row[l->under_way++] = rows[i];
+        }
+        l->cursor = rows[i];
+    }
+    return TACET_OK;
+}
+
+static int lane_pump(engine *e, lane *l)
+{
+    vault_contact c;
+    if (!l->dirty || l->blocked || l->under_way == ENGINE_LANE_WINDOW || mono_ms(e) < l->retry_at_ms)
+        return TACET_OK;
+    int rc = vault_contact_get(e->vault, l->contact, &c);
+    if (rc == TACET_E_NOT_FOUND || c.blocked) {
+        l->dirty = false;
+        return TACET_OK;
+    }
+    if (rc != TACET_OK)
+        return rc;
+    if (l->slot == ENGINE_SLOTS_MAX)
+        l->slot = slot_for_text(e, c.relay, TACET_ROLE_OPEN);
+    if (l->slot == ENGINE_SLOTS_MAX)
+        return TACET_OK; /* too many relays at a time: when one is idle */
+    slot_want(e, l->slot, false);
+    return e->slots[l->slot].up ? lane_send(e, l, &c) : TACET_OK;
+}
+
+void outbox_pump(engine *e)
+{
+    if (e->batch || vault_in_transaction(e->vault) || e->me.stage != ACCOUNT_REGISTERED)
+        return; /* nothing leaves that is not committed */
+    for (size_t i = 0; i < e->lane_count; i++) {
+        if (e->lanes[i].cursor == 0 && e->lanes[i].dirty)
+            outbox_flush_stored(e); /* so that what is read again does not hold what was accepted */
+        int rc = lane_pump(e, &e->lanes[i]);
+        if (rc != TACET_OK) {
+            engine_fail(e, rc);
+            return;
+        }
+    }
+    for (size_t i = e->lane_count; i-- > 0;)
+        if (!e->lanes[i].dirty && e->lanes[i].under_way == 0)
+            e->lanes[i] = e->lanes[--e->lane_count];
+}
+
+static bool lane_waits(const engine *e, const lane *l)
+{
+    if (l->under_way)
+        return true;
+    if (!l->dirty || mono_ms(e) < l->retry_at_ms)
+        return false;
+    if (l->blocked)
+        return e->mailbox < ENGINE_SLOTS_MAX && !e->slots[e->mailbox].failed;
+    return l->slot == ENGINE_SLOTS_MAX || !e->slots[l->slot].failed;
+}
+
+bool outbox_idle(engine *e)
+{
+    for (size_t i = 0; i < e->lane_count; i++)
+        if (lane_waits(e, &e->lanes[i]))
+            return false;
+    return e->stored_count == 0 && !e->batch;
+}
+
+uint64_t outbox_deadline(const engine *e)
+{
+    uint64_t at = UINT64_MAX, mono = mono_ms(e);
+    for (size_t i = 0; i < e->lane_count; i++) {
+        const lane *l = &e->lanes[i];
+        if (!l->dirty || l->blocked || l->under_way)
+            continue;
+        const relay_slot *s = l->slot < ENGINE_SLOTS_MAX ? &e->slots[l->slot] : NULL;
+        uint64_t mine = l->retry_at_ms;
+        if (s && s->failed && s->retry_at_ms > mine)
+            mine = s->retry_at_ms;
+        if (s && s->link && mine <= mono)
+            continue; /* on its way: the network wakes us */
+        at = mine < at ? mine : at;
+    }
+    return e->offline ? UINT64_MAX : at;
+}

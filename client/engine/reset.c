@@ -1,0 +1,124 @@
+/* What the engine fetches by itself: newer device lists, sessions for devices without one, and a new session when something did not decrypt.
+ * Only the receiver of an unreadable envelope begins anew, at most once an hour a contact, and it shows (PROTOCOL.md §6.6). */
+#include "state.h"
+#include <string.h>
+
+typedef enum { WANT_LISTS = 1, WANT_SESSIONS = 2, WANT_RESET = 3 } wanted;
+
+static uint64_t pack(int64_t contact, wanted what) { return (uint64_t)contact << 2 | (uint64_t)what; }
+
+/* Sessions of devices that are no longer listed go. */
+static int drop_gone_devices(engine *e, const vault_contact *c, const device_list *list)
+{
+    vault_session_head head[64];
+    size_t count = 0;
+    int rc = vault_session_heads(e->vault, c->id, 0, head, sizeof head / sizeof *head, &count);
+    for (size_t i = 0; rc == TACET_OK && i < count; i++)
+        if (!device_list_find(list, head[i].device))
+            rc = vault_session_remove(e->vault, head[i].id);
+    return rc;
+}
+
+static bool has_session(engine *e, int64_t contact, uint32_t device)
+{
+    vault_session_head head;
+    size_t count = 0;
+    return vault_session_heads(e->vault, contact, device, &head, 1, &count) == TACET_OK && count > 0;
+}
+
+static int begin_sessions(engine *e, vault_contact *c, const fetched *f, bool anew)
+{
+    int rc = TACET_OK;
+    for (size_t i = 0; rc == TACET_OK && i < f->bundle_count; i++) {
+        session *s = NULL;
+        session_info info;
+        uint32_t device = f->bundle[i].them.device;
+        if (!anew && has_session(e, c->id, device))
+            continue;
+        rc = session_begin(e, &f->bundle[i], &s);
+        if (rc != TACET_OK)
+            return rc;
+        session_describe(s, &info);
+        c->reduced = info.reduced_secrecy;
+        rc = session_save(e, s, c->id, NULL, false);
+        if (rc == TACET_OK && anew)
+            rc = vault_session_retire(e->vault, c->id, device, info.id);
+        if (rc == TACET_OK)
+            rc = session_prune(e, c->id, device);
+        session_free(s);
+    }
+    return rc;
+}
+
+static int send_reset(engine *e, vault_contact *c, const device_list *list)
+{
+    uint64_t last = 0;
+    int rc = vault_chain_get(e->vault, c->id, list->device[0].id, &last);
+    if (rc == TACET_OK)
+        rc = outbox_control(e, c, CONTROL_RESET, NULL, last);
+    json_t *event = json_event("session-reset");
+    json_object_set_new(event, "conversation", json_string(c->alias));
+    json_object_set_new(event, "by", json_string("us"));
+    emit(e, event);
+    return rc;
+}
+
+static int apply(engine *e, vault_contact *c, wanted what, const fetched *f)
+{
+    contact_list_set(c, &f->list, f->signed_list, f->signed_list_bytes);
+    int rc = drop_gone_devices(e, c, &f->list);
+    if (rc == TACET_OK && what != WANT_LISTS)
+        rc = begin_sessions(e, c, f, what == WANT_RESET);
+    if (rc == TACET_OK && what == WANT_RESET)
+        c->reset_ms = now_ms(e);
+    if (rc == TACET_OK)
+        rc = vault_contact_update(e->vault, c);
+    if (rc == TACET_OK && what == WANT_RESET)
+        rc = send_reset(e, c, &f->list);
+    return rc == TACET_OK ? outbox_seal_content(e, c) : rc;
+}
+
+static void arrived(engine *e, uint64_t arg, const fetched *f)
+{
+    wanted what = (wanted)(arg & 3);
+    vault_contact c;
+    if (f->status == TACET_E_AGAIN)
+        return; /* no connection: asked again at the next reason */
+    int rc = txn_begin(e);
+    if (rc == TACET_OK) {
+        rc = vault_contact_get(e->vault, (int64_t)(arg >> 2), &c);
+        if (rc == TACET_OK && (f->status == TACET_E_FORK || f->status == TACET_E_VERSION || f->status == TACET_E_FORGED))
+            rc = contact_forked(e, &c, "theirs"); /* shown; sending stops until somebody decides */
+        else if (rc == TACET_OK && f->status == TACET_OK)
+            rc = apply(e, &c, what, f);
+        rc = txn_end(e, rc == TACET_E_NOT_FOUND ? TACET_OK : rc);
+    }
+    if (rc != TACET_OK)
+        engine_fail(e, rc > 0 ? TACET_E_BUG : rc);
+}
+
+static void fetch_for(engine *e, int64_t contact, wanted what)
+{
+    vault_contact c;
+    account_id account;
+    if (vault_contact_get(e->vault, contact, &c) != TACET_OK || c.blocked || e->offline)
+        return;
+    memcpy(account.bytes, c.account, sizeof account.bytes);
+    fetch_start(e, &account, c.relay, c.alias, &c, what != WANT_LISTS, arrived, pack(contact, what));
+}
+
+void lists_wanted(engine *e, int64_t contact) { fetch_for(e, contact, WANT_LISTS); }
+void sessions_wanted(engine *e, int64_t contact) { fetch_for(e, contact, WANT_SESSIONS); }
+
+void reset_wanted(engine *e, int64_t contact)
+{
+    vault_contact c;
+    if (vault_contact_get(e->vault, contact, &c) != TACET_OK || c.state != VAULT_CONTACT_ACCEPTED || !c.has_theirs || c.blocked)
+        return; /* strangers get no answer of any kind */
+    uint64_t now = now_ms(e);
+    if (c.reset_ms && now >= c.reset_ms && now - c.reset_ms < ENGINE_RESET_EVERY_MS)
+        return;
+    c.reset_ms = now; /* counted when it is begun, so that a burst begins one */
+    if (vault_contact_update(e->vault, &c) == TACET_OK)
+        fetch_for(e, contact, WANT_RESET);
+}

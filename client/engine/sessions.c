@@ -1,0 +1,127 @@
+/* Ratchet sessions between the vault and the arena: imported, used, exported again, in the transaction of their use. Which session sends is decided
+ * here (PROTOCOL.md §6.6). */
+#include "state.h"
+#include <sodium.h>
+#include <string.h>
+
+int session_load(engine *e, const uint8_t id[32], session **out)
+{
+    size_t bytes = 0;
+    uint8_t one;
+    int rc = vault_session_state(e->vault, id, &one, 0, &bytes); /* how long it is */
+    if (rc != TACET_E_QUOTA)
+        return rc == TACET_OK ? TACET_E_CORRUPT : rc;
+    uint8_t *state = secret_alloc(e->arena, bytes);
+    if (!state)
+        return TACET_E_NOMEM;
+    rc = vault_session_state(e->vault, id, state, bytes, &bytes);
+    if (rc == TACET_OK) {
+        rc = session_import(out, e->arena, state, bytes);
+        if (rc > 0)
+            rc = rc == TACET_E_NEWER ? TACET_E_NEWER : TACET_E_CORRUPT;
+    }
+    secret_free(e->arena, state);
+    return rc;
+}
+
+int session_save(engine *e, const session *s, int64_t contact, const uint8_t *agreement, bool retired)
+{
+    static const uint8_t none[32];
+    session_info info;
+    session_describe(s, &info);
+    size_t room = session_export_bytes(s), bytes = 0;
+    uint8_t *state = secret_alloc(e->arena, room);
+    if (!state)
+        return TACET_E_NOMEM;
+    int rc = session_export(s, state, room, &bytes);
+    if (rc == TACET_OK) {
+        vault_session row = { .contact = contact,
+                              .device = info.them.device,
+                              .initiator = info.initiator,
+                              .answered = info.answered,
+                              .retired = retired,
+                              .created_ms = info.created_ms,
+                              .opened_ms = info.opened ? info.last_opened_ms : 0,
+                              .sealed = info.sealed,
+                              .state = { state, bytes } };
+        memcpy(row.id, info.id, sizeof row.id);
+        memcpy(row.agreement, agreement ? agreement : none, sizeof row.agreement);
+        rc = vault_session_put(e->vault, &row);
+    }
+    secret_free(e->arena, state);
+    return rc;
+}
+
+int session_begin(engine *e, const agreement_bundle *bundle, session **out)
+{
+    party me = account_party(e);
+    return session_initiate(out, e->arena, e->env, &me, e->me.secret->dh, e->me.signed_list, e->me.signed_list_bytes, bundle);
+}
+
+/* A session that nobody has used since it was agreed on: ours without an answer, or theirs that we have not written in. */
+static bool unanswered(const vault_session_head *h) { return h->initiator ? !h->answered : h->sealed == 0; }
+
+/* The one that last opened a message. Only when that one is theirs, not answered yet, and ours waits for an answer too (both began at once), the
+ * smaller session id, which both sides find to be the same. Retired ones only when there is no other. */
+bool session_choose(const vault_session_head *heads, size_t count, size_t *chosen)
+{
+    size_t best = count;
+    for (size_t i = 0; i < count; i++) {
+        if (heads[i].retired)
+            continue;
+        if (best == count || heads[i].opened_ms > heads[best].opened_ms ||
+            (heads[i].opened_ms == heads[best].opened_ms && memcmp(heads[i].id, heads[best].id, sizeof heads[i].id) < 0))
+            best = i;
+    }
+    if (count == 0)
+        return false;
+    if (best == count)
+        best = 0; /* all retired: the list comes newest opened first */
+    if (!heads[best].initiator && unanswered(&heads[best]))
+        for (size_t i = 0; i < count; i++)
+            if (!heads[i].retired && heads[i].initiator && unanswered(&heads[i]) && memcmp(heads[i].id, heads[best].id, 32) < 0)
+                best = i;
+    *chosen = best;
+    return true;
+}
+
+int session_seal_for(engine *e, const vault_contact *c, uint32_t device, const uint8_t *plain, size_t plain_bytes, uint8_t *out, size_t *out_bytes)
+{
+    vault_session_head head[2 * ENGINE_SESSIONS_MAX];
+    size_t count = 0, chosen = 0;
+    int rc = vault_session_heads(e->vault, c->id, device, head, sizeof head / sizeof *head, &count);
+    if (rc != TACET_OK)
+        return rc;
+    if (!session_choose(head, count, &chosen))
+        return TACET_E_NOT_FOUND;
+    session *s = NULL;
+    rc = session_load(e, head[chosen].id, &s);
+    if (rc != TACET_OK)
+        return rc;
+    rc = session_seal(s, e->env, CONTENT_PAIRWISE, plain, plain_bytes, out, out_bytes);
+    if (rc == TACET_OK)
+        rc = session_save(e, s, c->id, NULL, head[chosen].retired);
+    session_free(s);
+    return rc;
+}
+
+int session_prune(engine *e, int64_t contact, uint32_t device)
+{
+    vault_session_head head[4 * ENGINE_SESSIONS_MAX];
+    size_t count = 0;
+    int rc = vault_session_heads(e->vault, contact, device, head, sizeof head / sizeof *head, &count);
+    /* Newest opened first; one that never opened anything goes by its making. */
+    for (size_t i = 1; i < count; i++)
+        for (size_t k = i; k > 0; k--) {
+            uint64_t a = head[k].opened_ms > head[k].created_ms ? head[k].opened_ms : head[k].created_ms;
+            uint64_t b = head[k - 1].opened_ms > head[k - 1].created_ms ? head[k - 1].opened_ms : head[k - 1].created_ms;
+            if (a <= b)
+                break;
+            vault_session_head swap = head[k];
+            head[k] = head[k - 1];
+            head[k - 1] = swap;
+        }
+    for (size_t i = ENGINE_SESSIONS_MAX; rc == TACET_OK && i < count; i++)
+        rc = vault_session_remove(e->vault, head[i].id);
+    return rc;
+}

@@ -1,0 +1,396 @@
+/* engine/state.h: the engine's inside, shared by its files and by nobody else. One file a noun; the functions of each file stand under its name.
+ *
+ * Rules that hold everywhere:
+ * - What happened is one transaction: txn_begin … txn_end. Events and completions are queued and leave after the commit (engine_settle).
+ * - A fault (< 0) rolls back and becomes engine.fault; a verdict (> 0) is handled where it appears.
+ * - Secrets live in the vault, and in the arena while they are used. */
+#ifndef ENGINE_STATE_H
+#define ENGINE_STATE_H
+#include "base/secret.h"
+#include "base/text.h"
+#include "engine/engine.h"
+#include "identity/devices.h"
+#include "identity/directory.h"
+#include "limits.h"
+#include "protocol/content.h"
+#include "protocol/frame.h"
+#include "session/session.h"
+#include "storage/vault.h"
+
+typedef struct {
+    uint8_t ik[64], sign[64], dh[32], transport[32];
+} own_secrets;
+
+enum account_stage { ACCOUNT_NONE = 0, ACCOUNT_MADE = 1, ACCOUNT_REGISTERED = 2 };
+
+typedef struct {
+    unsigned stage;
+    char name[TACET_NAME_MAX_CHARS + 1];
+    char relay_text[TACET_RELAY_ADDRESS_MAX_BYTES + 1];
+    relay_address relay;
+    uint32_t device;
+    uint8_t request_token[TACET_TOKEN_BYTES];
+    bool listed, read_receipts;
+    device_list list;
+    uint8_t signed_list[TACET_DEVICE_LIST_MAX_BYTES];
+    size_t signed_list_bytes;
+    own_secrets *secret; /* in the arena */
+} own_account;
+
+/* --- links.c: connections to relays, by relay and role -------------------------------------------------------------------------------- */
+typedef void reply_fn(engine *e, uint64_t arg, const frame *reply); /* reply NULL: the link went away first */
+typedef struct {
+    uint32_t id;
+    reply_fn *fn;
+    uint64_t arg, asked_ms;
+} asked_request;
+
+typedef struct {
+    bool used, up, failed; /* failed: the last attempt did, and none is under way */
+    uint64_t link;         /* 0: none */
+    relay_address relay;
+    char text[TACET_RELAY_ADDRESS_MAX_BYTES + 1];
+    tacet_role role;
+    uint64_t retry_at_ms, touched_ms;
+    unsigned failures;
+    link_reason why;
+    uint32_t next_id;
+    asked_request asked[ENGINE_ASKED_MAX];
+    size_t asked_count;
+    uint8_t hash[64];
+} relay_slot;
+
+/* --- outbox.c: one lane for each contact that something waits for ------------------------------------------------------------------------ */
+typedef struct {
+    int64_t contact, cursor;         /* rows up to cursor are under way */
+    int64_t row[ENGINE_LANE_WINDOW]; /* ... these without an answer yet */
+    size_t under_way;
+    uint64_t retry_at_ms;
+    size_t slot;  /* of its relay, ENGINE_SLOTS_MAX: none yet */
+    bool dirty;   /* there may be rows behind the cursor */
+    bool blocked; /* the next row waits until our relay knows our token */
+} lane;
+
+/* --- ops.c: calls that take more than one step --------------------------------------------------------------------------------------------- */
+typedef struct op op;
+struct op {
+    op *next;
+    uint64_t number;
+    engine_done done; /* NULL: the engine's own */
+    void *done_ctx;
+    void (*wake)(engine *e, op *o); /* something changed: look whether the next step can be done */
+    void (*drop)(op *o);
+    void *data;
+};
+
+typedef struct completion completion;
+struct completion {
+    completion *next;
+    engine_done done;
+    void *ctx;
+    json_t *result;
+    engine_error error;
+};
+
+struct engine {
+    const tacet_env *env;
+    engine_network net;
+    void *sockets; /* the real network, when it is ours (sockets.c) */
+    bool offline;
+    void (*event)(void *ctx, json_t *event);
+    void *event_ctx;
+    char *vault_path;
+    secret_arena *arena;
+    vault *vault;
+    own_account me;
+
+    relay_slot slots[ENGINE_SLOTS_MAX];
+    uint64_t next_link;
+    size_t mailbox; /* index of the own mailbox slot; ENGINE_SLOTS_MAX: none */
+
+    lane *lanes;
+    size_t lane_count, lane_room;
+
+    /* inbox: envelopes of one batch are one transaction */
+    bool batch;
+    uint64_t acks[ENGINE_ACKS_MAX];
+    size_t ack_count;
+    bool subscribed, caught_up;
+    bool registering; /* an `init` is under way on the mailbox link */
+
+    /* rows that the relay accepted, not yet written down */
+    int64_t stored[ENGINE_ACKS_MAX];
+    size_t stored_count;
+    int64_t refused_row; /* the last row that a relay refused, and why */
+    engine_error refused;
+
+    bool clock_known;
+    int64_t clock_offset_s; /* relay - ours */
+    uint64_t handed_out;
+    uint64_t receipt_due_ms;     /* wall clock of the earliest, UINT64_MAX none */
+    uint64_t housekeeping_at_ms; /* mono */
+    bool tokens_asked, prekeys_asked;
+    uint32_t prekeys_sent_to; /* the highest id that was published last */
+
+    op *ops;
+    uint64_t next_op;
+    bool woken;                     /* ops should look again */
+    json_t *events, *events_inside; /* ready to leave; of the open transaction */
+    completion *completions, **completions_tail;
+    bool settling;
+    engine_error fault; /* code NULL: none */
+};
+
+/* --- engine.c ------------------------------------------------------------------------------------------------------------------------------ */
+static inline uint64_t now_ms(const engine *e) { return env_now_ms(e->env); }
+static inline uint64_t now_s(const engine *e) { return env_now_ms(e->env) / 1000; }
+static inline uint64_t mono_ms(const engine *e) { return env_mono_ms(e->env); }
+/* The clock was compared with the relay's and does not fit: nothing that is judged by time is made or forgotten. */
+bool clock_off(const engine *e);
+TACET_MUST_USE int txn_begin(engine *e);
+/* Commits when rc is TACET_OK, else rolls back; gives back rc, or the commit's failure. */
+TACET_MUST_USE int txn_end(engine *e, int rc);
+/* A fault of ours: remembered, said in an event, links closed so that the relay delivers again later. */
+void engine_fail(engine *e, int status);
+void error_of_status(const engine *e, engine_error *out, int status);
+void engine_settle(engine *e);
+void complete(engine *e, engine_done done, void *ctx, json_t *result /* stolen */, const engine_error *error);
+void complete_say(engine *e, engine_done done, void *ctx, sentence which, const char *one, const char *two);
+void emit(engine *e, json_t *event /* stolen; NULL is ignored */);
+
+/* --- ops.c --- */
+op *op_new(engine *e, engine_done done, void *ctx, void (*wake)(engine *, op *), void (*drop)(op *), void *data);
+op *op_find(engine *e, uint64_t number);
+void op_finish(engine *e, op *o, json_t *result /* stolen */);
+void op_fail(engine *e, op *o, const engine_error *error);
+void op_say(engine *e, op *o, sentence which, const char *one, const char *two);
+void say_clock(engine *e, op *o); /* ends it: our clock is off */
+void ops_wake(engine *e);
+void ops_close(engine *e); /* all complete with `stopping` */
+
+/* --- account.c: who we are ------------------------------------------------------------------------------------------------------------- */
+TACET_MUST_USE int account_load(engine *e);
+/* New keys and the first device list, in the open transaction. */
+TACET_MUST_USE int account_make(engine *e, const relay_address *relay, const char *name, bool listed);
+TACET_MUST_USE int account_store(engine *e); /* everything but the secrets */
+void account_forget(engine *e);
+party account_party(const engine *e);
+void account_link(const engine *e, char text[TACET_LINK_MAX_CHARS + 1]);
+json_t *account_json(const engine *e);
+
+/* --- links.c --- */
+size_t slot_for(engine *e, const relay_address *relay, tacet_role role); /* ENGINE_SLOTS_MAX: none free */
+size_t slot_for_text(engine *e, const char *relay_text, tacet_role role);
+/* Connects unless it is connected, under way, or waits after a failure; `eager`: does not wait. */
+void slot_want(engine *e, size_t slot, bool eager);
+void slot_close(engine *e, size_t slot);
+/* TACET_E_AGAIN not up, or too much asked already. */
+TACET_MUST_USE int slot_ask(engine *e, size_t slot, frame *f, reply_fn *fn, uint64_t arg);
+uint64_t slots_deadline(const engine *e);
+void slots_tick(engine *e);
+void error_of_slot(const engine *e, size_t slot, engine_error *out);
+void error_of_frame(engine_error *out, const frame *error, const char *relay, const char *what);
+
+/* --- register.c: making the account known to the relay --- */
+void call_init(engine *e, json_t *params, engine_done done, void *ctx);
+void register_link_up(engine *e);
+
+/* --- mailbox.c: the own mailbox at the own relay --- */
+void mailbox_want(engine *e, bool eager);
+void mailbox_link_up(engine *e);
+void mailbox_link_down(engine *e);
+void mailbox_event(engine *e, const frame *f);
+void mailbox_acks(engine *e);
+void mailbox_fault(engine *e, int status); /* ours, while receiving: said, and the link ends so that everything comes again */
+void mailbox_tokens(engine *e);            /* tells the relay about tokens that wait */
+void mailbox_prekeys(engine *e);
+void mailbox_break(engine *e); /* ends the link; it comes back after a pause */
+void mailbox_name(engine *e);  /* publishes the name when its entry grows old */
+TACET_MUST_USE int tokens_again(engine *e);
+void mailbox_info(engine *e, size_t slot); /* asks for clock and incarnation, any slot */
+TACET_MUST_USE int publish_name(engine *e, reply_fn *fn, uint64_t arg);
+
+/* --- prekeys.c --- */
+TACET_MUST_USE int prekeys_refill(engine *e, uint32_t one_time_left, uint32_t kem_left); /* in a transaction */
+/* Gives what is unpublished to the relay; TACET_E_NOT_FOUND: nothing is. */
+TACET_MUST_USE int prekeys_publish(engine *e, reply_fn *fn, uint64_t arg);
+TACET_MUST_USE int prekeys_mark_published(engine *e); /* what the last prekeys_publish sent */
+/* The private halves that a first envelope names. TACET_E_NOT_FOUND. To be given back. */
+typedef struct own_prekeys own_prekeys;
+struct own_prekeys {
+    vault_prekey spk, opk, kem;
+    uint8_t kem_public[TACET_KEM_KEY_BYTES], kem_secret[2400], spk_public[32], opk_public[32];
+    agreement_secrets secrets;
+};
+TACET_MUST_USE int prekeys_for(engine *e, own_prekeys **out, const first_envelope *f);
+void prekeys_give_back(engine *e, own_prekeys *p);
+TACET_MUST_USE int prekeys_used(engine *e, const first_envelope *f);
+
+/* --- fetch.c: device lists and prekeys of somebody, from their relay --- */
+typedef struct {
+    int status; /* TACET_OK, or a verdict with `error` */
+    engine_error error;
+    device_list list;
+    uint8_t signed_list[TACET_DEVICE_LIST_MAX_BYTES];
+    size_t signed_list_bytes;
+    size_t bundle_count;
+    agreement_bundle bundle[TACET_DEVICES_MAX];
+} fetched;
+typedef void fetch_fn(engine *e, uint64_t arg, const fetched *f);
+/* Lists after the one that `known` holds (NULL: from the first), then, when wanted, a bundle for each device. `who` is for sentences. */
+void fetch_start(engine *e, const account_id *account, const char *relay_text, const char *who, const vault_contact *known, bool bundles,
+                 fetch_fn *fn, uint64_t arg);
+
+/* --- sessions.c --- */
+TACET_MUST_USE int session_load(engine *e, const uint8_t id[32], session **out);
+typedef struct {
+    int64_t contact;
+    const uint8_t *agreement; /* 32, NULL: keep */
+    bool retired;
+} session_place;
+TACET_MUST_USE int session_save(engine *e, const session *s, int64_t contact, const uint8_t *agreement, bool retired);
+TACET_MUST_USE int session_begin(engine *e, const agreement_bundle *bundle, session **out);
+/* Seals in the session that the rules choose for this device. TACET_E_NOT_FOUND: there is none. */
+TACET_MUST_USE int session_seal_for(engine *e, const vault_contact *c, uint32_t device, const uint8_t *plain, size_t plain_bytes, uint8_t *out,
+                                    size_t *out_bytes);
+TACET_MUST_USE int session_prune(engine *e, int64_t contact, uint32_t device);
+bool session_choose(const vault_session_head *heads, size_t count, size_t *chosen);
+
+/* --- lanes.c --- */
+TACET_MUST_USE int outbox_lanes(engine *e); /* at start: one for each contact with rows that are ready */
+void outbox_lane(engine *e, const vault_contact *c);
+void outbox_unblock(engine *e, int64_t contact);
+void outbox_pump(engine *e);
+void outbox_slot_down(engine *e, size_t slot);
+void outbox_flush_stored(engine *e);
+uint64_t outbox_deadline(const engine *e);
+/* Nothing could be sent now that is not. */
+bool outbox_idle(engine *e);
+/* A message's state goes up, and everybody hears of it. 0: no message. */
+TACET_MUST_USE int message_raise(engine *e, int64_t message, uint32_t state);
+TACET_MUST_USE int outbox_drop_row(engine *e, int64_t row, int64_t message, uint32_t message_state);
+TACET_MUST_USE int outbox_row_state(engine *e, int64_t row, uint32_t *state);
+TACET_MUST_USE int outbox_row_delivered(engine *e, int64_t row);
+/* --- outbox.c --- */
+/* In a transaction: content for every device of a contact, counted or not. `message` is 0 for what is not shown. */
+TACET_MUST_USE int outbox_content(engine *e, vault_contact *c, content *k, uint32_t what, int64_t message);
+/* What waited for acceptance (or a decision) becomes content and ciphertext, in order. */
+TACET_MUST_USE int outbox_release(engine *e, vault_contact *c);
+/* Content that waited for a session with a device. */
+TACET_MUST_USE int outbox_seal_content(engine *e, vault_contact *c);
+/* After a reset: undelivered counted content above `last_sequence` is sealed again in the new session. */
+TACET_MUST_USE int outbox_seal_again(engine *e, vault_contact *c, uint32_t device, uint64_t last_sequence);
+TACET_MUST_USE int outbox_control(engine *e, vault_contact *c, uint32_t what, const uint8_t *token, uint64_t last_sequence);
+TACET_MUST_USE int outbox_cancel(engine *e, vault_contact *c, uint32_t message_state); /* what no relay has yet */
+/* A text message of the history: sealed now, or waiting. */
+TACET_MUST_USE int outbox_send(engine *e, vault_contact *c, int64_t message, bool now);
+TACET_MUST_USE int outbox_expire(engine *e);
+
+/* --- inbox.c, receive.c, chain.c, receipts.c --- */
+void inbox_deliver(engine *e, const frame *f);
+TACET_MUST_USE int inbox_flush(engine *e);
+typedef struct {
+    uint8_t token_kind;
+    uint64_t hour_s;
+    uint32_t device; /* that sent */
+    bool fresh;      /* this envelope made the session */
+    uint8_t session_id[32];
+    const first_sender *sender; /* of a fresh session */
+} arrival;
+/* What an opened envelope says. c->id 0: a stranger, to be added if it is a proper request. TACET_E_REFUSED: not allowed here; nothing was written. */
+TACET_MUST_USE int receive_content(engine *e, vault_contact *c, const arrival *a, const uint8_t *plain, size_t plain_bytes);
+TACET_MUST_USE int chain_check(engine *e, const vault_contact *c, uint32_t device, uint64_t sequence, const uint8_t previous[32],
+                               const uint8_t hash[32]);
+TACET_MUST_USE int receipts_take(engine *e, vault_contact *c, const content *k, uint32_t device);
+TACET_MUST_USE int receipts_owe(engine *e, const vault_contact *c, const uint8_t id[16], uint32_t state, bool at_once);
+TACET_MUST_USE int receipts_carrier(engine *e, vault_contact *c); /* a PQ step waits: if no receipt will carry it, a control does */
+void receipts_flush(engine *e);                                   /* sends what is due */
+TACET_MUST_USE int receipts_next(engine *e);
+
+/* --- reset.c: sessions anew, lists anew --- */
+void reset_wanted(engine *e, int64_t contact);
+void sessions_wanted(engine *e, int64_t contact); /* for devices without one */
+void lists_wanted(engine *e, int64_t contact);
+
+/* --- contacts.c, requests.c, add.c, trust.c --- */
+void call_add(engine *e, json_t *params, engine_done done, void *ctx);
+void call_contacts(engine *e, json_t *params, engine_done done, void *ctx);
+void call_rename(engine *e, json_t *params, engine_done done, void *ctx);
+void call_remove(engine *e, json_t *params, engine_done done, void *ctx);
+void call_block(engine *e, json_t *params, engine_done done, void *ctx);
+void call_unblock(engine *e, json_t *params, engine_done done, void *ctx);
+void call_requests(engine *e, json_t *params, engine_done done, void *ctx);
+void call_accept(engine *e, json_t *params, engine_done done, void *ctx);
+void call_reject(engine *e, json_t *params, engine_done done, void *ctx);
+void call_verify(engine *e, json_t *params, engine_done done, void *ctx);
+void call_trust(engine *e, json_t *params, engine_done done, void *ctx);
+void call_send(engine *e, json_t *params, engine_done done, void *ctx);
+void call_receive(engine *e, json_t *params, engine_done done, void *ctx);
+void call_handed(engine *e, json_t *params, engine_done done, void *ctx);
+void call_history(engine *e, json_t *params, engine_done done, void *ctx);
+void call_search(engine *e, json_t *params, engine_done done, void *ctx);
+void call_outbox(engine *e, json_t *params, engine_done done, void *ctx);
+void call_read(engine *e, json_t *params, engine_done done, void *ctx);
+void call_draft(engine *e, json_t *params, engine_done done, void *ctx);
+void call_whoami(engine *e, json_t *params, engine_done done, void *ctx);
+void call_link(engine *e, json_t *params, engine_done done, void *ctx);
+void call_sync(engine *e, json_t *params, engine_done done, void *ctx);
+void call_ping(engine *e, json_t *params, engine_done done, void *ctx);
+void call_status(engine *e, json_t *params, engine_done done, void *ctx);
+void call_settings(engine *e, json_t *params, engine_done done, void *ctx);
+
+/* A free alias like `wish`: itself, or with -2, -3 … */
+TACET_MUST_USE int contact_alias(engine *e, const char *wish, char out[VAULT_NAME_ROOM]);
+/* A fresh delivery token of ours for c, and the wish to tell the relay; c is not stored by this. */
+TACET_MUST_USE int contact_give_token(engine *e, vault_contact *c);
+TACET_MUST_USE int contact_take_token(engine *e, vault_contact *c); /* the relay shall forget it */
+/* They and we agree: state, waiting messages, event. */
+TACET_MUST_USE int contact_accepted(engine *e, vault_contact *c);
+/* Somebody else goes by c's name now. */
+TACET_MUST_USE int contact_changed(engine *e, vault_contact *c, const uint8_t account[32]);
+TACET_MUST_USE int contact_unchanged(engine *e, vault_contact *c);
+TACET_MUST_USE int contact_forked(engine *e, vault_contact *c, const char *whose);
+/* Takes a checked list into c. */
+void contact_list_set(vault_contact *c, const device_list *list, const uint8_t *signed_list, size_t n);
+TACET_MUST_USE int contact_list(const vault_contact *c, device_list *out);
+/* ACCEPT with our token for them, made anew where it was taken away. */
+TACET_MUST_USE int request_answer(engine *e, vault_contact *c);
+/* Accepts a pending request: token, ACCEPT. */
+TACET_MUST_USE int request_accept(engine *e, vault_contact *c);
+/* A new contact by a request of ours; also what `add` and `trust` share. */
+typedef struct {
+    account_id account;
+    char relay_text[TACET_RELAY_ADDRESS_MAX_BYTES + 1];
+    char name[TACET_NAME_MAX_CHARS + 1], alias[VAULT_NAME_ROOM];
+    uint8_t request_token[TACET_TOKEN_BYTES];
+    const char *text;
+} request_plan;
+TACET_MUST_USE int request_make(engine *e, const request_plan *plan, const fetched *f, vault_contact *c, int64_t *out_row);
+
+/* `add` for the account that goes by old's name now; its end is trust_move. */
+void add_heir(engine *e, const vault_contact *old, engine_done done, void *ctx);
+TACET_MUST_USE int trust_move(engine *e, int64_t old_id, vault_contact *heir);
+
+/* --- objects.c: JSON --- */
+json_t *json_event(const char *name);
+json_t *json_time(uint64_t ms);
+json_t *json_hex(const uint8_t *bytes, size_t n);
+json_t *json_contact(engine *e, const vault_contact *c);
+json_t *json_request(engine *e, const vault_contact *c);
+json_t *json_message(engine *e, const vault_message *m);
+json_t *json_receipt(engine *e, int64_t contact, const uint8_t id[16], const char *state);
+const char *message_state_word(uint32_t state);
+/* Parameters: NULL or false when missing or of another type. */
+const char *param_text(json_t *params, const char *name);
+bool param_bool(json_t *params, const char *name);
+int64_t param_int(json_t *params, const char *name, int64_t otherwise);
+void complete_bad_param(engine *e, engine_done done, void *ctx, const char *method, const char *name);
+void complete_status(engine *e, engine_done done, void *ctx, int status);
+/* The contact that params name under `name`; completes the call with an error and returns false when there is none. Pending ones only when wanted. */
+bool contact_param(engine *e, json_t *params, const char *method, const char *key, vault_contact *out, engine_done done, void *ctx);
+void text_put(char *out, size_t room, const char *text); /* cut where it does not fit */
+const char *relay_key_of(const char *relay_text);        /* its last 52 characters */
+bool json_id(uint8_t out[16], const char *text);         /* 32 hex digits */
+void envelope_id_of(uint8_t out[16], const uint8_t *ciphertext, size_t n);
+void content_hash(uint8_t out[32], const uint8_t *bytes, size_t n);
+#endif

@@ -1,0 +1,75 @@
+/* `trust NAME`: the person decides that a name now belongs to another account (M02). Contacts do not change: the old one keeps its history under
+ * another alias, the new one gets the name and what waited for it. */
+#include "state.h"
+#include <stdio.h>
+#include <string.h>
+
+int trust_move(engine *e, int64_t old_id, vault_contact *heir)
+{
+    vault_contact old;
+    char name[VAULT_NAME_ROOM], wish[VAULT_NAME_ROOM];
+    int rc = vault_contact_get(e->vault, old_id, &old);
+    if (rc != TACET_OK)
+        return rc;
+    text_put(name, sizeof name, old.alias);
+    (void)snprintf(wish, sizeof wish, "%.48s-old", name);
+    rc = contact_alias(e, wish, old.alias);
+    old.changed = false;
+    if (rc == TACET_OK)
+        rc = vault_contact_update(e->vault, &old);
+    text_put(heir->alias, sizeof heir->alias, name);
+    heir->verified = false;
+    heir->changed = false;
+    if (rc == TACET_OK)
+        rc = vault_contact_update(e->vault, heir);
+    if (rc == TACET_OK)
+        rc = vault_waiting_move(e->vault, old.id, heir->id);
+    if (rc == TACET_OK)
+        rc = vault_waiting_state(e->vault, heir->id, VAULT_WAITING);
+    return rc == TACET_OK ? outbox_release(e, heir) : rc;
+}
+
+static int unfork(engine *e, vault_contact *c)
+{
+    c->forked = false;
+    int rc = vault_contact_update(e->vault, c);
+    return rc == TACET_OK ? outbox_release(e, c) : rc;
+}
+
+void call_trust(engine *e, json_t *params, engine_done done, void *ctx)
+{
+    vault_contact c, heir;
+    if (!contact_param(e, params, "trust", "name", &c, done, ctx))
+        return;
+    if (!c.changed && !c.forked) {
+        complete_say(e, done, ctx, SAY_NOTHING_CHANGED, c.alias, NULL);
+        return;
+    }
+    int rc = TACET_E_NOT_FOUND;
+    if (!c.changed) {
+        rc = txn_begin(e);
+        if (rc == TACET_OK)
+            rc = txn_end(e, unfork(e, &c));
+        heir = c;
+    } else {
+        rc = vault_contact_by_account(e->vault, c.changed_account, &heir);
+        if (rc == TACET_E_NOT_FOUND) { /* known from the directory only: it has to be asked first */
+            add_heir(e, &c, done, ctx);
+            return;
+        }
+        if (rc == TACET_OK)
+            rc = txn_begin(e);
+        if (rc == TACET_OK) {
+            if (heir.state == VAULT_CONTACT_PENDING)
+                rc = request_accept(e, &heir);
+            if (rc == TACET_OK)
+                rc = trust_move(e, c.id, &heir);
+            rc = txn_end(e, rc);
+        }
+        mailbox_tokens(e);
+    }
+    if (rc == TACET_OK)
+        complete(e, done, ctx, json_contact(e, &heir), NULL);
+    else
+        complete_status(e, done, ctx, rc);
+}
