@@ -18,14 +18,14 @@ typedef struct cli {
     profile profile;
     bool profile_opened;
     secret_arena *arena;
-    uint8_t *key;      /* the vault's, in the arena, once this process had to unlock it */
-    unlock_way way;    /* how it was got */
-    caller *caller;    /* NULL until engine_reach */
+    uint8_t *key;    /* the vault's, in the arena, once this process had to unlock it */
+    unlock_way way;  /* how it was got */
+    caller *caller;  /* NULL until engine_reach */
     int relay_ms;    /* how long to wait for the relay where no --timeout says it */
-    bool follows;      /* being stopped by a signal is the normal end */
-    bool stopped;      /* by a signal, or because somebody locked the profile */
-    int interrupted;   /* the signal that stopped it, 0: none */
-    int failed;        /* the exit code of the last fail() */
+    bool follows;    /* being stopped by a signal is the normal end */
+    bool stopped;    /* by a signal, or because somebody locked the profile */
+    int interrupted; /* the signal that stopped it, 0: none */
+    int failed;      /* the exit code of the last fail() */
 } cli;
 
 /* say.c ---------------------------------------------------------------------------------------------------------------------------- */
@@ -34,7 +34,7 @@ typedef struct cli {
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same on stderr, not with --quiet. */
 void note(const cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The object as one line on stdout; say_object puts v and event in front. Both steal the reference. False: no memory. */
+/* The object as one line on stdout; say_object puts v and event in front of one that has none. Both steal the reference. False: no memory. */
 bool say_json(json_t *o);
 bool say_object(const char *event, json_t *o);
 /* "tacet: ..." on stderr, the error object on stdout with --json. Returns `exit`. */
@@ -80,8 +80,10 @@ bool qr_print(const char *text, bool color);
 /* The commands ------------------------------------------------------------------------------------------------------------------------ */
 #define EACH_COMMAND(X)                                                                                                                              \
     X(init)                                                                                                                                          \
-    X(whoami) X(link) X(add) X(contacts) X(rename) X(remove) X(block) X(unblock) X(requests) X(accept) X(reject) X(verify) X(trust) X(send)          \
-        X(receive) X(history) X(search) X(outbox) X(unlock) X(lock) X(passphrase) X(rpc) X(ping) X(doctor)
+    X(whoami)                                                                                                                                        \
+    X(link)                                                                                                                                          \
+    X(add) X(contacts) X(rename) X(remove) X(block) X(unblock) X(requests) X(accept) X(reject) X(verify) X(trust) X(send) X(receive) X(history)      \
+        X(search) X(outbox) X(unlock) X(lock) X(passphrase) X(rpc) X(ping) X(doctor)
 #define DECLARE_RUN(name) int run_##name(cli *c);
 EACH_COMMAND(DECLARE_RUN)
 #endif

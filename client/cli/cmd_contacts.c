@@ -56,19 +56,26 @@ int run_contacts(cli *c)
     return each(c, contacts, contact_line);
 }
 
-/* Calls, then says the contact object, or its name and the outcome. */
+/* Calls, lets the relay (and through it the other side) know, then says the contact object, or its name and the outcome. Without a relay it is done
+ * here all the same, and the rest goes out later. */
 static int contact_call(cli *c, const char *method, json_t *params, const char *outcome)
 {
-    json_t *contact = NULL;
+    engine_error why = { 0 };
+    json_t *contact = NULL, *state = NULL;
     int exit = engine_ask(c, method, params, c->relay_ms, &contact);
     if (exit != EXIT_DONE)
         return exit;
+    const char *name = *text_of(contact, "name") ? text_of(contact, "name") : c->args.operand[0];
+    exit = caller_call(c->caller, "sync", NULL, c->relay_ms, &state, &why);
     if (c->json)
-        return say_object("contact", contact) ? say_flush(c) : fail(c, EXIT_FAILED, "no-memory", "not enough memory");
-    const char *name = text_of(contact, "name");
-    note(c, "%s%s", *name ? name : c->args.operand[0], outcome);
+        (void)say_object("contact", json_incref(contact));
+    else if (exit == EXIT_DONE)
+        note(c, "%s%s", name, outcome);
+    if (exit != EXIT_DONE)
+        exit = fail(c, exit, why.code, "%s%s, but the relay does not know yet: %s", name, outcome, why.message);
     json_decref(contact);
-    return EXIT_DONE;
+    json_decref(state);
+    return exit == EXIT_DONE ? say_flush(c) : exit;
 }
 
 /* `add -` takes the link from stdin, where no process list shows it. */
@@ -109,13 +116,20 @@ int run_rename(cli *c)
     return contact_call(c, "rename", json_pack("{s:s,s:s}", "name", c->args.operand[0], "to", c->args.operand[1]), " is the name from now on");
 }
 int run_remove(cli *c) { return contact_call(c, "remove", named(c), " is removed, with everything that was written"); }
-int run_block(cli *c) { return contact_call(c, "block", named(c), " is blocked: nothing gets through any more. Undo: tacet unblock"); }
+int run_block(cli *c) { return contact_call(c, "block", named(c), " is blocked: nothing gets through any more"); }
 int run_unblock(cli *c) { return contact_call(c, "unblock", named(c), " may write again"); }
 int run_trust(cli *c) { return contact_call(c, "trust", named(c), " is trusted with the new key, not verified"); }
-int run_reject(cli *c) { return contact_call(c, "reject", named(c), " was rejected; the other side is not told"); }
+int run_reject(cli *c) { return contact_call(c, "reject", named(c), " was rejected, without being told"); }
+
 int run_accept(cli *c)
 {
-    return contact_call(c, "accept", json_pack("{s:s,s:s*}", "name", c->args.operand[0], "as", c->args.text[OPT_AS]), " is a contact now");
+    int exit = contact_call(c, "accept", named(c), " is a contact now");
+    if (exit != EXIT_DONE || !c->args.given[OPT_AS])
+        return exit;
+    json_t *renamed = NULL;
+    exit = engine_ask(c, "rename", json_pack("{s:s,s:s}", "name", c->args.operand[0], "to", c->args.text[OPT_AS]), -1, &renamed);
+    json_decref(renamed);
+    return exit;
 }
 
 static void request_line(const cli *c, const json_t *o)

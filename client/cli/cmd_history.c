@@ -20,7 +20,7 @@ static int pages(cli *c, const char *name, uint64_t limit, json_t *all)
         snprintf(before, sizeof before, "%s", c->args.text[OPT_BEFORE]);
     for (uint64_t left = limit; left > 0;) {
         json_t *page = NULL;
-        uint64_t want = left < PAGE_MESSAGES ? left : PAGE_MESSAGES;
+        uint64_t want = left < PAGE_MESSAGES || c->args.given[OPT_SEARCH] ? left : PAGE_MESSAGES; /* a search comes in one piece */
         json_t *params = json_pack("{s:s,s:I,s:s*,s:s*}", "name", name, "limit", (json_int_t)want, "before", *before ? before : NULL, "search",
                                    c->args.text[OPT_SEARCH]);
         int exit = engine_ask(c, "history", params, -1, &page);
@@ -32,7 +32,7 @@ static int pages(cli *c, const char *name, uint64_t limit, json_t *all)
         for (size_t i = n; i > 0; i--)
             json_array_insert(all, 0, json_array_get(page, i - 1));
         json_decref(page);
-        left = n < want || !*before ? 0 : left - n;
+        left = n < want || !*before || c->args.given[OPT_SEARCH] ? 0 : left - n;
     }
     return EXIT_DONE;
 }

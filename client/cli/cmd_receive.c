@@ -31,7 +31,14 @@ static void event_say(const cli *c, json_t *event)
         (void)say_json(json_incref(event));
         return;
     }
-    if (strcmp(what, "gap") == 0)
+    if (strcmp(what, "accepted") == 0)
+        note(c, "%s accepted", word_of(event, "contact"));
+    else if (strcmp(what, "list-fork") == 0)
+        note(c, "the relay showed two different device lists of %s. Compare safety numbers: tacet verify %s", word_of(event, "conversation"),
+             word_of(event, "conversation"));
+    else if (strcmp(what, "error") == 0)
+        note(c, "%s", word_of(event, "message"));
+    else if (strcmp(what, "gap") == 0)
         note(c, "%lld message%s of %s missing", missing, missing == 1 ? " is" : "s are", word_of(event, "conversation"));
     else if (strcmp(what, "key-changed") == 0)
         note(c, "the key of %s has changed. Compare safety numbers (tacet verify %s), then: tacet trust %s", word_of(event, "contact"),
@@ -181,8 +188,8 @@ int run_receive(cli *c)
     if (exit != EXIT_DONE)
         return exit;
     c->follows = c->args.given[OPT_FOLLOW];
-    if ((exit = caller_begin(c->caller, "subscribe", NULL, &subscribed, &why)) != EXIT_DONE ||
-        (exit = caller_begin(c->caller, "sync", NULL, &r.sync, &why)) != EXIT_DONE)
+    if (caller_begin(c->caller, "subscribe", NULL, &subscribed, &why) != EXIT_DONE ||
+        caller_begin(c->caller, "sync", NULL, &r.sync, &why) != EXIT_DONE)
         return fail_why(c, &why);
     uint64_t start = env_mono_ms(env_system()), limit = (uint64_t)c->relay_ms;
     for (bool over = false, was_synced = false; exit == EXIT_DONE && !over;) {

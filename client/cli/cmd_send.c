@@ -13,7 +13,7 @@ enum { WAIT_STORED, WAIT_DELIVERED }; /* the places of the words in the option's
 typedef struct {
     const char *to;
     char id[80];
-    const char *state; /* queued, stored, delivered */
+    const char *state; /* queued, stored, delivered; failed: the relay will never take it */
 } sending;
 
 /* The text: the argument, or all of stdin without its last newline. NULL: said already. */
@@ -71,17 +71,30 @@ static int queue(cli *c, sending *s, const char *text)
     return EXIT_DONE;
 }
 
-/* Takes note of a receipt for our message. */
-static void receipt_note(sending *s, const json_t *event)
+/* Takes note of what an event says about our message. EXIT_DONE; or trouble, with the message or with the whole engine. */
+static int event_note(sending *s, json_t *event, engine_error *why)
 {
-    static const char *const states[] = { "stored", "delivered", "read" };
-    const char *what = json_string_value(json_object_get(event, "event")), *id = json_string_value(json_object_get(event, "id"));
-    const char *state = json_string_value(json_object_get(event, "state"));
-    if (!what || strcmp(what, "receipt") != 0 || !id || strcmp(id, s->id) != 0 || !state)
-        return;
-    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
-        if (strcmp(states[i], state) == 0 && strcmp(s->state, "delivered") != 0)
-            s->state = i == 0 ? "stored" : "delivered";
+    static const struct {
+        const char *said, *state;
+    } row[] = { { "stored", "stored" }, { "delivered", "delivered" }, { "read", "delivered" }, { "failed", "failed" } };
+    const char *what = "", *id = NULL, *state = "", *code = "", *message = "", *with = NULL;
+    int exit = EXIT_FAILED;
+    (void)json_unpack(event, "{s?s,s?s,s?s,s?s,s?s,s?s,s?i}", "event", &what, "id", &id, "state", &state, "code", &code, "message", &message,
+                      "conversation", &with, "exit", &exit);
+    bool ours = id ? strcmp(id, s->id) == 0 : !with || strcmp(with, s->to) == 0;
+    if (strcmp(what, "receipt") == 0 && id && ours && strcmp(s->state, "delivered") != 0)
+        for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+            if (strcmp(row[i].said, state) == 0)
+                s->state = row[i].state;
+    if (strcmp(what, "error") != 0 || !ours)
+        return EXIT_DONE;
+    why->code = "failed";
+    for (int i = 0; i < SAY_COUNT; i++)
+        if (strcmp(sentence_code((sentence)i), code) == 0)
+            why->code = sentence_code((sentence)i);
+    why->exit = exit;
+    snprintf(why->message, sizeof why->message, "%s", message);
+    return exit;
 }
 
 static bool reached(const cli *c, const sending *s)
@@ -101,7 +114,7 @@ static int await(cli *c, sending *s, engine_error *why)
         caller_news n;
         caller_next(c->caller, gone >= limit ? 0 : (int)(limit - gone > INT32_MAX ? INT32_MAX : limit - gone), &n);
         if (n.kind == CALLER_EVENT) {
-            receipt_note(s, n.body);
+            exit = event_note(s, n.body, why);
         } else if (n.kind == CALLER_REPLY && n.ticket == ticket && !n.body) {
             *why = n.error;
             exit = n.error.exit;
@@ -130,7 +143,8 @@ static int outcome_say(cli *c, const sending *s, int exit, engine_error *why)
     if (exit != EXIT_DONE) {
         char first[sizeof why->message];
         snprintf(first, sizeof first, "%s", why->message);
-        snprintf(why->message, sizeof why->message, "%s: %.400s", queued ? "the message is in the outbox" : "the relay has the message", first);
+        if (strcmp(s->state, "failed") != 0)
+            snprintf(why->message, sizeof why->message, "%s: %.400s", queued ? "the message is in the outbox" : "the relay has the message", first);
         return fail_why(c, why);
     }
     if (queued)

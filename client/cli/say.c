@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-static void line_print(FILE *to, const char *prefix, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void line_print(FILE *to, const char *prefix, const char *format, va_list args)
 {
     char *text = NULL;
     if (vasprintf(&text, format, args) < 0)
@@ -49,6 +49,8 @@ bool say_json(json_t *o)
 
 bool say_object(const char *event, json_t *o)
 {
+    if (json_object_get(o, "event"))
+        return say_json(o);
     json_t *whole = json_pack("{s:i,s:s}", "v", 1, "event", event);
     if (!whole || !o || json_object_update_missing(whole, o) != 0) {
         json_decref(whole);
@@ -98,14 +100,45 @@ void say_time(char out[20], const char *rfc3339)
         snprintf(out, 20, "----------------");
 }
 
+/* What became of a message of ours, where it is not what one expects. */
+static const char *fate(const json_t *m)
+{
+    static const struct {
+        const char *state, *words;
+    } row[] = {
+        { "waiting", " [waits until they accept]" },
+        { "held", " [held back: the key has changed]" },
+        { "queued", " [not sent yet]" },
+        { "expired", " [never delivered]" },
+        { "failed", " [not sent]" },
+    };
+    const char *state = json_string_value(json_object_get(m, "state"));
+    for (size_t i = 0; state && i < sizeof row / sizeof *row; i++)
+        if (strcmp(state, row[i].state) == 0)
+            return row[i].words;
+    return json_is_true(json_object_get(m, "time_suspect")) ? " [the time is the sender's claim, and cannot be]" : "";
+}
+
 void say_message(const cli *c, const json_t *m)
 {
     char at[20];
+    const char *what = json_string_value(json_object_get(m, "event")), *sent = json_string_value(json_object_get(m, "sent_at"));
     const char *from = json_string_value(json_object_get(m, "from")), *text = json_string_value(json_object_get(m, "text"));
-    say_time(at, json_string_value(json_object_get(m, "sent_at")));
+    long long missing = (long long)json_integer_value(json_object_get(m, "missing"));
+    say_time(at, sent ? sent : json_string_value(json_object_get(m, "received_at")));
+    if (what && strcmp(what, "gap") == 0) {
+        const char *with = json_string_value(json_object_get(m, "conversation"));
+        say("%s  -- %lld message%s of %s missing --", at, missing, missing == 1 ? "" : "s", with ? with : "?");
+        return;
+    }
+    if (what && strcmp(what, "notice") == 0) {
+        say("%s  -- %s --", at, text ? text : "");
+        return;
+    }
     char *name = harmless_copy(from ? from : "?", HARMLESS_ONE_LINE, 0);
-    char *body = harmless_copy(text ? text : "", HARMLESS_MANY_LINES, 4);
-    printf("%s  %s%s:%s %s\n", at, c->color ? "\033[1m" : "", name ? name : "?", c->color ? "\033[0m" : "", body ? body : "(out of memory)");
+    char *body = harmless_copy(text ? text : "(this needs a newer tacet)", HARMLESS_MANY_LINES, 4);
+    printf("%s  %s%s:%s %s%s\n", at, c->color ? "\033[1m" : "", name ? name : "?", c->color ? "\033[0m" : "", body ? body : "(not enough memory)",
+           fate(m));
     free(name);
     free(body);
 }

@@ -1,0 +1,49 @@
+#!/bin/sh
+# Passphrases: set, asked for, changed, taken away; unlock keeps the key in the kernel for a time, lock forgets it and ends the host.
+. "${0%/*}/lib.sh"
+printf 'correct horse\n' >"$dir/pass"
+printf 'battery staple\n' >"$dir/other"
+relay_init
+relay_start
+user alice --passphrase-file "$dir/pass"
+p="--passphrase-file $dir/pass"
+o="--passphrase-file $dir/other"
+
+refused 6 locked as alice contacts
+expect 0 as alice contacts $p
+expect 0 as alice contacts --passphrase-fd 5 5<"$dir/pass"
+
+# changed: the old one is no longer good, at no moment both
+refused 6 wrong-passphrase as alice passphrase $o --new-passphrase-file "$dir/other"
+expect 0 as alice passphrase $p --new-passphrase-file "$dir/other"
+refused 6 wrong-passphrase as alice contacts $p
+expect 0 as alice contacts $o
+
+# unlock and lock, where the kernel's keyring can be used
+if as alice unlock --for 1m $o 2>"$dir/err"; then
+    expect 0 as alice contacts
+    expect 0 as alice lock
+    refused 6 locked as alice contacts
+    expect 0 as alice unlock --for 1s $o
+    soon 10 sh -c "! '$tacet' --home '$dir/alice' contacts 2>/dev/null"
+else
+    echo "no keyring here: $(cat "$dir/err")"
+fi
+refused 6 wrong-passphrase as alice unlock $p
+
+# lock ends whatever runs on the profile
+begin host as alice receive --follow $o
+soon 20 test -S "$dir/alice/default/socket"
+expect 0 as alice contacts # through the host, no passphrase
+expect 0 as alice lock
+wait "$host"; rc=$?
+is $rc 6
+grep -q '^tacet: ' "$dir/host.err" || fail "the host did not say why it ended"
+refused 6 locked as alice contacts
+
+# taken away and set again
+expect 0 as alice passphrase $o --no-passphrase
+expect 0 as alice contacts
+expect 0 as alice passphrase --new-passphrase-file "$dir/pass"
+refused 6 locked as alice contacts
+expect 0 as alice contacts $p
