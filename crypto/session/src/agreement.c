@@ -288,8 +288,10 @@ int first_envelope_sender(first_sender *out, const party *me, const agreement_se
         goto out;
     box_key(key, envelope, &me->account, m.bytes + 32, m.n - 32);
     rc = committed_open(plain, envelope + TACET_AGREEMENT_CLEAR_BYTES, TACET_BOX_BYTES, COMMITTED_BOX, key, envelope, TACET_AGREEMENT_CLEAR_BYTES);
-    if (rc == TACET_OK)
+    if (rc == TACET_OK) {
+        DECLASSIFY(plain, sizeof plain); /* who writes decides what happens next */
         rc = box_parse(&got, plain);
+    }
     if (rc != TACET_OK)
         goto out;
     transcript_of_receiver(t, &them, me, secrets, &got, &f);
