@@ -264,6 +264,7 @@ static const struct {
 } pairs[] = { { "secret\n", "secret\n", 0 },
               { "secret\n", "Secret\n", 40 + TACET_E_MALFORMED },
               { "secret\n", "secre\n", 40 + TACET_E_MALFORMED },
+              { "secre\n", "secret\n", 40 + TACET_E_MALFORMED },
               { "\n", NULL, 40 + TACET_E_MALFORMED } };
 START_TEST(choosing_asks_twice)
 {

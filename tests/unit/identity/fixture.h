@@ -91,7 +91,7 @@ static inline void refuses_every_change(decode_fn decode, const void *ctx, const
     ck_assert_msg(decode_exact(decode, ctx, bytes, n + 1) != TACET_OK, "a byte too many");
     for (size_t i = 0; i < n; i++)
         for (unsigned how = 0; how < 2; how++) {
-            uint8_t flip = how ? 0xff : (uint8_t)(1U << i % 8);
+            uint8_t flip = (uint8_t)(how ? 0xffU : 1U << i % 8);
             bytes[i] ^= flip;
             ck_assert_msg(decode_exact(decode, ctx, bytes, n) != TACET_OK, "byte %zu flipped by %02x", i, flip);
             bytes[i] ^= flip;
