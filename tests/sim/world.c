@@ -1,4 +1,5 @@
 #include "world.h"
+#include "server/relay_dir.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -134,7 +135,7 @@ static void copy_database(const world *w, const char *from, const char *to)
 /* Closes in an orderly way, then puts back what a crash would have left. */
 #define CRASH_DATABASE(w, path, close_it)                                                                                                            \
     do {                                                                                                                                             \
-        char crashed[160];                                                                                                                           \
+        char crashed[200];                                                                                                                           \
         snprintf(crashed, sizeof crashed, "%s.crash", (path));                                                                                       \
         copy_database((w), (path), crashed);                                                                                                         \
         close_it;                                                                                                                                    \
@@ -236,12 +237,11 @@ void relay_start(world *w)
     env_random(&w->chance.env, o.salt, sizeof o.salt);
     memcpy(o.relay_key, w->address.key, sizeof o.relay_key);
     memset(o.incarnation, 7, sizeof o.incarnation);
-    if (core_new(&r->c, &o, &ports) != TACET_OK || relay_log_summary(r->store, &last, waiting_mailbox, r->c) != TACET_OK)
+    uint64_t first = 0;
+    if (core_new(&r->c, &o, &ports) != TACET_OK || relay_log_summary(r->store, &last, waiting_mailbox, r->c) != TACET_OK ||
+        relay_numbers_reserve(r->store, last, &first) != TACET_OK)
         sim_fail(w, "the relay does not start");
-    r->c = core_free(r->c); /* first_number is known only now */
-    o.first_number = last + 1 + ((uint64_t)r->life << 40);
-    if (core_new(&r->c, &o, &ports) != TACET_OK || relay_log_summary(r->store, &last, waiting_mailbox, r->c) != TACET_OK)
-        sim_fail(w, "the relay does not start");
+    core_number_from(r->c, first);
     relay_turn(w);
 }
 
