@@ -68,7 +68,7 @@ static int start_thread(resolver *r)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
     if (failed)
-        release(r);
+        atomic_fetch_sub(&r->owners, 1); /* there is no thread; the caller has its share yet */
     return failed ? TACET_E_NOMEM : TACET_OK;
 }
 
