@@ -7,7 +7,8 @@ int vault_session_put(vault *v, const vault_session *s)
 {
     return vault_run(v,
                      "INSERT INTO session(id, contact, device, agreement, initiator, answered, retired, created_ms, opened_ms, sealed, state)"
-                     " VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+                     " VALUES(?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET answered=excluded.answered, retired=excluded.retired,"
+                     " opened_ms=excluded.opened_ms, sealed=excluded.sealed, state=excluded.state",
                      "binbnnnuuub", s->id, sizeof s->id, s->contact, s->device, s->agreement, sizeof s->agreement, s->initiator, s->answered,
                      s->retired, s->created_ms, s->opened_ms, s->sealed, s->state.at, s->state.bytes);
 }

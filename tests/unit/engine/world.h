@@ -1,0 +1,106 @@
+/* Several engines and a relay in one process, without sockets, with a seeded clock. The relay here is a double: small tables in memory that answer the
+ * frames of PROTOCOL.md §2.4, and that can be told to be malicious, which the real one cannot. (Clients against the real relay: tests/integration.) */
+#ifndef TESTS_ENGINE_WORLD_H
+#define TESTS_ENGINE_WORLD_H
+#include "engine/engine.h"
+#include "identity/devices.h"
+#include "identity/directory.h"
+#include "identity/link.h"
+#include "protocol/frame.h"
+#include "storage/vault.h"
+#include <jansson.h>
+
+enum { WORLD_PEOPLE = 12, WORLD_ENVELOPES = 4096, WORLD_PREKEYS = 512 };
+
+typedef struct {
+    uint8_t token_hash[32], token_kind;
+    uint8_t bytes[TACET_ENVELOPE_MAX_BYTES];
+    size_t n;
+    uint64_t number;
+    bool gone;      /* acknowledged, or taken away */
+    bool delivered; /* on the present connection */
+} world_envelope;
+
+typedef struct {
+    uint8_t bytes[1270];
+    size_t n;
+    bool gone;
+} world_prekey;
+
+/* What the relay knows of one account. */
+typedef struct {
+    bool used, subscribed;
+    uint8_t account[32], transport[32];
+    uint8_t list[8][TACET_DEVICE_LIST_MAX_BYTES];
+    size_t list_bytes[8], lists;
+    uint8_t token[64][32], token_kinds[64];
+    size_t tokens;
+    world_prekey key[WORLD_PREKEYS];
+    size_t keys;
+    uint64_t handed_out;
+    char name[TACET_NAME_MAX_CHARS + 1];
+    uint8_t entry[TACET_DIRECTORY_ENTRY_BYTES];
+    world_envelope *box;
+    size_t boxed;
+    uint64_t link; /* of the mailbox connection, 0 none */
+    size_t person;
+} world_account;
+
+typedef struct {
+    bool used;
+    char name[40], dir[64], path[96];
+    env_seeded env;
+    engine *e;
+    json_t *events; /* all, in order */
+    size_t sends;   /* SEND frames that left this engine */
+} world_person;
+
+typedef struct world_event world_event;
+
+typedef struct {
+    world_person person[WORLD_PEOPLE];
+    world_account account[WORLD_PEOPLE];
+    uint8_t relay_key[32], incarnation[16];
+    char relay_text[TACET_LINK_MAX_CHARS + 1];
+    world_event *events, **events_tail;
+    uint64_t next_number;
+    int64_t relay_clock_s; /* added to the clock it tells */
+    bool down;             /* nobody can connect */
+    bool no_one_time;      /* bundles without one-time keys */
+    bool lose_replies;     /* SEND is carried out, and the answer gets lost with the connection */
+    unsigned refuse_sends; /* error code for every SEND, 0 none */
+} world;
+
+world *world_new(void);
+void world_free(world *w);
+/* A person with a registered account. The index. */
+size_t world_join(world *w, const char *name);
+/* The vault alone, no account. */
+size_t world_bare(world *w, const char *name);
+/* The engine goes (as if the process ended) and comes back over the same vault. */
+void world_close(world *w, size_t who);
+void world_open(world *w, size_t who);
+/* The vault's files, copied aside and put back: an old snapshot. */
+void world_snapshot(world *w, size_t who);
+void world_restore(world *w, size_t who);
+/* Runs until nothing moves. */
+void world_run(world *w);
+/* Time passes for everybody, in steps of at most a second. */
+void world_advance(world *w, uint64_t ms);
+world_account *world_account_of(world *w, size_t who);
+
+/* Steals params. The result (yours), or NULL with *error filled. */
+json_t *world_call(world *w, size_t who, const char *method, json_t *params, engine_error *error);
+/* The result, which must be there; or the error, which must be `code`. */
+json_t *must(world *w, size_t who, const char *method, json_t *params);
+void must_fail(world *w, size_t who, const char *method, json_t *params, const char *code, int exit);
+
+/* Everybody's usual way: a adds b's link, b accepts. */
+void world_befriend(world *w, size_t a, size_t b);
+const char *world_link(world *w, size_t who, char *room); /* room: 512 */
+void world_send(world *w, size_t from, const char *to, const char *text);
+/* What `receive` gives now, handed over at once; joined with '|'. */
+const char *world_received(world *w, size_t who, char *room, size_t room_bytes);
+size_t world_events(const world *w, size_t who, const char *event);
+json_t *world_event_last(const world *w, size_t who, const char *event);
+#endif
