@@ -223,9 +223,8 @@ static void message_json(json_t *o, second *s, int who, const uint8_t *message, 
     writer w = writer_over(ad, sizeof ad);
     write_bytes(&w, LABEL("tacet hdr"));
     write_bytes(&w, s->id, 32);
-    ck_assert_int_eq(crypto_aead_xchacha20poly1305_ietf_decrypt(header, NULL, NULL, message + 24, 80, ad, writer_bytes(&w), message,
-                                                                s->side[who].header_key),
-                     0);
+    ck_assert_int_eq(
+        crypto_aead_xchacha20poly1305_ietf_decrypt(header, NULL, NULL, message + 24, 80, ad, writer_bytes(&w), message, s->side[who].header_key), 0);
     const unsigned epoch = header[45];
     ck_assert_mem_eq(header + 2, s->side[who].ratchet_public, 32);
     ck_assert_uint_eq(header[41], s->side[who].n++);
@@ -245,7 +244,8 @@ static void message_json(json_t *o, second *s, int who, const uint8_t *message, 
     }
     write_be(&w, 1, 1);
     write_bytes(&w, message, 104);
-    ck_assert_int_eq(crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL, message + 160, n - 160, ad, writer_bytes(&w), message + 104, keys), 0);
+    ck_assert_int_eq(crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL, message + 160, n - 160, ad, writer_bytes(&w), message + 104, keys),
+                     0);
     *body_n = n - 176;
     put(o, "header_key", s->side[who].header_key, 32);
     put(o, "header", header, 64);
@@ -350,9 +350,9 @@ static json_t *generate(void)
     json_object_set_new(root, "b_prekeys", prekeys_json(&p.bob));
     pair_bundle(&bundle, &p.bob, true);
     rec_begin(&r, p.env);
-    ck_assert_int_eq(session_initiate(&p.a, p.arena, &r.env, &p.alice.party, p.alice.dh.secret, p.alice.signed_list, p.alice.signed_list_bytes,
-                                      &bundle),
-                     TACET_OK);
+    ck_assert_int_eq(
+        session_initiate(&p.a, p.arena, &r.env, &p.alice.party, p.alice.dh.secret, p.alice.signed_list, p.alice.signed_list_bytes, &bundle),
+        TACET_OK);
     json_object_set_new(root, "agreement", agreement_json(&s, &p, &r, p.a->part));
     for (size_t i = 0; i < ROWS(line); i++) {
         const int who = line[i].who;
