@@ -272,61 +272,11 @@ unsigned client_events(client *k, frame_kind kind)
 }
 
 /* --- people --------------------------------------------------------------------------------------------------------------------------- */
-void token_make(const char *word, uint8_t token[32], uint8_t hash[32])
-{
-    crypto_generichash(token, 32, (const uint8_t *)word, strlen(word), NULL, 0);
-    token_hash(hash, token);
-}
-
-void person_make(world *w, person *p)
-{
-    const tacet_env *env = env_system();
-    memset(p, 0, sizeof *p);
-    sign_pair_generate(&p->ik, env);
-    sign_pair_generate(&p->device_sign, env);
-    dh_pair_generate(&p->dh, env);
-    dh_pair_generate(&p->tk, env);
-    memcpy(p->list.ik, p->ik.public, 32);
-    p->list.version = 1;
-    p->list.count = 1;
-    p->list.device[0] = (device_entry){ .id = 1, .lowest = 1, .highest = 1, .created_s = w->wall_ms / 1000 };
-    memcpy(p->list.device[0].sign, p->device_sign.public, 32);
-    memcpy(p->list.device[0].dh, p->dh.public, 32);
-    memcpy(p->list.device[0].transport, p->tk.public, 32);
-    MUST(device_list_sign(&p->list, p->list_bytes, &p->list_size, p->ik.secret));
-    randombytes_buf(p->token, 32);
-    randombytes_buf(p->request_token, 32);
-}
-
-frame person_register(const person *p, const client *k, uint8_t proof[64])
-{
-    uint8_t object[96];
-    memcpy(object, k->hash, 64);
-    memcpy(object + 64, p->list.hash, 32);
-    object_sign(proof, SIGN_REGISTER, &p->list.account, 0, object, sizeof object, p->ik.secret);
-    frame f = { .kind = FRAME_REGISTER };
-    f.register_.list = (view){ p->list_bytes, p->list_size };
-    f.register_.device = 1;
-    f.register_.proof = (view){ proof, 64 };
-    return f;
-}
-
-frame tokens_of(unsigned kind, const uint8_t add[32], const uint8_t remove[32])
-{
-    frame f = { .kind = FRAME_TOKENS };
-    f.tokens.kind = (uint8_t)kind;
-    if (add)
-        f.tokens.add = (view_list){ 1, { { add, 32 } } };
-    if (remove)
-        f.tokens.remove = (view_list){ 1, { { remove, 32 } } };
-    return f;
-}
-
 client *person_join(world *w, person *p)
 {
     uint8_t proof[64], hash[32];
     client *k = client_open(w, TACET_ROLE_MAILBOX, p, 7);
-    frame f = person_register(p, k, proof);
+    frame f = person_register(p, k->hash, proof);
     ck_assert_uint_eq(client_code(w, k, &f), 0);
     token_hash(hash, p->token);
     f = tokens_of(TOKEN_DELIVERY, hash, NULL);
@@ -337,50 +287,23 @@ client *person_join(world *w, person *p)
     return k;
 }
 
-static void one_prekey(const world *w, const person *p, enum prekey_kind kind, uint32_t id, uint8_t *out, view *v)
-{
-    prekey k = { .kind = kind, .id = id, .created_s = w->wall_ms / 1000, .expires_s = w->wall_ms / 1000 + TACET_PREKEY_LIFETIME_S };
-    uint8_t secret[crypto_kem_mlkem768_SECRETKEYBYTES];
-    dh_pair pair;
-    size_t n;
-    if (prekey_is_kem(kind)) {
-        ck_assert_int_eq(crypto_kem_mlkem768_keypair(k.key, secret), 0);
-    } else {
-        dh_pair_generate(&pair, env_system());
-        memcpy(k.key, pair.public, 32);
-    }
-    MUST(prekey_sign(&k, out, &n, &p->list.account, 1, p->device_sign.secret));
-    *v = (view){ out, n };
-}
-
 void person_publish(world *w, client *k, const person *p, unsigned one_time, unsigned kem)
 {
     static uint8_t room[256][TACET_PREKEY_MAX_BYTES];
     static frame f;
+    uint64_t now_s = w->wall_ms / 1000;
     memset(&f, 0, sizeof f);
     f.kind = FRAME_PUBLISH_PREKEYS;
     view_list *v = &f.publish_prekeys.prekeys;
-    one_prekey(w, p, PREKEY_SIGNED, 1, room[v->count], &v->item[v->count]), v->count++;
-    one_prekey(w, p, PREKEY_KEM_LAST_RESORT, 2, room[v->count], &v->item[v->count]), v->count++;
+    person_prekey(p, PREKEY_SIGNED, 1, now_s, room[v->count], &v->item[v->count]), v->count++;
+    person_prekey(p, PREKEY_KEM_LAST_RESORT, 2, now_s, room[v->count], &v->item[v->count]), v->count++;
     for (unsigned i = 0; i < one_time; i++, v->count++)
-        one_prekey(w, p, PREKEY_ONE_TIME, 100 + i, room[v->count], &v->item[v->count]);
+        person_prekey(p, PREKEY_ONE_TIME, 100 + i, now_s, room[v->count], &v->item[v->count]);
     for (unsigned i = 0; i < kem; i++, v->count++)
-        one_prekey(w, p, PREKEY_KEM_ONE_TIME, 1000 + i, room[v->count], &v->item[v->count]);
+        person_prekey(p, PREKEY_KEM_ONE_TIME, 1000 + i, now_s, room[v->count], &v->item[v->count]);
     static frame reply;
     client_ask(w, k, &f, &reply);
     ck_assert_int_eq(reply.kind, FRAME_PREKEY_COUNTS);
     ck_assert_uint_eq(reply.prekey_counts.one_time, one_time);
     ck_assert_uint_eq(reply.prekey_counts.kem, kem);
-}
-
-frame send_to(const person *p, const uint8_t token[32], const void *ciphertext, size_t n)
-{
-    frame f = { .kind = FRAME_SEND };
-    f.send.version = 1;
-    f.send.account = (view){ p->list.account.bytes, 32 };
-    f.send.device = 1;
-    f.send.token = (view){ token, 32 };
-    f.send.ttl_s = TACET_TTL_MAX_S;
-    f.send.ciphertext = (view){ ciphertext, n };
-    return f;
 }

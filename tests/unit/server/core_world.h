@@ -2,9 +2,7 @@
  * hand, and the committer and the reader called by the test. Nothing happens by itself: world_run does everything that can be done without time passing. */
 #ifndef TESTS_CORE_WORLD_H
 #define TESTS_CORE_WORLD_H
-#include "identity/devices.h"
-#include "identity/directory.h"
-#include "identity/prekey.h"
+#include "person.h"
 #include "server/backlog.h"
 #include "server/committer.h"
 #include "server/core.h"
@@ -46,16 +44,6 @@ typedef struct {
     uint64_t last_row; /* the highest number of the log that was given */
 } world;
 
-/* A person with one device. */
-typedef struct {
-    sign_pair ik, device_sign;
-    dh_pair dh, tk;
-    device_list list;
-    uint8_t list_bytes[TACET_DEVICE_LIST_MAX_BYTES];
-    size_t list_size;
-    uint8_t token[32], request_token[32];
-} person;
-
 world *world_new(const core_config *config);
 void world_free(world *w);
 /* The core and the store as after a kill -9: nothing that was not committed. */
@@ -78,12 +66,7 @@ void client_ask(world *w, client *k, frame *f, frame *reply);
 unsigned client_code(world *w, client *k, frame *f);
 unsigned client_events(client *k, frame_kind kind); /* takes all that came; how many of this kind */
 
-void person_make(world *w, person *p);
-frame person_register(const person *p, const client *k, uint8_t proof[64]);
 /* Registers on a new connection, publishes tokens; the connection. */
 client *person_join(world *w, person *p);
 void person_publish(world *w, client *k, const person *p, unsigned one_time, unsigned kem);
-frame send_to(const person *p, const uint8_t token[32], const void *ciphertext, size_t n);
-frame tokens_of(unsigned kind, const uint8_t add[32], const uint8_t remove[32]);
-void token_make(const char *word, uint8_t token[32], uint8_t hash[32]);
 #endif

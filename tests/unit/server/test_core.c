@@ -14,7 +14,7 @@ typedef struct {
 static pair pair_new(const core_config *config)
 {
     pair p = { .w = world_new(config) };
-    person_make(p.w, &p.bob);
+    person_make(&p.bob, p.w->wall_ms / 1000);
     p.bobs = person_join(p.w, &p.bob);
     p.sender = client_open(p.w, TACET_ROLE_OPEN, NULL, 2);
     return p;
@@ -74,7 +74,7 @@ START_TEST(send_needs_a_token_and_one_answer_tells_nothing)
 {
     pair p = pair_new(NULL);
     person nobody;
-    person_make(p.w, &nobody);
+    person_make(&nobody, p.w->wall_ms / 1000);
     ck_assert_uint_eq(send_text(&p, "fine"), 0);
     frame f = send_to(&p.bob, nobody.token, "x", 1);
     ck_assert_uint_eq(client_code(p.w, p.sender, &f), ERROR_REFUSED);
@@ -615,7 +615,7 @@ START_TEST(a_held_message_holds_up_nobody_else)
     pair p = pair_new(NULL);
     person carol;
     char text[64];
-    person_make(p.w, &carol);
+    person_make(&carol, p.w->wall_ms / 1000);
     client *carols = person_join(p.w, &carol);
     quick_reader(&p);
     frame f = send_to(&carol, carol.token, "warm up", 7);

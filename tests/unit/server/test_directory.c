@@ -11,10 +11,10 @@ START_TEST(registration_open_and_the_same_again)
     world *w = world_new(NULL);
     person p, q;
     uint8_t proof[64];
-    person_make(w, &p);
-    person_make(w, &q);
+    person_make(&p, w->wall_ms / 1000);
+    person_make(&q, w->wall_ms / 1000);
     client *k = client_open(w, TACET_ROLE_MAILBOX, &p, 1);
-    frame f = person_register(&p, k, proof);
+    frame f = person_register(&p, k->hash, proof);
     ck_assert_uint_eq(client_code(w, k, &f), 0);
     f.id = 0;
     ck_assert_uint_eq(client_code(w, k, &f), 0);
@@ -22,12 +22,12 @@ START_TEST(registration_open_and_the_same_again)
     k = client_open(w, TACET_ROLE_MAILBOX, &p, 1); /* the proof of another connection says nothing here */
     f.id = 0;
     ck_assert_uint_eq(client_code(w, k, &f), ERROR_REFUSED);
-    f = person_register(&p, k, proof);
+    f = person_register(&p, k->hash, proof);
     ck_assert_uint_eq(client_code(w, k, &f), 0);
     client *other = client_open(w, TACET_ROLE_MAILBOX, &q, 1); /* somebody else's list over one's own transport key */
-    f = person_register(&p, other, proof);
+    f = person_register(&p, other->hash, proof);
     ck_assert_uint_eq(client_code(w, other, &f), ERROR_REFUSED);
-    f = person_register(&q, other, proof);
+    f = person_register(&q, other->hash, proof);
     proof[5] ^= 1;
     ck_assert_uint_eq(client_code(w, other, &f), ERROR_REFUSED);
     f = (frame){ .kind = FRAME_PREKEY_STATUS };
@@ -43,10 +43,10 @@ START_TEST(registration_closed_and_by_invitation)
     world *w = world_new(&c);
     person p, q;
     uint8_t proof[64], invite[32], hash[32];
-    person_make(w, &p);
-    person_make(w, &q);
+    person_make(&p, w->wall_ms / 1000);
+    person_make(&q, w->wall_ms / 1000);
     client *k = client_open(w, TACET_ROLE_MAILBOX, &p, 1), *other = client_open(w, TACET_ROLE_MAILBOX, &q, 1);
-    frame f = person_register(&p, k, proof);
+    frame f = person_register(&p, k->hash, proof);
     ck_assert_uint_eq(client_code(w, k, &f), ERROR_REGISTRATION_CLOSED);
     c.directory.registration = REGISTRATION_INVITE;
     core_configure(w->core, &c);
@@ -62,7 +62,7 @@ START_TEST(registration_closed_and_by_invitation)
     f.id = 0;
     f.register_.invite = (view){ invite, 32 };
     ck_assert_uint_eq(client_code(w, k, &f), 0);
-    f = person_register(&q, other, proof);
+    f = person_register(&q, other->hash, proof);
     f.register_.invite = (view){ invite, 32 };
     ck_assert_uint_eq(client_code(w, other, &f), ERROR_INVITE); /* used up */
     world_free(w);
@@ -76,14 +76,14 @@ START_TEST(invitation_expires)
     world *w = world_new(&c);
     person p;
     uint8_t proof[64], invite[32], hash[32];
-    person_make(w, &p);
+    person_make(&p, w->wall_ms / 1000);
     client *k = client_open(w, TACET_ROLE_MAILBOX, &p, 1);
     token_make("late", invite, hash);
     ck_assert_int_eq(relay_begin(w->store), TACET_OK);
     ck_assert_int_eq(relay_invite_add(w->store, hash, 5, w->wall_ms / 1000 + 60), TACET_OK);
     ck_assert_int_eq(relay_commit(w->store), TACET_OK);
     world_pass_us(w, 61000000);
-    frame f = person_register(&p, k, proof);
+    frame f = person_register(&p, k->hash, proof);
     f.register_.invite = (view){ invite, 32 };
     ck_assert_uint_eq(client_code(w, k, &f), ERROR_INVITE);
     world_free(w);
@@ -179,7 +179,7 @@ START_TEST(T11_T16_requests_by_role)
 {
     world *w = world_new(NULL);
     person p;
-    person_make(w, &p);
+    person_make(&p, w->wall_ms / 1000);
     client *stranger = client_open(w, TACET_ROLE_MAILBOX, &p, 1), *open_ = client_open(w, TACET_ROLE_OPEN, NULL, 1);
     ck_assert_uint_eq(outcome(w, stranger, asked[_i].kind), asked[_i].stranger);
     ck_assert_uint_eq(outcome(w, open_, asked[_i].kind), asked[_i].open);
@@ -230,7 +230,7 @@ START_TEST(R05_one_address_cannot_drain_prekeys)
     world *w = world_new(NULL);
     person p;
     bool once;
-    person_make(w, &p);
+    person_make(&p, w->wall_ms / 1000);
     client *mine = person_join(w, &p);
     person_publish(w, mine, &p, 100, 25);
     client *k = client_open(w, TACET_ROLE_OPEN, NULL, 1001), *other = client_open(w, TACET_ROLE_OPEN, NULL, 1002);
@@ -260,7 +260,7 @@ START_TEST(R05_many_addresses_cannot_drain_one_device)
     person p;
     bool once;
     unsigned handed = 0;
-    person_make(w, &p);
+    person_make(&p, w->wall_ms / 1000);
     client *mine = person_join(w, &p);
     person_publish(w, mine, &p, 100, 70);
     for (uint64_t address = 1; address <= 80; address++) {
@@ -281,8 +281,8 @@ START_TEST(R04_prekeys_are_checked_before_they_are_kept)
     uint8_t bytes[TACET_PREKEY_MAX_BYTES];
     dh_pair pair;
     size_t n;
-    person_make(w, &p);
-    person_make(w, &q);
+    person_make(&p, w->wall_ms / 1000);
+    person_make(&q, w->wall_ms / 1000);
     client *mine = person_join(w, &p);
     dh_pair_generate(&pair, env_system());
     prekey k = { .kind = PREKEY_SIGNED, .id = 1, .created_s = w->wall_ms / 1000, .expires_s = w->wall_ms / 1000 + 86400 };
@@ -319,7 +319,7 @@ START_TEST(prekeys_have_a_limit)
     uint8_t bytes[TACET_PREKEY_MAX_BYTES];
     dh_pair pair;
     size_t n;
-    person_make(w, &p);
+    person_make(&p, w->wall_ms / 1000);
     client *mine = person_join(w, &p);
     person_publish(w, mine, &p, 100, 1);
     dh_pair_generate(&pair, env_system());
@@ -337,8 +337,8 @@ START_TEST(bundle_of_nobody)
 {
     world *w = world_new(NULL);
     person p, q;
-    person_make(w, &p);
-    person_make(w, &q);
+    person_make(&p, w->wall_ms / 1000);
+    person_make(&q, w->wall_ms / 1000);
     client *mine = person_join(w, &p), *k = client_open(w, TACET_ROLE_OPEN, NULL, 1);
     frame f = bundle_of(&q);
     ck_assert_uint_eq(client_code(w, k, &f), ERROR_NOT_FOUND);
@@ -355,19 +355,6 @@ START_TEST(bundle_of_nobody)
 END_TEST
 
 /* --- names --------------------------------------------------------------------------------------------------------------------------------- */
-static frame entry_of(world *w, const person *p, const char *name, uint8_t bytes[TACET_DIRECTORY_ENTRY_BYTES])
-{
-    directory_entry e = { .expires_s = w->wall_ms / 1000 + TACET_DIRECTORY_LIFETIME_S };
-    memcpy(e.ik, p->ik.public, 32);
-    memcpy(e.relay, w->relay_key, 32);
-    memcpy(e.request_token, p->request_token, 32);
-    snprintf(e.name, sizeof e.name, "%s", name);
-    ck_assert_int_eq(directory_entry_sign(&e, bytes, p->ik.secret), TACET_OK);
-    frame f = { .kind = FRAME_PUBLISH_NAME };
-    f.publish_name.entry = (view){ bytes, TACET_DIRECTORY_ENTRY_BYTES };
-    return f;
-}
-
 static unsigned looked_up(world *w, client *k, const char *name)
 {
     frame f = { .kind = FRAME_LOOKUP };
@@ -380,18 +367,18 @@ START_TEST(names_first_come)
     world *w = world_new(NULL);
     person p, q;
     uint8_t bytes[TACET_DIRECTORY_ENTRY_BYTES];
-    person_make(w, &p);
-    person_make(w, &q);
+    person_make(&p, w->wall_ms / 1000);
+    person_make(&q, w->wall_ms / 1000);
     client *a = person_join(w, &p), *b = person_join(w, &q), *k = client_open(w, TACET_ROLE_OPEN, NULL, 1);
-    frame f = entry_of(w, &p, "alice", bytes);
+    frame f = person_entry(&p, w->relay_key, "alice", w->wall_ms / 1000, bytes);
     ck_assert_uint_eq(client_code(w, a, &f), 0);
     ck_assert_uint_eq(looked_up(w, k, "alice"), 0);
-    f = entry_of(w, &q, "alice", bytes);
+    f = person_entry(&q, w->relay_key, "alice", w->wall_ms / 1000, bytes);
     ck_assert_uint_eq(client_code(w, b, &f), ERROR_NAME_TAKEN);
-    f = entry_of(w, &p, "alice", bytes); /* not one's own entry */
+    f = person_entry(&p, w->relay_key, "alice", w->wall_ms / 1000, bytes); /* not one's own entry */
     ck_assert_uint_eq(client_code(w, b, &f), ERROR_REFUSED);
     memset(w->relay_key, 9, 1);
-    f = entry_of(w, &q, "bob", bytes); /* an entry for another relay */
+    f = person_entry(&q, w->relay_key, "bob", w->wall_ms / 1000, bytes); /* an entry for another relay */
     ck_assert_uint_eq(client_code(w, b, &f), ERROR_REFUSED);
     f = (frame){ .kind = FRAME_WITHDRAW_NAME };
     ck_assert_uint_eq(client_code(w, a, &f), 0);
@@ -405,44 +392,32 @@ START_TEST(names_change_and_expire)
     world *w = world_new(NULL);
     person p, q;
     uint8_t bytes[TACET_DIRECTORY_ENTRY_BYTES];
-    person_make(w, &p);
-    person_make(w, &q);
+    person_make(&p, w->wall_ms / 1000);
+    person_make(&q, w->wall_ms / 1000);
     client *a = person_join(w, &p), *b = person_join(w, &q), *k = client_open(w, TACET_ROLE_OPEN, NULL, 1);
-    frame f = entry_of(w, &p, "alice", bytes);
+    frame f = person_entry(&p, w->relay_key, "alice", w->wall_ms / 1000, bytes);
     ck_assert_uint_eq(client_code(w, a, &f), 0);
-    f = entry_of(w, &p, "alicia", bytes);
+    f = person_entry(&p, w->relay_key, "alicia", w->wall_ms / 1000, bytes);
     ck_assert_uint_eq(client_code(w, a, &f), 0);
     ck_assert_uint_eq(looked_up(w, k, "alice"), ERROR_NOT_FOUND);
     ck_assert_uint_eq(looked_up(w, k, "alicia"), 0);
     world_pass_us(w, (TACET_DIRECTORY_LIFETIME_S + 2 * 86400) * 1000000ull);
     ck_assert_uint_eq(looked_up(w, k, "alicia"), ERROR_NOT_FOUND);
-    f = entry_of(w, &q, "alicia", bytes);
+    f = person_entry(&q, w->relay_key, "alicia", w->wall_ms / 1000, bytes);
     ck_assert_uint_eq(client_code(w, b, &f), 0);
     world_free(w);
 }
 END_TEST
 
 /* --- device lists -------------------------------------------------------------------------------------------------------------------------- */
-static frame devices_of(const person *p, const client *k, const device_list *l, const uint8_t *bytes, size_t n, uint8_t proof[64])
-{
-    uint8_t object[96];
-    memcpy(object, k->hash, 64);
-    memcpy(object + 64, l->hash, 32);
-    object_sign(proof, SIGN_DEVICES_CHANGE, &p->list.account, 0, object, sizeof object, p->ik.secret);
-    frame f = { .kind = FRAME_DEVICES };
-    f.devices.list = (view){ bytes, n };
-    f.devices.proof = (view){ proof, 64 };
-    return f;
-}
-
 START_TEST(device_lists_follow_each_other)
 {
     world *w = world_new(NULL);
     person p, extra;
     uint8_t bytes[TACET_DEVICE_LIST_MAX_BYTES], proof[64];
     size_t n;
-    person_make(w, &p);
-    person_make(w, &extra);
+    person_make(&p, w->wall_ms / 1000);
+    person_make(&extra, w->wall_ms / 1000);
     client *a = person_join(w, &p), *k = client_open(w, TACET_ROLE_OPEN, NULL, 1);
     device_list next = p.list;
     next.version = 2;
@@ -451,7 +426,7 @@ START_TEST(device_lists_follow_each_other)
     next.device[1] = extra.list.device[0];
     next.device[1].id = 2;
     ck_assert_int_eq(device_list_sign(&next, bytes, &n, p.ik.secret), TACET_OK);
-    frame f = devices_of(&p, a, &next, bytes, n, proof);
+    frame f = person_devices(&p, a->hash, &next, bytes, n, proof);
     ck_assert_uint_eq(client_code(w, a, &f), 0);
     f.id = 0;
     ck_assert_uint_eq(client_code(w, a, &f), 0);                    /* the same again */
@@ -470,7 +445,7 @@ START_TEST(device_lists_follow_each_other)
     next.version = 4; /* one is missing */
     memcpy(next.previous, next.hash, 32);
     ck_assert_int_eq(device_list_sign(&next, bytes, &n, p.ik.secret), TACET_OK);
-    f = devices_of(&p, a, &next, bytes, n, proof);
+    f = person_devices(&p, a->hash, &next, bytes, n, proof);
     ck_assert_uint_eq(client_code(w, a, &f), ERROR_STALE_LIST);
     world_free(w);
 }
@@ -482,8 +457,8 @@ START_TEST(a_removed_device_is_cut_off_and_stale)
     person p, extra;
     uint8_t bytes[TACET_DEVICE_LIST_MAX_BYTES], proof[64];
     size_t n;
-    person_make(w, &p);
-    person_make(w, &extra);
+    person_make(&p, w->wall_ms / 1000);
+    person_make(&extra, w->wall_ms / 1000);
     client *a = person_join(w, &p), *k = client_open(w, TACET_ROLE_OPEN, NULL, 1);
     device_list two = p.list;
     two.version = 2;
@@ -492,7 +467,7 @@ START_TEST(a_removed_device_is_cut_off_and_stale)
     two.device[1] = extra.list.device[0];
     two.device[1].id = 2;
     ck_assert_int_eq(device_list_sign(&two, bytes, &n, p.ik.secret), TACET_OK);
-    frame f = devices_of(&p, a, &two, bytes, n, proof);
+    frame f = person_devices(&p, a->hash, &two, bytes, n, proof);
     ck_assert_uint_eq(client_code(w, a, &f), 0);
     client *second = client_open(w, TACET_ROLE_MAILBOX, &extra, 1);
     f = (frame){ .kind = FRAME_SUBSCRIBE, .subscribe.credit = 10 };
@@ -505,7 +480,7 @@ START_TEST(a_removed_device_is_cut_off_and_stale)
     memcpy(three.previous, two.hash, 32);
     three.count = 1;
     ck_assert_int_eq(device_list_sign(&three, bytes, &n, p.ik.secret), TACET_OK);
-    f = devices_of(&p, a, &three, bytes, n, proof);
+    f = person_devices(&p, a->hash, &three, bytes, n, proof);
     ck_assert_uint_eq(client_code(w, a, &f), 0);
     ck_assert(second->closed);
     f = send_to(&p, p.token, "to two again", 12);
