@@ -19,18 +19,18 @@ enum relay_limits {
     RELAY_RING_COMPLETIONS = 32768,
     RELAY_RING_BUFFERS = 256, /* a power of two; lent to receives, 4 MiB together */
     RELAY_RING_BUFFER_BYTES = 16 * 1024,
-    RELAY_SEND_RECORDS = 4,            /* sealed for one send of one connection */
-    RELAY_DRAINED_BYTES = 32 * 1024,   /* told to store after so much, or when nothing more waits */
-    RELAY_ACCEPT_PAUSE_MS = 100,       /* no accepting for so long after EMFILE and the like */
-    RELAY_KEEPALIVE_IDLE_S = 120,      /* TCP keepalive: after so long a silence, ... */
-    RELAY_KEEPALIVE_EVERY_S = 30,      /* ... so often, ... */
-    RELAY_KEEPALIVE_TRIES = 4,         /* ... so many times, then the peer is gone */
-    RELAY_WAIT_MAX_MS = 60 * 1000,     /* longest wait of a loop */
-    RELAY_FLUSH_MAX_MS = 5000,         /* from a polite close to the end, whatever the peer does */
+    RELAY_SEND_RECORDS = 4,                        /* sealed for one send of one connection */
+    RELAY_DRAINED_BYTES = 32 * 1024,               /* told to store after so much, or when nothing more waits */
+    RELAY_ACCEPT_PAUSE_MS = 100,                   /* no accepting for so long after EMFILE and the like */
+    RELAY_KEEPALIVE_IDLE_S = 120,                  /* TCP keepalive: after so long a silence, ... */
+    RELAY_KEEPALIVE_EVERY_S = 30,                  /* ... so often, ... */
+    RELAY_KEEPALIVE_TRIES = 4,                     /* ... so many times, then the peer is gone */
+    RELAY_WAIT_MAX_MS = 60 * 1000,                 /* longest wait of a loop */
+    RELAY_FLUSH_MAX_MS = 5000,                     /* from a polite close to the end, whatever the peer does */
     RELAY_NET_QUEUE_SOFT_BYTES = 4 * 1024 * 1024,  /* waiting for store: above it, nothing more is read from clients ... */
     RELAY_NET_QUEUE_HARD_BYTES = 16 * 1024 * 1024, /* ... and only what must be said anyway gets here; above it, net gives up and is started anew */
-    RELAY_IPC_READ_BYTES = 512 * 1024, /* read from store at once; more than one whole message */
-    RELAY_COUNTERS_MS = 1000,          /* told to store so often, when they changed */
+    RELAY_IPC_READ_BYTES = 512 * 1024,             /* read from store at once; more than one whole message */
+    RELAY_COUNTERS_MS = 1000,                      /* told to store so often, when they changed */
 
     /* socketpair between net and store */
     RELAY_IPC_PAYLOAD_MAX_BYTES = 132 * 1024,     /* of one message: a whole frame and some small change */
