@@ -321,6 +321,12 @@ void mailbox_link_up(engine *e)
 
 void mailbox_link_down(engine *e)
 {
+    if (e->caught_up) {
+        json_t *event = json_event("connection");
+        json_object_set_new(event, "online", json_false());
+        e->was_offline = true;
+        emit(e, event);
+    }
     e->caught_up = e->subscribed = e->tokens_asked = e->prekeys_asked = false;
     if (e->batch) { /* what came is kept; its acknowledgements have nowhere to go, so it comes again and is known then */
         e->batch = false;
@@ -364,8 +370,11 @@ void mailbox_event(engine *e, const frame *f)
             return;
         e->caught_up = true;
         e->woken = true;
-        json_t *event = json_event("online");
-        json_object_set_new(event, "online", json_true());
-        emit(e, event);
+        if (e->was_offline) { /* a host that lost the relay has it again */
+            json_t *event = json_event("connection");
+            json_object_set_new(event, "online", json_true());
+            e->was_offline = false;
+            emit(e, event);
+        }
     }
 }

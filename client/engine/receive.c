@@ -66,17 +66,17 @@ static int show(engine *e, vault_contact *c, const said *s, uint32_t kind, view 
         memcpy(m.reply_to, reply_to.at, sizeof m.reply_to);
         m.has_reply = true;
     }
-    bool accepted = c->state == VAULT_CONTACT_ACCEPTED;
+    bool owed = c->state == VAULT_CONTACT_ACCEPTED && kind != VAULT_UNKNOWN; /* what we cannot read is not confirmed (M09) */
     int rc = vault_message_find(e->vault, c->id, false, m.id, &row, &state);
     if (rc == TACET_OK) /* in another envelope, after a reset: shown once, acknowledged again */
-        return accepted ? receipts_owe(e, c, m.id, RECEIPT_DELIVERED, m.waits) : TACET_OK;
+        return owed ? receipts_owe(e, c, m.id, RECEIPT_DELIVERED, m.waits) : TACET_OK;
     if (rc == TACET_E_NOT_FOUND)
         rc = chain_check(e, c, s->a->device, m.sequence, m.previous, m.hash);
     if (rc == TACET_OK)
         rc = vault_message_add(e->vault, &m);
     if (rc == TACET_OK && !handed)
         emit(e, json_message(e, &m));
-    if (rc == TACET_OK && accepted)
+    if (rc == TACET_OK && owed)
         rc = receipts_owe(e, c, m.id, RECEIPT_DELIVERED, m.waits);
     return rc;
 }
@@ -184,7 +184,7 @@ static int known_asks(engine *e, vault_contact *c, const said *s, const char *re
         rc = their_token(e, c, s->k->request.token);
     if (rc == TACET_OK && crossing)
         rc = contact_accepted(e, c);
-    if (rc == TACET_OK && again)
+    if (rc == TACET_OK && (again || crossing)) /* also when crossing: theirs may have been lost on the way, and then they lack our token */
         rc = request_answer(e, c);
     return rc;
 }

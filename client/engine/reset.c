@@ -63,8 +63,24 @@ static int send_reset(engine *e, vault_contact *c, const device_list *list)
     return rc;
 }
 
+/* A device that the account added itself: shown, and no key change. */
+static void tell_new_devices(engine *e, const vault_contact *c, const device_list *list)
+{
+    device_list known;
+    if (contact_list(c, &known) != TACET_OK)
+        return;
+    for (uint8_t i = 0; i < list->count; i++)
+        if (!device_list_find(&known, list->device[i].id)) {
+            json_t *event = json_event("new-device");
+            json_object_set_new(event, "contact", json_string(c->alias));
+            json_object_set_new(event, "device", json_integer(list->device[i].id));
+            emit(e, event);
+        }
+}
+
 static int apply(engine *e, vault_contact *c, wanted what, const fetched *f)
 {
+    tell_new_devices(e, c, &f->list);
     contact_list_set(c, &f->list, f->signed_list, f->signed_list_bytes);
     int rc = drop_gone_devices(e, c, &f->list);
     if (rc == TACET_OK && what != WANT_LISTS)

@@ -115,7 +115,7 @@ struct engine {
     bool batch;
     uint64_t acks[ENGINE_ACKS_MAX];
     size_t ack_count;
-    bool subscribed, caught_up;
+    bool subscribed, caught_up, was_offline;
     bool registering; /* an `init` is under way on the mailbox link */
 
     /* rows that the relay accepted, not yet written down */

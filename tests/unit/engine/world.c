@@ -1,6 +1,7 @@
 #include "world.h"
 #include "base/text.h"
 #include "identity/prekey.h"
+#include "state.h"
 #include "suite.h"
 #include <fcntl.h>
 #include <string.h>
@@ -139,7 +140,7 @@ static world_account *account_at(world *w, const connection *c)
 static void push(world *w, world_account *a)
 {
     connection *c = a->link ? find(a->person, a->link) : NULL;
-    for (size_t i = 0; c && a->subscribed && i < a->boxed; i++) {
+    for (size_t i = 0; c && a->subscribed && !w->hold && i < a->boxed; i++) {
         world_envelope *v = &a->box[i];
         if (v->gone || v->delivered)
             continue;
@@ -588,6 +589,40 @@ size_t world_join(world *w, const char *name)
     size_t i = world_bare(w, name);
     json_decref(must(w, i, "init", json_pack("{ss ss}", "relay", w->relay_text, "name", name)));
     return i;
+}
+
+void world_release(world *w)
+{
+    w->hold = false;
+    for (size_t i = 0; i < WORLD_PEOPLE; i++)
+        if (w->account[i].used)
+            push(w, &w->account[i]);
+    world_run(w);
+}
+
+void world_inject(world *w, size_t who, const world_envelope *v)
+{
+    world_account *a = world_account_of(w, who);
+    ck_assert_uint_lt(a->boxed, WORLD_ENVELOPES);
+    a->box[a->boxed] = *v;
+    a->box[a->boxed].number = ++w->next_number;
+    a->box[a->boxed].gone = a->box[a->boxed].delivered = false;
+    a->boxed++;
+    push(w, a);
+    world_run(w);
+}
+
+void world_say(world *w, size_t from, const char *to, content *k, uint32_t what)
+{
+    engine *e = w->person[from].e;
+    vault_contact c;
+    randombytes_buf(k->id, sizeof k->id);
+    ck_assert_int_eq(txn_begin(e), TACET_OK);
+    ck_assert_int_eq(vault_contact_by_alias(e->vault, to, &c), TACET_OK);
+    ck_assert_int_eq(outbox_content(e, &c, k, what, 0), TACET_OK);
+    ck_assert_int_eq(txn_end(e, TACET_OK), TACET_OK);
+    engine_tick(e);
+    world_run(w);
 }
 
 world_account *world_account_of(world *w, size_t who)

@@ -6,6 +6,7 @@
 #include "identity/devices.h"
 #include "identity/directory.h"
 #include "identity/link.h"
+#include "protocol/content.h"
 #include "protocol/frame.h"
 #include "storage/vault.h"
 #include <jansson.h>
@@ -67,6 +68,7 @@ typedef struct {
     int64_t relay_clock_s; /* added to the clock it tells */
     bool down;             /* nobody can connect */
     bool no_one_time;      /* bundles without one-time keys */
+    bool hold;             /* accepts everything and delivers nothing */
     bool lose_replies;     /* SEND is carried out, and the answer gets lost with the connection */
     unsigned refuse_sends; /* error code for every SEND, 0 none */
 } world;
@@ -87,6 +89,12 @@ void world_restore(world *w, size_t who);
 void world_run(world *w);
 /* Time passes for everybody, in steps of at most a second. */
 void world_advance(world *w, uint64_t ms);
+/* Delivery goes on. */
+void world_release(world *w);
+/* Puts one envelope into somebody's mailbox: bytes that were there before, or made up. */
+void world_inject(world *w, size_t who, const world_envelope *v);
+/* A content of the test's own making from one engine to a contact, in the ordinary way. `what`: vault_outgoing_what. */
+void world_say(world *w, size_t from, const char *to, content *k, uint32_t what);
 world_account *world_account_of(world *w, size_t who);
 
 /* Steals params. The result (yours), or NULL with *error filled. */

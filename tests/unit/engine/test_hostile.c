@@ -1,0 +1,364 @@
+/* A malicious relay and malicious contacts. */
+#include "state.h"
+#include "suite.h"
+#include "world.h"
+#include <string.h>
+
+static char room[65536], link_room[512];
+
+static world *pair(size_t *a, size_t *b)
+{
+    world *w = world_new();
+    *a = world_join(w, "alice");
+    *b = world_join(w, "bob");
+    world_befriend(w, *a, *b);
+    return w;
+}
+
+static size_t prekeys_here(world *w, size_t who)
+{
+    size_t n = 0;
+    vault_prekey p;
+    for (uint32_t kind = 1; kind <= 4; kind++)
+        for (uint32_t id = 1; id <= 200; id++)
+            n += vault_prekey_get(w->person[who].e->vault, kind, id, &p) == TACET_OK;
+    return n;
+}
+
+static size_t contacts_here(world *w, size_t who)
+{
+    int64_t ids[8];
+    size_t n = 0;
+    ck_assert_int_eq(vault_contact_ids(w->person[who].e->vault, ids, 8, &n), TACET_OK);
+    return n;
+}
+
+/* R06: a first message that fails, wherever it was bent, leaves no contact, no session, and every one-time prekey; the true one still opens. */
+START_TEST(R06_failed_first_message_changes_nothing)
+{
+    world *w = world_new();
+    size_t a = world_join(w, "alice"), b = world_join(w, "bob");
+    w->hold = true;
+    json_decref(must(w, a, "add", json_pack("{ss ss}", "target", world_link(w, b, link_room), "text", "the true one")));
+    world_account *box = world_account_of(w, b);
+    world_envelope *v = malloc(sizeof *v), *bent = malloc(sizeof *v);
+    *v = box->box[0];
+    box->box[0].gone = true;
+    world_release(w);
+    size_t keys = prekeys_here(w, b), tampered = 0;
+    ck_assert_uint_eq(keys, 127);
+    /* clear bytes, KEM ciphertext, box, sealed header, commitment, body, tag */
+    static const size_t at[] = { 1, 5, 36, 40, 41, 45, 49, 50, 600, 1136, 1140, 1170, 1300, 2360, 2361, 2400, 2470, 2500, 2530, 2600 };
+    for (size_t i = 0; i < ROWS(at); i++, tampered++) {
+        *bent = *v;
+        bent->bytes[at[i] < v->n ? at[i] : v->n - 1] ^= 1;
+        world_inject(w, b, bent);
+    }
+    for (size_t n = 1; n < v->n; n += 211, tampered++) {
+        *bent = *v;
+        bent->n = n;
+        world_inject(w, b, bent);
+    }
+    ck_assert_uint_eq(world_events(w, b, "quarantined"), tampered);
+    ck_assert_uint_eq(prekeys_here(w, b), keys);
+    ck_assert_uint_eq(contacts_here(w, b), 0);
+    world_inject(w, b, v);
+    ck_assert_uint_eq(world_events(w, b, "request"), 1);
+    ck_assert_uint_eq(prekeys_here(w, b), keys - 2);
+    /* R01: and the same again under another envelope id is the same session */
+    ck_assert_uint_eq(contacts_here(w, b), 1);
+    free(v);
+    free(bent);
+    world_free(w);
+}
+END_TEST
+
+/* M01: the relay serves a list that the account did not sign. */
+START_TEST(M01_forged_device_list)
+{
+    world *w = world_new();
+    size_t a = world_join(w, "alice"), b = world_join(w, "bob"), m = world_join(w, "mallory");
+    world_account *target = world_account_of(w, b);
+    uint8_t mine[TACET_DEVICE_LIST_MAX_BYTES];
+    size_t mine_bytes = target->list_bytes[0];
+    memcpy(mine, target->list[0], mine_bytes);
+    /* of another account altogether */
+    memcpy(target->list[0], world_account_of(w, m)->list[0], mine_bytes);
+    must_fail(w, a, "add", json_pack("{ss}", "target", world_link(w, b, link_room)), "list-forged", 4);
+    memcpy(target->list[0], mine, mine_bytes);
+    target->list[0][100] ^= 1; /* a key inside, signature broken */
+    must_fail(w, a, "add", json_pack("{ss}", "target", world_link(w, b, link_room)), "list-forged", 4);
+    ck_assert_uint_eq(contacts_here(w, a), 0);
+    memcpy(target->list[0], mine, mine_bytes);
+    world_befriend(w, a, b);
+    /* a second version that mallory signed: refused, shown, sending stops */
+    memcpy(target->list[1], world_account_of(w, m)->list[0], mine_bytes);
+    target->list_bytes[1] = mine_bytes;
+    target->lists = 2;
+    vault_contact c;
+    ck_assert_int_eq(vault_contact_by_alias(w->person[a].e->vault, "bob", &c), TACET_OK);
+    lists_wanted(w->person[a].e, c.id);
+    world_run(w);
+    ck_assert_uint_eq(world_events(w, a, "list-fork"), 1);
+    must_fail(w, a, "send", json_pack("{ss ss}", "to", "bob", "text", "x"), "list-fork", 4);
+    world_free(w);
+}
+END_TEST
+
+/* M01: prekeys of another device in the bundle. */
+START_TEST(M01_forged_prekeys)
+{
+    world *w = world_new();
+    size_t a = world_join(w, "alice"), b = world_join(w, "bob"), m = world_join(w, "mallory");
+    world_account *target = world_account_of(w, b), *other = world_account_of(w, m);
+    memcpy(target->key, other->key, sizeof target->key);
+    must_fail(w, a, "add", json_pack("{ss}", "target", world_link(w, b, link_room)), "prekeys-forged", 4);
+    ck_assert_uint_eq(contacts_here(w, a), 0);
+    world_free(w);
+}
+END_TEST
+
+/* M01: bob says with every content which list is his. The same version with another hash is a fork; a newer one is fetched. */
+START_TEST(M01_lists_told_inside_contents)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    engine *eb = w->person[b].e;
+    eb->me.list.hash[0] ^= 1;
+    world_send(w, b, "alice", "which list?");
+    ck_assert_uint_eq(world_events(w, a, "list-fork"), 1);
+    must_fail(w, a, "send", json_pack("{ss ss}", "to", "bob", "text", "x"), "list-fork", 4);
+    json_decref(must(w, a, "trust", json_pack("{ss}", "name", "bob")));
+    eb->me.list.hash[0] ^= 1;
+    world_send(w, a, "bob", "better");
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "better");
+    /* bob has a second version; the relay serves it when asked */
+    device_list next = eb->me.list;
+    next.version = 2;
+    memcpy(next.previous, eb->me.list.hash, 32);
+    world_account *acc = world_account_of(w, b);
+    ck_assert_int_eq(device_list_sign(&next, acc->list[1], &acc->list_bytes[1], eb->me.secret->ik), TACET_OK);
+    acc->lists = 2;
+    eb->me.list = next;
+    memcpy(eb->me.signed_list, acc->list[1], acc->list_bytes[1]);
+    eb->me.signed_list_bytes = acc->list_bytes[1];
+    world_send(w, b, "alice", "new list");
+    vault_contact c;
+    ck_assert_int_eq(vault_contact_by_alias(w->person[a].e->vault, "bob", &c), TACET_OK);
+    ck_assert_uint_eq(c.list_version, 2);
+    ck_assert(!c.known_stale);
+    world_send(w, a, "bob", "seen");
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "seen");
+    /* the relay rolls back: what alice knows does not */
+    acc->lists = 1;
+    lists_wanted(w->person[a].e, c.id);
+    world_run(w);
+    ck_assert_int_eq(vault_contact_by_alias(w->person[a].e->vault, "bob", &c), TACET_OK);
+    ck_assert_uint_eq(c.list_version, 2);
+    world_free(w);
+}
+END_TEST
+
+/* M06: a stranger's envelope may carry a request and nothing else; and a contact's request by the wrong door is refused as well. */
+START_TEST(M06_what_a_stranger_may_say)
+{
+    static const content_kind kinds[] = { CONTENT_TEXT, CONTENT_RECEIPT, CONTENT_CONTROL, CONTENT_EDIT, CONTENT_GROUP_STATE };
+    static const uint8_t id[16] = { 1 }, token[32] = { 2 }, empty_map[] = { 0x80 };
+    world *w = world_new();
+    size_t a = world_join(w, "alice"), m = world_join(w, "mallory");
+    w->hold = true;
+    json_decref(must(w, m, "add", json_pack("{ss}", "target", world_link(w, a, link_room))));
+    world_account_of(w, a)->box[0].gone = true; /* her true request never arrives */
+    w->hold = false;
+    size_t keys = prekeys_here(w, a);
+    for (size_t i = 0; i < ROWS(kinds); i++) {
+        content k = { .kind = kinds[i], .time_ms = w->person[m].env.wall_ms };
+        if (kinds[i] == CONTENT_TEXT) {
+            k.text.text = (view){ (const uint8_t *)"carbon", 6 };
+        } else if (kinds[i] == CONTENT_RECEIPT) {
+            k.receipt.state = RECEIPT_READ;
+            k.receipt.ids.count = 1;
+            k.receipt.ids.item[0] = (view){ id, 16 };
+        } else if (kinds[i] == CONTENT_CONTROL) {
+            k.control.what = CONTROL_ACCEPT;
+            k.control.token = (view){ token, 32 };
+        } else {
+            k.unknown.body = (view){ empty_map, 1 };
+        }
+        world_say(w, m, "alice", &k, VAULT_OUT_REQUEST);
+        ck_assert_uint_eq(world_events(w, a, "quarantined"), i + 1);
+    }
+    ck_assert_uint_eq(contacts_here(w, a), 0);
+    ck_assert_uint_eq(prekeys_here(w, a), keys);
+    ck_assert_str_eq(world_received(w, a, room, sizeof room), "");
+    ck_assert_uint_eq(w->person[a].sends, 0);
+    world_free(w);
+
+    size_t b;
+    w = pair(&a, &b);
+    content k = { .kind = CONTENT_REQUEST, .time_ms = w->person[b].env.wall_ms };
+    k.request.name = (view){ (const uint8_t *)"x", 1 };
+    k.request.relay = (view){ (const uint8_t *)w->relay_text, strlen(w->relay_text) };
+    k.request.token = (view){ token, 32 };
+    world_say(w, b, "alice", &k, VAULT_OUT_MESSAGE);
+    ck_assert_uint_eq(world_events(w, a, "quarantined"), 1);
+    world_send(w, a, "bob", "as before");
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "as before");
+    world_free(w);
+}
+END_TEST
+
+/* A request whose name or relay would harm is refused; nothing stays. */
+START_TEST(M06_requests_that_are_not_proper)
+{
+    static const uint8_t token[32] = { 2 };
+    static const struct {
+        const char *name, *relay;
+    } row[] = { { "Bob", NULL }, { "\x1b[2J", NULL }, { "a/../b", NULL }, { "bob", "http://evil" }, { "bob", "tacet://host" }, { "-", NULL } };
+    world *w = world_new();
+    size_t a = world_join(w, "alice"), m = world_join(w, "mallory");
+    w->hold = true;
+    json_decref(must(w, m, "add", json_pack("{ss}", "target", world_link(w, a, link_room))));
+    world_account_of(w, a)->box[0].gone = true;
+    w->hold = false;
+    for (size_t i = 0; i < ROWS(row); i++) {
+        const char *relay = row[i].relay ? row[i].relay : w->relay_text;
+        content k = { .kind = CONTENT_REQUEST, .time_ms = w->person[m].env.wall_ms };
+        k.request.name = (view){ (const uint8_t *)row[i].name, strlen(row[i].name) };
+        k.request.relay = (view){ (const uint8_t *)relay, strlen(relay) };
+        k.request.token = (view){ token, 32 };
+        world_say(w, m, "alice", &k, VAULT_OUT_REQUEST);
+        ck_assert_uint_eq(contacts_here(w, a), 0);
+    }
+    ck_assert_uint_eq(world_events(w, a, "quarantined"), ROWS(row));
+    world_free(w);
+}
+END_TEST
+
+/* M07: what alice sent comes back to her, as if from bob: shown as such, nothing else happens. */
+START_TEST(M07_own_message_reflected)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    world_send(w, a, "bob", "mine");
+    world_account *box = world_account_of(w, b);
+    world_envelope *v = malloc(sizeof *v);
+    *v = box->box[box->boxed - 1];
+    vault_contact c;
+    ck_assert_int_eq(vault_contact_by_alias(w->person[a].e->vault, "bob", &c), TACET_OK);
+    memcpy(v->token_hash, c.our_hash, 32);
+    world_inject(w, a, v);
+    ck_assert_str_eq(json_string_value(json_object_get(world_event_last(w, a, "quarantined"), "reason")), "our own message, sent back");
+    ck_assert_str_eq(world_received(w, a, room, sizeof room), "");
+    world_advance(w, 10000);
+    ck_assert_uint_eq(world_events(w, a, "session-reset"), 0);
+    world_send(w, b, "alice", "yours");
+    ck_assert_str_eq(world_received(w, a, room, sizeof room), "yours");
+    free(v);
+    world_free(w);
+}
+END_TEST
+
+/* The contact's token in somebody else's hands opens nothing. */
+START_TEST(R08_somebody_else_with_the_token)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    size_t m = world_join(w, "mallory");
+    vault_contact hers, his;
+    w->hold = true;
+    json_decref(must(w, m, "add", json_pack("{ss}", "target", world_link(w, a, link_room))));
+    world_account *box = world_account_of(w, a);
+    world_envelope *v = malloc(sizeof *v);
+    *v = box->box[box->boxed - 1];
+    box->box[box->boxed - 1].gone = true;
+    w->hold = false;
+    ck_assert_int_eq(vault_contact_by_alias(w->person[a].e->vault, "bob", &his), TACET_OK);
+    memcpy(v->token_hash, his.our_hash, 32);
+    v->token_kind = TOKEN_DELIVERY;
+    size_t keys = prekeys_here(w, a);
+    world_inject(w, a, v);
+    ck_assert_str_eq(json_string_value(json_object_get(world_event_last(w, a, "quarantined"), "reason")), "somebody else used this contact's token");
+    ck_assert_uint_eq(prekeys_here(w, a), keys);
+    ck_assert_int_eq(vault_contact_by_alias(w->person[a].e->vault, "mallory", &hers), TACET_E_NOT_FOUND);
+    world_advance(w, 5000);
+    ck_assert_uint_eq(world_events(w, a, "session-reset"), 0);
+    free(v);
+    world_free(w);
+}
+END_TEST
+
+/* M09: nothing but texts is ever confirmed. */
+START_TEST(M09_probes_get_no_receipt)
+{
+    static const uint8_t unknown_id[16] = { 9 }, empty_map[] = { 0x80 };
+    size_t a, b;
+    world *w = pair(&a, &b);
+    size_t sends = w->person[b].sends;
+    for (int state = RECEIPT_DELIVERED; state <= RECEIPT_READ; state++) {
+        content k = { .kind = CONTENT_RECEIPT, .time_ms = w->person[a].env.wall_ms, .flags = CONTENT_FLAG_WAITS };
+        k.receipt.state = (uint8_t)state;
+        k.receipt.ids.count = 1;
+        k.receipt.ids.item[0] = (view){ unknown_id, 16 };
+        world_say(w, a, "bob", &k, VAULT_OUT_PASSING);
+    }
+    static const content_kind kinds[] = { CONTENT_TYPING, CONTENT_REACTION, CONTENT_DELETE, CONTENT_EDIT };
+    for (size_t i = 0; i < ROWS(kinds); i++) {
+        content k = { .kind = kinds[i], .time_ms = w->person[a].env.wall_ms, .flags = CONTENT_FLAG_WAITS };
+        k.unknown.body = (view){ empty_map, 1 };
+        world_say(w, a, "bob", &k, VAULT_OUT_MESSAGE);
+    }
+    content k = { .kind = CONTENT_CONTROL, .time_ms = w->person[a].env.wall_ms, .flags = CONTENT_FLAG_WAITS };
+    k.control.what = CONTROL_CARRIER;
+    world_say(w, a, "bob", &k, VAULT_OUT_PASSING);
+    k.control.what = 77;
+    world_say(w, a, "bob", &k, VAULT_OUT_PASSING);
+    world_advance(w, 30000);
+    ck_assert_uint_eq(w->person[b].sends, sends);
+    ck_assert_uint_eq(world_events(w, b, "quarantined"), 0);
+    /* kept and shown as "needs a newer version": all but the passing one */
+    json_t *list = must(w, b, "receive", NULL);
+    ck_assert_uint_eq(json_array_size(list), 3);
+    ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(list, 0), "needs_newer")), CONTENT_REACTION);
+    json_decref(list);
+    world_free(w);
+}
+END_TEST
+
+/* R19 at this level: garbage with a contact's token costs a bounded number of trials and stops nobody. */
+START_TEST(R19_garbage_does_not_block)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    vault_contact c;
+    ck_assert_int_eq(vault_contact_by_alias(w->person[b].e->vault, "alice", &c), TACET_OK);
+    world_envelope *v = calloc(1, sizeof *v);
+    memcpy(v->token_hash, c.our_hash, 32);
+    v->token_kind = TOKEN_DELIVERY;
+    w->hold = true;
+    for (int i = 0; i < 300; i++) {
+        v->n = 1 + (size_t)i * 61 % TACET_ENVELOPE_MAX_BYTES;
+        randombytes_buf(v->bytes, v->n);
+        if (i % 3) {
+            v->bytes[0] = 1;
+            v->bytes[1] = (uint8_t)(1 + i % 2);
+        }
+        world_inject(w, b, v);
+    }
+    world_send(w, a, "bob", "behind all that");
+    world_release(w);
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "behind all that");
+    ck_assert_uint_eq(world_events(w, b, "quarantined"), 300);
+    json_t *s = must(w, b, "status", NULL);
+    ck_assert_int_eq(json_integer_value(json_object_get(s, "quarantined")), 300);
+    json_decref(s);
+    world_advance(w, 10000);
+    ck_assert_uint_eq(world_events(w, a, "session-reset"), 1);
+    free(v);
+    world_free(w);
+}
+END_TEST
+
+SUITE("hostile", TEST(R06_failed_first_message_changes_nothing), TEST(M01_forged_device_list), TEST(M01_forged_prekeys),
+      TEST(M01_lists_told_inside_contents), TEST(M06_what_a_stranger_may_say), TEST(M06_requests_that_are_not_proper),
+      TEST(M07_own_message_reflected), TEST(R08_somebody_else_with_the_token), TEST(M09_probes_get_no_receipt), TEST(R19_garbage_does_not_block))

@@ -1,0 +1,311 @@
+/* Sessions that begin on both sides at once, get lost, or are restored from an old copy (R07, R24): they converge, and what can be read is read. */
+#include "state.h"
+#include "suite.h"
+#include "world.h"
+#include <string.h>
+
+static char room[65536];
+
+static int64_t contact_id(world *w, size_t who, const char *name)
+{
+    vault_contact c;
+    ck_assert_int_eq(vault_contact_by_alias(w->person[who].e->vault, name, &c), TACET_OK);
+    return c.id;
+}
+
+static void sending_session(world *w, size_t who, const char *name, uint8_t id[32], size_t *count)
+{
+    vault_session_head head[16];
+    size_t chosen;
+    ck_assert_int_eq(vault_session_heads(w->person[who].e->vault, contact_id(w, who, name), 1, head, 16, count), TACET_OK);
+    ck_assert(session_choose(head, *count, &chosen));
+    memcpy(id, head[chosen].id, 32);
+}
+
+static void check_converged(world *w, size_t a, size_t b)
+{
+    uint8_t one[32], two[32];
+    size_t n, m;
+    sending_session(w, a, "bob", one, &n);
+    sending_session(w, b, "alice", two, &m);
+    ck_assert_mem_eq(one, two, 32);
+    ck_assert_uint_le(n, 5);
+    ck_assert_uint_le(m, 5);
+}
+
+/* The side begins a new session by itself, now. */
+static void begin_anew(world *w, size_t who, const char *name)
+{
+    engine *e = w->person[who].e;
+    vault_contact c;
+    ck_assert_int_eq(txn_begin(e), TACET_OK);
+    ck_assert_int_eq(vault_contact_by_alias(e->vault, name, &c), TACET_OK);
+    c.reset_ms = 0;
+    ck_assert_int_eq(vault_contact_update(e->vault, &c), TACET_OK);
+    reset_wanted(e, c.id);
+    ck_assert_int_eq(txn_end(e, TACET_OK), TACET_OK);
+    engine_tick(e);
+    world_run(w);
+}
+
+static void talk(world *w, size_t a, size_t b, unsigned rounds)
+{
+    for (unsigned i = 0; i < rounds; i++) {
+        world_send(w, a, "bob", "ping");
+        world_send(w, b, "alice", "pong");
+        ck_assert_str_eq(world_received(w, b, room, sizeof room), "ping");
+        ck_assert_str_eq(world_received(w, a, room, sizeof room), "pong");
+    }
+    world_advance(w, 10000);
+    ck_assert_uint_eq(world_events(w, a, "quarantined") + world_events(w, b, "quarantined"), 0);
+}
+
+static world *pair(size_t *a, size_t *b)
+{
+    world *w = world_new();
+    *a = world_join(w, "alice");
+    *b = world_join(w, "bob");
+    world_befriend(w, *a, *b);
+    return w;
+}
+
+static void both_begin(world *w, size_t a, size_t b)
+{
+    w->hold = true;
+    begin_anew(w, a, "bob");
+    begin_anew(w, b, "alice");
+}
+
+START_TEST(R07_1_both_at_once)
+{
+    char link[512];
+    world *w = world_new();
+    size_t a = world_join(w, "alice"), b = world_join(w, "bob");
+    w->hold = true;
+    json_decref(must(w, a, "add", json_pack("{ss}", "target", world_link(w, b, link))));
+    json_decref(must(w, b, "add", json_pack("{ss}", "target", world_link(w, a, link))));
+    world_release(w);
+    talk(w, a, b, 3);
+    check_converged(w, a, b);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(R07_2_both_at_once_and_one_is_lost)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    both_begin(w, a, b);
+    world_account *box = world_account_of(w, b);
+    box->box[box->boxed - 1].gone = true;
+    world_release(w);
+    talk(w, a, b, 3);
+    check_converged(w, a, b);
+    world_free(w);
+}
+END_TEST
+
+/* The same with the contact requests themselves: one never arrives. */
+START_TEST(R07_2_crossing_requests_and_one_is_lost)
+{
+    char link[512];
+    world *w = world_new();
+    size_t a = world_join(w, "alice"), b = world_join(w, "bob");
+    w->hold = true;
+    json_decref(must(w, a, "add", json_pack("{ss}", "target", world_link(w, b, link))));
+    json_decref(must(w, b, "add", json_pack("{ss}", "target", world_link(w, a, link))));
+    world_account_of(w, b)->box[0].gone = true;
+    world_release(w);
+    world_advance(w, 10000);
+    world_send(w, b, "alice", "first");
+    world_send(w, a, "bob", "second");
+    ck_assert_str_eq(world_received(w, a, room, sizeof room), "first");
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "gap|second"); /* the request counts */
+    talk(w, a, b, 2);
+    check_converged(w, a, b);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(R07_3_both_at_once_then_a_message_is_lost)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    both_begin(w, a, b);
+    world_release(w);
+    w->hold = true;
+    world_send(w, a, "bob", "lost");
+    world_account *box = world_account_of(w, b);
+    box->box[box->boxed - 1].gone = true;
+    world_release(w);
+    world_send(w, a, "bob", "kept");
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "gap|kept");
+    talk(w, a, b, 3);
+    check_converged(w, a, b);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(R07_4_both_at_once_again_and_again)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    for (int i = 0; i < 8; i++) {
+        both_begin(w, a, b);
+        world_release(w);
+    }
+    talk(w, a, b, 3);
+    check_converged(w, a, b);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(R07_5_again_and_again_with_losses)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    for (int i = 0; i < 8; i++) {
+        both_begin(w, a, b);
+        world_account *box = world_account_of(w, i % 2 ? a : b);
+        box->box[box->boxed - 1].gone = true;
+        world_release(w);
+        world_send(w, i % 2 ? a : b, i % 2 ? "bob" : "alice", "m");
+    }
+    ck_assert_str_eq(world_received(w, a, room, sizeof room), "m|m|m|m");
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "m|m|m|m");
+    talk(w, a, b, 3);
+    check_converged(w, a, b);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(R07_6_both_write_several_before_they_hear)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    both_begin(w, a, b);
+    for (int i = 0; i < 4; i++) {
+        world_send(w, a, "bob", "a");
+        world_send(w, b, "alice", "b");
+    }
+    world_release(w);
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "a|a|a|a");
+    ck_assert_str_eq(world_received(w, a, room, sizeof room), "b|b|b|b");
+    talk(w, a, b, 3);
+    check_converged(w, a, b);
+    world_free(w);
+}
+END_TEST
+
+/* R24: bob comes back with an old copy of his vault. What cannot be read is shown, once a new session is made, and later messages flow. */
+START_TEST(R24_one_side_restored_from_an_old_copy)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    talk(w, a, b, 2);
+    world_snapshot(w, b);
+    talk(w, a, b, 5);
+    world_restore(w, b);
+    world_run(w);
+    world_send(w, a, "bob", "can you read this?");
+    world_send(w, b, "alice", "from the past");
+    world_advance(w, 20000);
+    ck_assert_uint_ge(world_events(w, a, "session-reset") + world_events(w, b, "session-reset"), 1);
+    ck_assert_uint_ge(world_events(w, a, "quarantined") + world_events(w, b, "quarantined"), 1);
+    world_received(w, a, room, sizeof room);
+    world_received(w, b, room, sizeof room);
+    for (int i = 0; i < 3; i++) {
+        world_send(w, a, "bob", "now");
+        world_send(w, b, "alice", "then");
+        world_advance(w, 10000);
+        ck_assert_ptr_nonnull(strstr(world_received(w, b, room, sizeof room), "now"));
+        ck_assert_ptr_nonnull(strstr(world_received(w, a, room, sizeof room), "then"));
+    }
+    ck_assert_uint_ge(world_events(w, a, "history-forked"), 1); /* bob's numbers came twice with other contents */
+    check_converged(w, a, b);
+    world_free(w);
+}
+END_TEST
+
+/* What the restored side could not read, and nobody had confirmed, comes again in the new session and shows once. */
+START_TEST(R24_unconfirmed_messages_come_again)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    talk(w, a, b, 2);
+    world_snapshot(w, b);
+    talk(w, a, b, 3);
+    world_close(w, b);
+    world_send(w, a, "bob", "unconfirmed 1");
+    world_send(w, a, "bob", "unconfirmed 2");
+    world_open(w, b);
+    world_restore(w, b);
+    world_advance(w, 20000);
+    const char *got = world_received(w, b, room, sizeof room), *one = strstr(got, "unconfirmed 1"), *two = strstr(got, "unconfirmed 2");
+    ck_assert_msg(one && two && one < two, "%s", got);
+    ck_assert_ptr_null(strstr(one + 1, "unconfirmed 1"));
+    world_free(w);
+}
+END_TEST
+
+/* At most one new session an hour, however much garbage comes with the contact's token. */
+START_TEST(R24_resets_are_rare)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    vault_contact c;
+    ck_assert_int_eq(vault_contact_by_alias(w->person[b].e->vault, "alice", &c), TACET_OK);
+    world_envelope *v = calloc(1, sizeof *v);
+    v->token_kind = TOKEN_DELIVERY;
+    v->n = 600;
+    memcpy(v->token_hash, c.our_hash, 32);
+    for (int i = 0; i < 20; i++) {
+        randombytes_buf(v->bytes, v->n);
+        v->bytes[0] = 1;
+        v->bytes[1] = 2;
+        world_inject(w, b, v);
+    }
+    world_advance(w, 5000);
+    ck_assert_uint_eq(world_events(w, b, "quarantined"), 20);
+    ck_assert_uint_eq(world_events(w, b, "session-reset"), 1);
+    world_advance(w, 3600000);
+    v->bytes[5] ^= 1;
+    world_inject(w, b, v);
+    world_advance(w, 5000);
+    ck_assert_uint_eq(world_events(w, b, "session-reset"), 2);
+    world_send(w, a, "bob", "still here");
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "still here");
+    free(v);
+    world_free(w);
+}
+END_TEST
+
+/* A new PQ epoch comes about in an ordinary conversation, also when one side only listens. */
+START_TEST(pq_epochs_pass)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    for (int i = 0; i < 130; i++)
+        world_send(w, a, "bob", "x");
+    world_advance(w, 10000);
+    world_send(w, b, "alice", "y");
+    world_send(w, a, "bob", "z");
+    world_advance(w, 10000);
+    uint8_t id[32];
+    size_t n;
+    session *s = NULL;
+    session_info info;
+    sending_session(w, a, "bob", id, &n);
+    ck_assert_int_eq(session_load(w->person[a].e, id, &s), TACET_OK);
+    session_describe(s, &info);
+    session_free(s);
+    ck_assert_uint_ge(info.epoch, 1);
+    ck_assert_uint_eq(world_events(w, a, "quarantined") + world_events(w, b, "quarantined"), 0);
+    world_free(w);
+}
+END_TEST
+
+SUITE("sessions", TEST(R07_1_both_at_once), TEST(R07_2_both_at_once_and_one_is_lost), TEST(R07_2_crossing_requests_and_one_is_lost),
+      TEST(R07_3_both_at_once_then_a_message_is_lost), TEST(R07_4_both_at_once_again_and_again), TEST(R07_5_again_and_again_with_losses),
+      TEST(R07_6_both_write_several_before_they_hear), TEST(R24_one_side_restored_from_an_old_copy), TEST(R24_unconfirmed_messages_come_again),
+      TEST(R24_resets_are_rare), TEST(pq_epochs_pass))
