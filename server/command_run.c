@@ -48,26 +48,32 @@ static exit_code config_load(relay_config *c, const options *o)
     return config_take(c, o);
 }
 
-/* "Any free port" becomes a number when the relay is made, so that its address stays the same. */
-static bool port_choose(host_port *h)
+/* True: somebody could listen there. */
+static bool port_is_free(const char *host, uint16_t port)
 {
-    struct addrinfo hints = { .ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM }, *list = NULL;
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } a = { 0 };
-    socklen_t n = sizeof a;
-    if (h->port)
-        return true;
-    if (getaddrinfo(h->host, "0", &hints, &list) != 0)
+    struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM }, *list = NULL;
+    char text[8];
+    snprintf(text, sizeof text, "%u", (unsigned)port);
+    if (getaddrinfo(host, text, &hints, &list) != 0)
         return false;
     int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && bind(fd, list->ai_addr, list->ai_addrlen) == 0 && getsockname(fd, &a.any, &n) == 0)
-        h->port = ntohs(a.any.sa_family == AF_INET6 ? a.v6.sin6_port : a.v4.sin_port);
+    bool good = fd >= 0 && bind(fd, list->ai_addr, list->ai_addrlen) == 0;
     if (fd >= 0)
         close(fd);
     freeaddrinfo(list);
+    return good;
+}
+
+/* "Any free port" becomes a number when the relay is made, so that its address stays the same. Below 32768: from there on the kernel gives ports to
+ * clients, and one that knocks while the relay is down could be given the relay's own (and then even speak to itself). */
+static bool port_choose(host_port *h)
+{
+    enum { LOWEST = 10240, HIGHEST = 32767, TRIES = 200 };
+    for (int i = 0; h->port == 0 && i < TRIES; i++) {
+        uint16_t port = (uint16_t)(LOWEST + randombytes_uniform(HIGHEST - LOWEST + 1));
+        if (port_is_free(h->host, port))
+            h->port = port;
+    }
     return h->port != 0;
 }
 

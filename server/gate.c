@@ -222,7 +222,7 @@ void handshake_run(work *work_)
 static void greet(gate *g, uint32_t worker, uint32_t at, slot *s, tacet_role role, const uint8_t *bytes, size_t n)
 {
     handshake_work *w = n <= sizeof w->in ? calloc(1, sizeof *w) : NULL;
-    bool room = g->n.handshakes_pending + g->in_pool < RELAY_HANDSHAKES_PENDING_MAX;
+    bool room = g->n.handshakes_pending < RELAY_HANDSHAKES_PENDING_MAX && g->in_pool < RELAY_HANDSHAKES_PENDING_MAX;
     if (!s->greeting && room && (s->greeting = calloc(1, sizeof *s->greeting)))
         g->n.handshakes_pending++;
     if (!w || !s->greeting) {

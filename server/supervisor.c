@@ -19,7 +19,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RESTART_FIRST_MS = 100, RESTART_MAX_MS = 5000, STEADY_MS = 60000, CHANNEL_BUFFER_BYTES = 1024 * 1024, BACKLOG = 4096 };
+enum {
+    RESTART_FIRST_MS = 50,
+    RESTART_MAX_MS = 1000,
+    LISTEN_AGAIN_MS = 20,
+    LISTEN_TRIES = 150,
+    STEADY_MS = 60000,
+    CHANNEL_BUFFER_BYTES = 1024 * 1024,
+    BACKLOG = 4096
+};
 
 typedef struct {
     pid_t pid; /* 0: not running */
@@ -58,18 +66,31 @@ static int listen_at(const struct addrinfo *a)
     return -1;
 }
 
+/* The kernel takes the rings of a process that was killed apart after its end; until then they hold the listening socket of the relay before us. */
+static int listen_soon(const struct addrinfo *list)
+{
+    const struct timespec pause = { 0, LISTEN_AGAIN_MS * 1000000l };
+    int fd = -1;
+    for (int i = 0; fd < 0 && i < LISTEN_TRIES; i++) {
+        if (i && (errno != EADDRINUSE || nanosleep(&pause, NULL) != 0))
+            break;
+        for (const struct addrinfo *a = list; a && fd < 0; a = a->ai_next)
+            fd = listen_at(a);
+    }
+    return fd;
+}
+
 static int listen_open(const host_port *h)
 {
     struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM }, *list = NULL;
     char port[8];
     snprintf(port, sizeof port, "%u", (unsigned)h->port);
-    int rc = getaddrinfo(h->host, port, &hints, &list), fd = -1;
+    int rc = getaddrinfo(h->host, port, &hints, &list);
     if (rc != 0) {
         store_log("%s: %s", h->host, gai_strerror(rc));
         return -1;
     }
-    for (const struct addrinfo *a = list; a && fd < 0; a = a->ai_next)
-        fd = listen_at(a);
+    int fd = listen_soon(list);
     if (fd < 0)
         store_log("cannot listen at %s port %s: %s", h->host, port, strerror(errno));
     freeaddrinfo(list);
@@ -295,6 +316,7 @@ static int poll_ms(const supervisor *s)
 /* The store's end is ours: nobody but it can accept, and it never goes on after a fault of the disk. A service manager starts all of us again. */
 static int end(supervisor *s, int status)
 {
+    (void)shutdown(s->listen_fd, SHUT_RDWR); /* at once, although rings may hold it for a while: nobody is to knock at a dead relay */
     for (uint32_t w = 0; w < s->config->workers; w++)
         if (s->net[w].pid > 0) {
             kill(s->net[w].pid, SIGKILL);

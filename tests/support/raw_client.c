@@ -316,39 +316,47 @@ void relay_remove(relay *r)
     unlink(path);
 }
 
-static pid_t parent_of(pid_t pid)
+/* The process's parent and the tick of its start; false: gone, or a zombie. */
+static bool stat_of(pid_t pid, int *parent, unsigned long long *started)
 {
-    char path[64], text[512], state;
-    int parent = 0;
+    char path[64], text[1024], state;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     FILE *f = fopen(path, "r");
     if (!f)
-        return 0;
+        return false;
     size_t n = fread(text, 1, sizeof text - 1, f);
     fclose(f);
     text[n] = 0;
-    const char *after = strrchr(text, ')');
-    return after && sscanf(after + 1, " %c %d", &state, &parent) == 2 && state != 'Z' ? parent : 0;
+    const char *after = strrchr(text, ')'); /* state, parent, 17 others, start */
+    return after &&
+           sscanf(after + 1, " %c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &state, parent, started) == 3 &&
+           state != 'Z';
 }
 
 pid_t relay_child(const relay *r, unsigned which)
 {
-    pid_t found[64];
+    struct {
+        pid_t pid;
+        unsigned long long started;
+    } found[64], t;
     unsigned n = 0;
     DIR *d = opendir("/proc");
-    for (struct dirent *e; d && (e = readdir(d)) && n < 64;)
-        if (isdigit((unsigned char)e->d_name[0]) && parent_of((pid_t)strtol(e->d_name, NULL, 10)) == r->pid)
-            found[n++] = (pid_t)strtol(e->d_name, NULL, 10);
+    for (struct dirent *e; d && (e = readdir(d)) && n < 64;) {
+        int parent;
+        found[n].pid = isdigit((unsigned char)e->d_name[0]) ? (pid_t)strtol(e->d_name, NULL, 10) : 0;
+        if (found[n].pid && stat_of(found[n].pid, &parent, &found[n].started) && parent == r->pid)
+            n++;
+    }
     if (d)
         closedir(d);
-    for (unsigned i = 0; i < n; i++) /* ascending: few */
+    for (unsigned i = 0; i < n; i++) /* the oldest first: numbers of processes wrap around */
         for (unsigned j = i + 1; j < n; j++)
-            if (found[j] < found[i]) {
-                pid_t t = found[i];
+            if (found[j].started < found[i].started) {
+                t = found[i];
                 found[i] = found[j];
                 found[j] = t;
             }
-    return which < n ? found[which] : 0;
+    return which < n ? found[which].pid : 0;
 }
 
 uint64_t relay_status(const relay *r, const char *name)
