@@ -35,7 +35,10 @@ void help_print(FILE *to, const command *c)
         return;
     }
     bool has_options = c->takes[0] != OPT_NONE;
-    fprintf(to, "usage: tacet %s%s%s%s\n\n%s\n", c->name, *c->operands ? " " : "", c->operands, has_options ? " [OPTIONS]" : "", c->summary);
+    fprintf(to, "usage: tacet %s%s%s", c->name, *c->operands ? " " : "", c->operands);
+    for (int i = 0; i < 2 && c->needs[i]; i++)
+        fprintf(to, " --%s %s", option_table[c->needs[i]].name, option_table[c->needs[i]].word);
+    fprintf(to, "%s\n\n%s\n", has_options ? " [OPTIONS]" : "", c->summary);
     if (c->more)
         fprintf(to, "\n%s\n", c->more);
     if (has_options) {
