@@ -56,26 +56,30 @@ int run_contacts(cli *c)
     return each(c, contacts, contact_line);
 }
 
-/* Calls, lets the relay (and through it the other side) know, then says the contact object, or its name and the outcome. Without a relay it is done
- * here all the same, and the rest goes out later. */
-static int contact_call(cli *c, const char *method, json_t *params, const char *outcome)
+/* Says the contact object, or for people its name and the outcome, after the relay (and through it the other side) was told. Without a relay it is done
+ * here all the same, and the rest goes out later. Releases the contact. */
+static int contact_done(cli *c, json_t *contact, const char *outcome)
 {
     engine_error why = { 0 };
-    json_t *contact = NULL, *state = NULL;
-    int exit = engine_ask(c, method, params, c->relay_ms, &contact);
-    if (exit != EXIT_DONE)
-        return exit;
+    json_t *state = NULL;
     const char *name = *text_of(contact, "name") ? text_of(contact, "name") : c->args.operand[0];
-    exit = caller_call(c->caller, "sync", NULL, c->relay_ms, &state, &why);
+    int exit = caller_call(c->caller, "sync", NULL, c->relay_ms, &state, &why);
     if (c->json)
         (void)say_object("contact", json_incref(contact));
-    else if (exit == EXIT_DONE)
-        note(c, "%s%s", name, outcome);
     if (exit != EXIT_DONE)
         exit = fail(c, exit, why.code, "%s%s, but the relay does not know yet: %s", name, outcome, why.message);
+    else
+        note(c, "%s%s", name, outcome);
     json_decref(contact);
     json_decref(state);
     return exit == EXIT_DONE ? say_flush(c) : exit;
+}
+
+static int contact_call(cli *c, const char *method, json_t *params, const char *outcome)
+{
+    json_t *contact = NULL;
+    int exit = engine_ask(c, method, params, c->relay_ms, &contact);
+    return exit == EXIT_DONE ? contact_done(c, contact, outcome) : exit;
 }
 
 /* `add -` takes the link from stdin, where no process list shows it. */
@@ -98,15 +102,8 @@ int run_add(cli *c)
     int exit = engine_ask(c, "add", params, c->relay_ms, &contact);
     if (exit != EXIT_DONE)
         return exit;
-    if (c->json)
-        return say_object("contact", contact) ? say_flush(c) : fail(c, EXIT_FAILED, "no-memory", "not enough memory");
     bool accepted = strcmp(text_of(contact, "state"), "accepted") == 0;
-    note(c,
-         accepted ? "%s is a contact. To be sure who it is: tacet verify %s"
-                  : "%s was asked; messages go out once they accept. To be sure who it is: tacet verify %s",
-         text_of(contact, "name"), text_of(contact, "name"));
-    json_decref(contact);
-    return EXIT_DONE;
+    return contact_done(c, contact, accepted ? " is a contact, not verified (tacet verify)" : " was asked; messages go out once they accept");
 }
 
 static json_t *named(const cli *c) { return json_pack("{s:s}", "name", c->args.operand[0]); }
@@ -119,17 +116,46 @@ int run_remove(cli *c) { return contact_call(c, "remove", named(c), " is removed
 int run_block(cli *c) { return contact_call(c, "block", named(c), " is blocked: nothing gets through any more"); }
 int run_unblock(cli *c) { return contact_call(c, "unblock", named(c), " may write again"); }
 int run_trust(cli *c) { return contact_call(c, "trust", named(c), " is trusted with the new key, not verified"); }
-int run_reject(cli *c) { return contact_call(c, "reject", named(c), " was rejected, without being told"); }
+
+
+/* The request may be at the relay still: whoever types a name that they were told does not want to fetch it first. */
+static int fetch_requests(cli *c)
+{
+    engine_error why = { 0 };
+    json_t *state = NULL;
+    int exit = engine_reach(c);
+    if (exit == EXIT_DONE)
+        (void)caller_call(c->caller, "sync", NULL, c->relay_ms, &state, &why); /* without a relay: what is here already */
+    json_decref(state);
+    return exit;
+}
 
 int run_accept(cli *c)
 {
-    int exit = contact_call(c, "accept", named(c), " is a contact now");
+    int exit = fetch_requests(c);
+    if (exit == EXIT_DONE)
+        exit = contact_call(c, "accept", named(c), " is a contact now");
     if (exit != EXIT_DONE || !c->args.given[OPT_AS])
         return exit;
     json_t *renamed = NULL;
     exit = engine_ask(c, "rename", json_pack("{s:s,s:s}", "name", c->args.operand[0], "to", c->args.text[OPT_AS]), -1, &renamed);
     json_decref(renamed);
     return exit;
+}
+
+int run_reject(cli *c)
+{
+    json_t *nothing = NULL;
+    int exit = fetch_requests(c);
+    if (exit == EXIT_DONE)
+        exit = engine_ask(c, "reject", named(c), -1, &nothing);
+    json_decref(nothing);
+    if (exit != EXIT_DONE)
+        return exit;
+    if (c->json)
+        (void)say_object("rejected", json_pack("{s:s}", "from", c->args.operand[0]));
+    note(c, "%s was rejected, without being told", c->args.operand[0]);
+    return say_flush(c);
 }
 
 static void request_line(const cli *c, const json_t *o)

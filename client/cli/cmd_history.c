@@ -68,25 +68,40 @@ int run_search(cli *c)
     return exit;
 }
 
+/* The engine keeps what the relay has until the other device has it; that is not waiting any more. */
+static bool left_here(const json_t *o)
+{
+    const char *state = json_string_value(json_object_get(o, "state"));
+    return !state || strcmp(state, "stored") != 0;
+}
+
+static void outbox_say(const cli *c, json_t *o)
+{
+    char at[20];
+    const char *id = "", *to = "", *state = "", *made = "";
+    if (c->json) {
+        (void)say_object("outbox", json_incref(o));
+        return;
+    }
+    (void)json_unpack(o, "{s?s,s?s,s?s,s?s}", "id", &id, "conversation", &to, "state", &state, "created_at", &made);
+    say_time(at, made);
+    say("%s  %-20s %-8s %s", at, to, state, id);
+}
+
 int run_outbox(cli *c)
 {
-    json_t *waiting = NULL, *o;
-    size_t i;
-    int exit = engine_ask(c, "outbox", NULL, -1, &waiting);
-    json_array_foreach(waiting, i, o)
+    json_t *rows = NULL, *o;
+    size_t i, waiting = 0;
+    int exit = engine_ask(c, "outbox", NULL, -1, &rows);
+    json_array_foreach(rows, i, o)
     {
-        char at[20];
-        const char *id = "", *to = "", *state = "", *made = "";
-        if (c->json) {
-            (void)say_object("outbox", json_incref(o));
+        if (!left_here(o))
             continue;
-        }
-        (void)json_unpack(o, "{s?s,s?s,s?s,s?s}", "id", &id, "conversation", &to, "state", &state, "created_at", &made);
-        say_time(at, made);
-        say("%s  %-20s %-8s %s", at, to, state, id);
+        waiting++;
+        outbox_say(c, o);
     }
-    if (exit == EXIT_DONE && !c->json && json_array_size(waiting) == 0)
+    if (exit == EXIT_DONE && waiting == 0)
         note(c, "nothing waits");
-    json_decref(waiting);
+    json_decref(rows);
     return exit == EXIT_DONE ? say_flush(c) : exit;
 }

@@ -27,11 +27,15 @@ static void event_say(const cli *c, json_t *event)
 {
     const char *what = word_of(event, "event");
     long long missing = (long long)json_integer_value(json_object_get(event, "missing"));
+    if (strcmp(what, "online") == 0 && !c->follows)
+        return; /* a command that comes and goes: so does its connection */
     if (c->json) {
         (void)say_json(json_incref(event));
         return;
     }
-    if (strcmp(what, "accepted") == 0)
+    if (strcmp(what, "online") == 0)
+        note(c, json_is_true(json_object_get(event, "online")) ? "connected to the relay" : "no connection to the relay; trying again by itself");
+    else if (strcmp(what, "accepted") == 0)
         note(c, "%s accepted", word_of(event, "contact"));
     else if (strcmp(what, "list-fork") == 0)
         note(c, "the relay showed two different device lists of %s. Compare safety numbers: tacet verify %s", word_of(event, "conversation"),
@@ -205,6 +209,8 @@ int run_receive(cli *c)
             return fail(c, EXIT_TIMEOUT, "timeout", "the relay did not finish in %d s; what it still holds stays there. Try again",
                         c->relay_ms / 1000);
     }
+    if (c->interrupted && c->follows)
+        return EXIT_DONE;
     if (exit == EXIT_DONE && r.command_failed)
         return fail(c, EXIT_FAILED, "command-failed", "the command refused messages; they come again with the next receive");
     return exit;

@@ -48,7 +48,7 @@ static bool start(pid_t *child, const char *script, int stdin_fd)
     sigaddset(&defaults, SIGINT);
     sigaddset(&defaults, SIGTERM);
     bool good = posix_spawn_file_actions_adddup2(&files, stdin_fd, STDIN_FILENO) == 0 && posix_spawnattr_setsigdefault(&attributes, &defaults) == 0 &&
-                posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF) == 0 &&
+                posix_spawnattr_setpgroup(&attributes, 0) == 0 && posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP) == 0 &&
                 posix_spawn(child, "/bin/sh", &files, &attributes, argv, environ) == 0;
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
@@ -79,7 +79,7 @@ int exec_message(cli *c, const char *script, const json_t *message)
         engine_error why;
         caller_wait(c->caller, &ended, 1, &n);
         if (n.kind == CALLER_STOPPED) {
-            kill(child, SIGTERM);
+            kill(-child, SIGTERM); /* with all that it started */
             (void)stopped(c, &n, &why);
         }
     }

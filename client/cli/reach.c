@@ -168,8 +168,11 @@ int engine_ask(cli *c, const char *method, json_t *params, int timeout_ms, json_
     exit = caller_call(c->caller, method, params, timeout_ms, result, &why);
     if (exit == EXIT_DONE)
         return EXIT_DONE;
-    if (stop_signal)
+    if (stop_signal) {
         c->interrupted = stop_signal;
+        if (c->follows) /* the end that was asked for is no error */
+            return why.exit;
+    }
     return fail_why(c, &why);
 }
 

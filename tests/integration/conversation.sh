@@ -60,7 +60,7 @@ soon 10 test -S "$dir/bob/default/socket"
 expect 0 as alice send bob "are you there" --wait delivered --timeout 20s --json
 says '"state":"delivered"'
 soon 10 grep -q "are you there" "$dir/follow.out"
-kill -INT "$follow"; wait "$follow"
+kill "$follow"; wait "$follow"
 is $? 0
 
 expect 0 as alice rename bob bobby

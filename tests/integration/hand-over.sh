@@ -38,7 +38,7 @@ expect 0 as bob receive --timeout 1s
 expect 0 as alice send bob "slow"
 begin slow as bob receive --exec 'echo started; sleep 30'
 soon 10 grep -q started "$dir/slow.out"
-kill -INT "$slow"; wait "$slow" 2>/dev/null
+kill "$slow"; wait "$slow" 2>/dev/null
 expect 0 as bob receive
 says "slow"
 
@@ -53,8 +53,8 @@ expect 0 as bob receive
 says "interrupted"
 expect 0 as alice send bob "nobody reads this" --wait stored
 begin waits as alice send bob "nobody reads this either" --wait delivered --timeout 1m
-soon 10 sh -c "'$tacet' --home '$dir/alice' outbox --json | grep -c . | grep -qx 0 && '$tacet' --home '$dir/alice' history bob | grep -q 'this either'"
-kill -INT "$waits"; wait "$waits" 2>/dev/null
+soon 10 sh -c "'$tacet' --home '$dir/alice' outbox --json --quiet | grep -c . | grep -qx 0 && '$tacet' --home '$dir/alice' history bob | grep -q 'this either'"
+kill "$waits"; wait "$waits" 2>/dev/null
 [ $? -gt 128 ] || fail "a send that was interrupted looks finished"
 expect 0 as bob receive
 is "$(lines)" 2

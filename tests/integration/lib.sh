@@ -56,13 +56,19 @@ says_not() { case $out in *"$1"*) fail "not expected on stdout: $1
 got: $out" ;; esac; }
 tells() { case $err in *"$1"*) ;; *) fail "expected on stderr: $1
 got: $err" ;; esac; }
-is() { [ "$1" = "$2" ] || fail "expected \"$2\", got \"$1\""; }
+is() { [ "$1" = "$2" ] || fail "expected \"$2\", got \"$1\"
+stdout: $out
+stderr: $err"; }
 lines() { if [ -z "$out" ]; then echo 0; else printf '%s\n' "$out" | wc -l; fi; }
 # field NAME: its text in the first JSON line of $out that has it
 field() { printf '%s\n' "$out" | sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" | head -n 1; }
 # begin VARIABLE COMMAND...: in the background, its output in $dir/VARIABLE.out; the variable gets its pid
 begin() {
     var=$1; shift
+    if [ "$1" = as ]; then # the program itself, not a shell around it: it is killed by its pid
+        who=$2; shift 2
+        set -- "$tacet" --home "$dir/$who" "$@"
+    fi
     "$@" >"$dir/$var.out" 2>"$dir/$var.err" &
     eval "$var=\$!"
     started="$started $!"
