@@ -82,8 +82,9 @@ bool qr_print(const char *text, bool color);
     X(init)                                                                                                                                          \
     X(whoami)                                                                                                                                        \
     X(link)                                                                                                                                          \
-    X(add) X(contacts) X(rename) X(remove) X(block) X(unblock) X(requests) X(accept) X(reject) X(verify) X(trust) X(send) X(receive) X(history)      \
-        X(search) X(outbox) X(unlock) X(lock) X(passphrase) X(rpc) X(ping) X(doctor)
+    X(add)                                                                                                                                           \
+    X(contacts) X(rename) X(remove) X(block) X(unblock) X(requests) X(accept) X(reject) X(verify) X(trust) X(send) X(receive) X(history) X(search)   \
+        X(outbox) X(unlock) X(lock) X(passphrase) X(rpc) X(ping) X(doctor)
 #define DECLARE_RUN(name) int run_##name(cli *c);
 EACH_COMMAND(DECLARE_RUN)
 #endif

@@ -117,15 +117,14 @@ int run_block(cli *c) { return contact_call(c, "block", named(c), " is blocked: 
 int run_unblock(cli *c) { return contact_call(c, "unblock", named(c), " may write again"); }
 int run_trust(cli *c) { return contact_call(c, "trust", named(c), " is trusted with the new key, not verified"); }
 
-
 /* The request may be at the relay still: whoever types a name that they were told does not want to fetch it first. */
 static int fetch_requests(cli *c)
 {
     engine_error why = { 0 };
     json_t *state = NULL;
     int exit = engine_reach(c);
-    if (exit == EXIT_DONE)
-        (void)caller_call(c->caller, "sync", NULL, c->relay_ms, &state, &why); /* without a relay: what is here already */
+    if (exit == EXIT_DONE && caller_call(c->caller, "sync", NULL, c->relay_ms, &state, &why) != EXIT_DONE)
+        note(c, "%s", why.message); /* then what is here already */
     json_decref(state);
     return exit;
 }

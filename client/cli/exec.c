@@ -48,7 +48,8 @@ static bool start(pid_t *child, const char *script, int stdin_fd)
     sigaddset(&defaults, SIGINT);
     sigaddset(&defaults, SIGTERM);
     bool good = posix_spawn_file_actions_adddup2(&files, stdin_fd, STDIN_FILENO) == 0 && posix_spawnattr_setsigdefault(&attributes, &defaults) == 0 &&
-                posix_spawnattr_setpgroup(&attributes, 0) == 0 && posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP) == 0 &&
+                posix_spawnattr_setpgroup(&attributes, 0) == 0 &&
+                posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP) == 0 &&
                 posix_spawn(child, "/bin/sh", &files, &attributes, argv, environ) == 0;
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);

@@ -58,6 +58,15 @@ static int check_text(engine *e, const char *text, size_t n, engine_done done, v
     return which == SAY_COUNT ? TACET_OK : TACET_E_REFUSED;
 }
 
+/* True: `text` names a message of this conversation, of theirs or ours. */
+static bool answers(engine *e, const vault_contact *c, const char *text, uint8_t id[16])
+{
+    int64_t row = 0;
+    uint32_t state = 0;
+    return json_id(id, text) && (vault_message_find(e->vault, c->id, false, id, &row, &state) == TACET_OK ||
+                                 vault_message_find(e->vault, c->id, true, id, &row, &state) == TACET_OK);
+}
+
 void call_send(engine *e, json_t *params, engine_done done, void *ctx)
 {
     vault_contact c;
@@ -85,7 +94,7 @@ void call_send(engine *e, json_t *params, engine_done done, void *ctx)
     m.text = (vault_blob){ (const uint8_t *)json_string_value(text), json_string_length(text) };
     if (check_text(e, json_string_value(text), m.text.bytes, done, ctx) != TACET_OK)
         return;
-    if (reply_to && !json_id(m.reply_to, reply_to)) {
+    if (reply_to && !answers(e, &c, reply_to, m.reply_to)) {
         complete_say(e, done, ctx, SAY_NO_MESSAGE, reply_to, NULL);
         return;
     }

@@ -70,14 +70,17 @@ int request_accept(engine *e, vault_contact *c)
 void call_accept(engine *e, json_t *params, engine_done done, void *ctx)
 {
     vault_contact c;
-    if (!contact_param(e, params, "accept", "name", &c, done, ctx))
-        return;
-    if (c.state == VAULT_CONTACT_REQUESTED) {
-        complete_say(e, done, ctx, SAY_NO_REQUEST, c.alias, NULL);
+    const char *name = param_text(params, "name");
+    if (!name) {
+        complete_bad_param(e, done, ctx, "accept", "name");
         return;
     }
-    int rc = TACET_OK;
-    if (c.state == VAULT_CONTACT_PENDING) {
+    int rc = vault_contact_by_alias(e->vault, name, &c);
+    if (rc == TACET_E_NOT_FOUND || (rc == TACET_OK && c.state == VAULT_CONTACT_REQUESTED)) {
+        complete_say(e, done, ctx, SAY_NO_REQUEST, name, NULL);
+        return;
+    }
+    if (rc == TACET_OK && c.state == VAULT_CONTACT_PENDING) {
         rc = txn_begin(e);
         if (rc == TACET_OK)
             rc = txn_end(e, request_accept(e, &c));

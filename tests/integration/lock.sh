@@ -5,7 +5,7 @@ printf 'correct horse\n' >"$dir/pass"
 printf 'battery staple\n' >"$dir/other"
 relay_init
 relay_start
-user alice --passphrase-file "$dir/pass"
+user alice --passphrase-file "$dir/pass" --low-memory
 p="--passphrase-file $dir/pass"
 o="--passphrase-file $dir/other"
 
@@ -14,8 +14,8 @@ expect 0 as alice contacts $p
 expect 0 as alice contacts --passphrase-fd 5 5<"$dir/pass"
 
 # changed: the old one is no longer good, at no moment both
-refused 6 wrong-passphrase as alice passphrase $o --new-passphrase-file "$dir/other"
-expect 0 as alice passphrase $p --new-passphrase-file "$dir/other"
+refused 6 wrong-passphrase as alice passphrase $o --new-passphrase-file "$dir/other" --low-memory
+expect 0 as alice passphrase $p --new-passphrase-file "$dir/other" --low-memory
 refused 6 wrong-passphrase as alice contacts $p
 expect 0 as alice contacts $o
 
@@ -44,6 +44,6 @@ refused 6 locked as alice contacts
 # taken away and set again
 expect 0 as alice passphrase $o --no-passphrase
 expect 0 as alice contacts
-expect 0 as alice passphrase --new-passphrase-file "$dir/pass"
+expect 0 as alice passphrase --new-passphrase-file "$dir/pass" --low-memory
 refused 6 locked as alice contacts
 expect 0 as alice contacts $p
