@@ -6,6 +6,7 @@
 typedef struct {
     const content *k;
     const arrival *a;
+    view raw;
     uint8_t hash[32];
     uint64_t time_ms;
     bool suspect;
@@ -59,6 +60,8 @@ static int show(engine *e, vault_contact *c, const said *s, uint32_t kind, view 
                         .text = { text.at, text.bytes } };
     int64_t row = 0;
     uint32_t state = 0;
+    if (kind == VAULT_UNKNOWN)
+        m.raw = (vault_blob){ s->raw.at, s->raw.bytes };
     memcpy(m.id, s->k->id, sizeof m.id);
     memcpy(m.hash, s->hash, sizeof m.hash);
     memcpy(m.previous, s->k->previous, sizeof m.previous);
@@ -225,7 +228,7 @@ int receive_content(engine *e, vault_contact *c, const arrival *a, const uint8_t
     content k;
     if (content_decode(&k, plain, plain_bytes) != TACET_OK)
         return TACET_E_MALFORMED;
-    said s = { .k = &k, .a = a };
+    said s = { .k = &k, .a = a, .raw = { plain, plain_bytes } };
     content_hash(s.hash, plain, plain_bytes);
     judge_time(e, &s);
     /* The request token takes requests and nothing else, and a request comes by no other way (M06). */

@@ -1,5 +1,5 @@
 /* What the engine fetches by itself: newer device lists, sessions for devices without one, and a new session when something did not decrypt.
- * Only the receiver of an unreadable envelope begins anew, at most once an hour a contact, and it shows (PROTOCOL.md §6.6). */
+ * Only the receiver of an unreadable envelope begins anew, at most once an hour a contact, and it shows (PROTOCOL.md §4.4). */
 #include "state.h"
 #include <string.h>
 

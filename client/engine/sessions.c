@@ -1,5 +1,5 @@
 /* Ratchet sessions between the vault and the arena: imported, used, exported again, in the transaction of their use. Which session sends is decided
- * here (PROTOCOL.md §6.6). */
+ * here (PROTOCOL.md §4.4). */
 #include "state.h"
 #include <sodium.h>
 #include <string.h>

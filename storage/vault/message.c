@@ -5,16 +5,17 @@
 
 #define COLUMNS                                                                                                                                      \
     "m.row, m.contact, m.id, m.outgoing, m.suspect, m.handed, m.read, m.waits, m.kind, m.state, m.device, m.sequence, m.time_ms, m.received_ms,"     \
-    " m.hash, m.previous, m.reply_to, m.content_kind, m.gap, m.text"
+    " m.hash, m.previous, m.reply_to, m.content_kind, m.gap, m.text, m.raw"
 
 int vault_message_add(vault *v, vault_message *m)
 {
-    int rc = vault_run(v,
-                       "INSERT INTO message(contact, id, outgoing, suspect, handed, read, waits, kind, state, device, sequence, time_ms, received_ms,"
-                       " hash, previous, reply_to, content_kind, gap, text) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,CAST(? AS TEXT))",
-                       "ibnnnnnnnnuuubbbnub", m->contact, m->id, sizeof m->id, m->outgoing, m->suspect, m->handed, m->read, m->waits, m->kind,
-                       m->state, m->device, m->sequence, m->time_ms, m->received_ms, m->hash, sizeof m->hash, m->previous, sizeof m->previous,
-                       m->reply_to, m->has_reply ? sizeof m->reply_to : (size_t)0, m->content_kind, m->gap, m->text.at, m->text.bytes);
+    int rc =
+        vault_run(v,
+                  "INSERT INTO message(contact, id, outgoing, suspect, handed, read, waits, kind, state, device, sequence, time_ms, received_ms,"
+                  " hash, previous, reply_to, content_kind, gap, text, raw) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,CAST(? AS TEXT),?)",
+                  "ibnnnnnnnnuuubbbnubb", m->contact, m->id, sizeof m->id, m->outgoing, m->suspect, m->handed, m->read, m->waits, m->kind, m->state,
+                  m->device, m->sequence, m->time_ms, m->received_ms, m->hash, sizeof m->hash, m->previous, sizeof m->previous, m->reply_to,
+                  m->has_reply ? sizeof m->reply_to : (size_t)0, m->content_kind, m->gap, m->text.at, m->text.bytes, m->raw.at, m->raw.bytes);
     if (rc == TACET_OK)
         m->row = vault_last_row(v);
     return rc;
@@ -43,6 +44,7 @@ static int message_of_row(sqlite3_stmt *st, vault_message *m)
     m->content_kind = row_u32(&r);
     m->gap = row_u64(&r);
     m->text = row_view(&r);
+    m->raw = row_view(&r);
     return row_status(&r);
 }
 

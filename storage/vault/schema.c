@@ -30,7 +30,7 @@ static const char messages[] =
     "  outgoing INTEGER NOT NULL, suspect INTEGER NOT NULL, handed INTEGER NOT NULL, read INTEGER NOT NULL, waits INTEGER NOT NULL,"
     "  kind INTEGER NOT NULL, state INTEGER NOT NULL, device INTEGER NOT NULL, sequence INTEGER NOT NULL, time_ms INTEGER NOT NULL,"
     "  received_ms INTEGER NOT NULL, hash BLOB NOT NULL, previous BLOB NOT NULL, reply_to BLOB NOT NULL, content_kind INTEGER NOT NULL,"
-    "  gap INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE(contact, outgoing, id));"
+    "  gap INTEGER NOT NULL, raw BLOB NOT NULL, text TEXT NOT NULL, UNIQUE(contact, outgoing, id));"
     "CREATE INDEX message_order ON message(contact, row);"
     "CREATE INDEX message_id ON message(id);"
     "CREATE INDEX message_chain ON message(contact, device, sequence) WHERE outgoing = 0 AND sequence > 0;"

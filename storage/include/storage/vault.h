@@ -173,6 +173,7 @@ typedef struct {
     uint32_t content_kind; /* of VAULT_UNKNOWN */
     uint64_t gap;          /* of VAULT_GAP: still missing, from `sequence` on at first */
     vault_blob text;
+    vault_blob raw; /* of VAULT_UNKNOWN: the content as it came, for a version that understands it */
 } vault_message;
 typedef bool vault_message_fn(void *ctx, const vault_message *m); /* false: stop */
 TACET_MUST_USE int vault_message_add(vault *v, vault_message *m); /* sets row; TACET_E_EXISTS: same contact, direction and id */
