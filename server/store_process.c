@@ -100,7 +100,8 @@ static void port_note(void *ctx, const char *what, uint32_t mailbox)
 static void tell_supervisor(const store *s, supervisor_message what, const uint8_t *data, size_t n)
 {
     uint8_t m[64] = { (uint8_t)what };
-    memcpy(m + 1, data, n);
+    if (n)
+        memcpy(m + 1, data, n);
     if (send(s->o->supervisor_fd, m, 1 + n, MSG_NOSIGNAL) < 0 && errno != EPIPE)
         store_log("the supervisor does not listen: %s", strerror(errno));
 }

@@ -122,8 +122,8 @@ START_TEST(T11_frames_before_the_third_message)
             ck_assert(raw_read(fd, second, sizeof second));
         ck_assert_int_eq(record_seal(&zero, record, &n, (const uint8_t *)"\0\0\0\x03\x92\x10\x01", 7), TACET_OK);
         ck_assert(raw_write(fd, record, n));
-        if (i == 0)
-            ck_assert(raw_read(fd, second, sizeof second));
+        if (i == 0 && raw_read(fd, second, 1)) /* the answer to the first message may still come */
+            ck_assert(raw_read(fd, second, sizeof second - 1));
         ck_assert_msg(raw_is_cut(fd, 6000), "case %d", i);
         close(fd);
     }

@@ -299,11 +299,24 @@ int relay_end(relay *r, int signal_)
     return code;
 }
 
+/* What a sanitizer had to say about any of the relay's processes. */
+static void log_is_clean(const relay *r)
+{
+    char path[128], line[1024];
+    snprintf(path, sizeof path, "%s.err", r->dir);
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f))
+        ck_assert_msg(!strstr(line, "runtime error:") && !strstr(line, "Sanitizer"), "see %s: %s", path, line);
+    if (f)
+        fclose(f);
+}
+
 void relay_remove(relay *r)
 {
     char path[512];
     if (r->pid)
         relay_end(r, SIGTERM);
+    log_is_clean(r);
     DIR *d = opendir(r->dir);
     for (struct dirent *e; d && (e = readdir(d));) {
         snprintf(path, sizeof path, "%s/%s", r->dir, e->d_name);
