@@ -34,7 +34,7 @@ static const struct {
     [SAY_VAULT_UNSAFE] = { "vault-unsafe", EXIT_FAILED,
                            "the SQLCipher library refused a setting that keeps the vault secret; it was not opened. Install the library that tacet "
                            "names" },
-    [SAY_DISK_FULL] = { "disk-full", EXIT_FAILED, "no space left where $1 lies; nothing was lost. Free some space and try again" },
+    [SAY_DISK_FULL] = { "disk-full", EXIT_FAILED, "the disk is full where $1 lies; nothing was lost. Free some space and try again" },
     [SAY_READ_ONLY] = { "read-only", EXIT_FAILED,
                         "$1 cannot be written to (read-only); nothing was changed. Make it writable, or choose another --home" },
     [SAY_IO] = { "io", EXIT_FAILED, "reading or writing $1 failed ($2). Check the disk and try again" },

@@ -49,9 +49,9 @@ class Talker(threading.Thread):
         for line in child.stdout:
             reply = json.loads(line)
             if reply.get("id") == 1:
-                if "error" in reply:
+                if "error" in reply and not (method == "sync" and reply["error"]["data"]["exit"] == 3):  # the relay may just be dead
                     fail(f"{self.user.name}: {method}: {reply['error']}")
-                return reply["result"]
+                return reply.get("result")
         raise EOFError
 
 

@@ -202,6 +202,29 @@ START_TEST(M06_what_a_stranger_may_say)
     k.request.token = (view){ token, 32 };
     world_say(w, b, "alice", &k, VAULT_OUT_MESSAGE);
     ck_assert_uint_eq(world_events(w, a, "quarantined"), 1);
+    /* in a session of its own making, too: then not even the session stays, and no prekey is used */
+    vault_contact c;
+    engine *eb = w->person[b].e;
+    vault_session_head head[8];
+    size_t before = 0, after = 0;
+    w->hold = true;
+    ck_assert_int_eq(vault_contact_by_alias(eb->vault, "alice", &c), TACET_OK);
+    ck_assert_int_eq(txn_begin(eb), TACET_OK);
+    reset_wanted(eb, c.id);
+    ck_assert_int_eq(txn_end(eb, TACET_OK), TACET_OK);
+    engine_tick(eb);
+    world_run(w);
+    world_account *box = world_account_of(w, a);
+    box->box[box->boxed - 1].gone = true; /* the reset itself never arrives */
+    w->hold = false;
+    keys = prekeys_here(w, a);
+    ck_assert_int_eq(vault_contact_by_alias(w->person[a].e->vault, "bob", &c), TACET_OK);
+    ck_assert_int_eq(vault_session_heads(w->person[a].e->vault, c.id, 0, head, 8, &before), TACET_OK);
+    world_say(w, b, "alice", &k, VAULT_OUT_MESSAGE);
+    ck_assert_uint_eq(world_events(w, a, "quarantined"), 2);
+    ck_assert_uint_eq(prekeys_here(w, a), keys);
+    ck_assert_int_eq(vault_session_heads(w->person[a].e->vault, c.id, 0, head, 8, &after), TACET_OK);
+    ck_assert_uint_eq(before, after);
     world_send(w, a, "bob", "as before");
     ck_assert_str_eq(world_received(w, b, room, sizeof room), "as before");
     world_free(w);
