@@ -26,6 +26,9 @@ typedef struct cli {
     bool stopped;    /* by a signal, or because somebody locked the profile */
     int interrupted; /* the signal that stopped it, 0: none */
     int failed;      /* the exit code of the last fail() */
+    /* Set while a full screen is shown: away before the terminal is needed for a passphrase, back after it. */
+    void (*screen_away)(void);
+    void (*screen_back)(void);
 } cli;
 
 /* say.c ---------------------------------------------------------------------------------------------------------------------------- */
@@ -74,17 +77,15 @@ int engine_sync(cli *c);
 /* After CALLER_STOPPED: sets c->stopped and c->interrupted, fills *why; the exit code (never EXIT_DONE). */
 int stopped(cli *c, const caller_news *n, engine_error *why);
 
-/* qr.c. False: no memory. */
-bool qr_print(const char *text, bool color);
-
 /* The commands ------------------------------------------------------------------------------------------------------------------------ */
 #define EACH_COMMAND(X)                                                                                                                              \
     X(init)                                                                                                                                          \
     X(whoami)                                                                                                                                        \
     X(link)                                                                                                                                          \
     X(add)                                                                                                                                           \
-    X(contacts) X(rename) X(remove) X(block) X(unblock) X(requests) X(accept) X(reject) X(verify) X(trust) X(send) X(receive) X(history) X(search)   \
-        X(outbox) X(unlock) X(lock) X(passphrase) X(rpc) X(ping) X(doctor)
+    X(contacts)                                                                                                                                      \
+    X(rename) X(remove) X(block) X(unblock) X(requests) X(accept) X(reject) X(verify) X(trust) X(send) X(receive) X(history) X(search) X(outbox)     \
+        X(unlock) X(lock) X(passphrase) X(rpc) X(chat) X(ping) X(doctor)
 #define DECLARE_RUN(name) int run_##name(cli *c);
 EACH_COMMAND(DECLARE_RUN)
 #endif

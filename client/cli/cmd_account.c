@@ -1,5 +1,6 @@
 /* whoami, link: who this profile is. */
 #include "cli.h"
+#include "qr.h"
 
 static const char *text_of(const json_t *o, const char *key)
 {

@@ -1,5 +1,6 @@
 /* verify: the safety number, 60 digits that both sides see alike. */
 #include "cli.h"
+#include "qr.h"
 #include <string.h>
 
 enum { SAFETY_DIGITS = 60 };

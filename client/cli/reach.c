@@ -59,7 +59,12 @@ int passphrase_get(cli *c, const char *prompt, passphrase *out, engine_error *er
         return passphrase_from_file(out, c->arena, c->args.text[OPT_PASSPHRASE_FILE], error);
     if (c->args.given[OPT_PASSPHRASE_FD])
         return passphrase_from_fd(out, c->arena, (int)c->args.number[OPT_PASSPHRASE_FD], error);
-    return prompt ? passphrase_from_terminal(out, c->arena, prompt, error) : passphrase_choose(out, c->arena, error);
+    if (c->screen_away)
+        c->screen_away();
+    int rc = prompt ? passphrase_from_terminal(out, c->arena, prompt, error) : passphrase_choose(out, c->arena, error);
+    if (c->screen_back)
+        c->screen_back();
+    return rc;
 }
 
 /* Without the lock: nobody waits while somebody types. */

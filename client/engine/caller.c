@@ -449,6 +449,18 @@ void caller_next(caller *c, int timeout_ms, caller_news *out)
     held_drop(c);
 }
 
+void caller_watch(caller *c, struct pollfd *extra, size_t n, int timeout_ms, caller_news *out)
+{
+    assert(n <= CALLER_EXTRA_MAX);
+    for (size_t i = 0; i < n; i++)
+        extra[i].revents = 0;
+    c->extra = extra;
+    c->extras = n;
+    caller_next(c, timeout_ms, out);
+    c->extra = NULL;
+    c->extras = 0;
+}
+
 void caller_wait(caller *c, struct pollfd *extra, size_t n, caller_news *out)
 {
     assert(n <= CALLER_EXTRA_MAX);

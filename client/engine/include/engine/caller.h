@@ -47,6 +47,9 @@ TACET_MUST_USE int caller_begin(caller *c, const char *method, json_t *params, u
 /* The next answer or event. timeout_ms -1: no limit. CALLER_NOTHING after the timeout. CALLER_STOPPED: stop_fd is readable, or somebody locked the
  * profile, or the host went away and no other could be had. */
 void caller_next(caller *c, int timeout_ms, caller_news *out);
+/* The same, and it also ends when one of extra[0..n) has something (CALLER_READY, revents says which; n <= CALLER_EXTRA_MAX). News that wait come
+ * first, so look at what extra stands for after each piece of news, too. */
+void caller_watch(caller *c, struct pollfd *extra, size_t n, int timeout_ms, caller_news *out);
 /* Waits, without limit, until one of extra[0..n) has something (CALLER_READY, revents says which; n <= CALLER_EXTRA_MAX) or CALLER_STOPPED. What comes
  * meanwhile is kept for caller_next. For who has something else to wait for: the host must not stand still. */
 void caller_wait(caller *c, struct pollfd *extra, size_t n, caller_news *out);

@@ -1,8 +1,8 @@
-/* cli/harmless.h: makes everything that came from somebody else (text, names, errors) safe to show. What a terminal would obey is shown instead
+/* show/harmless.h: makes everything that came from somebody else (text, names, errors) safe to show. What a terminal would obey is shown instead
  * of obeyed: control characters, ESC/CSI/OSC/DCS and C1, bidirectional overrides, invisible characters, bytes that are not UTF-8. The result is
  * valid UTF-8 whose every character takes the place it seems to take (ATTACKS P05). */
-#ifndef CLI_HARMLESS_H
-#define CLI_HARMLESS_H
+#ifndef SHOW_HARMLESS_H
+#define SHOW_HARMLESS_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

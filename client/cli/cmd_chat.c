@@ -1,0 +1,22 @@
+/* chat: opens the way to the engine as every command does, then gives the terminal to tui/. */
+#include "cli.h"
+#include "tui/tui.h"
+#include <unistd.h>
+
+int run_chat(cli *c)
+{
+    engine_error why = { 0 };
+    if (c->json)
+        return fail(c, EXIT_USAGE, "usage", "chat is for eyes and has no --json. For programs: tacet rpc, or tacet receive --json");
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+        return fail(c, EXIT_USAGE, "no-terminal", "chat needs a terminal on stdin and stdout. Without one: tacet send, tacet receive");
+    int exit = engine_reach(c);
+    if (exit != EXIT_DONE)
+        return exit;
+    tui_options o = { .env = env_system(), .name = c->args.operands > 0 ? c->args.operand[0] : NULL, .color = c->color };
+    c->follows = true;
+    c->screen_away = tui_away;
+    c->screen_back = tui_back;
+    exit = tui_chat(c->caller, &o, &why);
+    return exit == EXIT_DONE ? EXIT_DONE : fail_why(c, &why);
+}

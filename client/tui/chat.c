@@ -1,0 +1,405 @@
+/* The loop: keys, signals, news and time, then one drawing for all that happened. Nothing here waits for the engine, so a key shows at once whatever
+ * the engine is doing. */
+#include "chat.h"
+#include "base/text.h"
+#include "commands.h"
+#include "draw.h"
+#include "keys.h"
+#include "main_screen.h"
+#include "screens.h"
+#include "terminal.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NEWS_IN_A_ROW = 200, LEAVE_MS = 2000 };
+
+/* --- saying ------------------------------------------------------------------------------------------------------------------------------------ */
+
+void chat_say(chat *c, bool bad, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(c->status, sizeof c->status, format, args);
+    va_end(args);
+    c->status_bad = bad;
+    c->dirty = true;
+}
+
+void chat_why(chat *c, const engine_error *why) { chat_say(c, true, "%s", why->message); }
+
+void chat_show(chat *c, screen s)
+{
+    c->screen = s;
+    c->top = c->selected = 0;
+    if (s == SCREEN_MAIN && c->read_at == UINT64_MAX)
+        c->read_at = env_mono_ms(c->env);
+}
+
+/* --- one conversation ---------------------------------------------------------------------------------------------------------------------------- */
+
+/* Which page an answer is: about = {name, asked, older}. The conversation may have been left meanwhile. */
+static bool page_is_current(const chat *c, json_t *about)
+{
+    const conversation *who = conversation_current(&c->list);
+    return who && strcmp(who->name, json_string_value(json_object_get(about, "name"))) == 0;
+}
+
+static void page_ask(chat *c, const char *before, size_t limit);
+
+/* The oldest message of what is loaded that has an id, as the place before which the next page ends. */
+static const char *oldest(const chat *c)
+{
+    for (size_t i = 0; i < c->log.count; i++)
+        if (c->log.item[i].kind == ENTRY_TEXT)
+            return c->log.item[i].id;
+    return NULL;
+}
+
+/* What a search found is looked for page by page. */
+static void reveal(chat *c)
+{
+    const entry *e = c->reveal ? transcript_find(&c->log, c->reveal) : NULL;
+    measures m = main_measures(c);
+    if (e)
+        transcript_reveal(&c->log, e, (size_t)m.text_columns, (size_t)m.log_rows);
+    else if (c->reveal && !c->log.whole && oldest(c))
+        page_ask(c, oldest(c), (size_t)PAGE_MESSAGES * 10);
+}
+
+/* Everything that was not read and came in is shown now: the last `unread` incoming ones. */
+static void note_shown(chat *c, const conversation *who)
+{
+    long long left = who->unread;
+    for (size_t i = c->log.count; i-- > 0 && left > 0;)
+        if (!c->log.item[i].outgoing && c->log.item[i].kind == ENTRY_TEXT) {
+            (void)json_array_append_new(c->handed, json_string(c->log.item[i].id));
+            left--;
+        }
+}
+
+static void page_came(chat *c, json_t *result, const engine_error *error, json_t *about)
+{
+    conversation *who = conversation_current(&c->list);
+    size_t asked = (size_t)json_integer_value(json_object_get(about, "asked"));
+    bool older = json_is_true(json_object_get(about, "older"));
+    measures m = main_measures(c);
+    if (!page_is_current(c, about))
+        return;
+    c->log_loading = false;
+    if (!result) {
+        chat_why(c, error);
+        return;
+    }
+    bool ok = older ? transcript_older(&c->log, result, asked, (size_t)m.text_columns) : transcript_newest(&c->log, result, asked);
+    if (!ok)
+        chat_say(c, true, "not enough memory");
+    if (!older) {
+        note_shown(c, who);
+        if (who->unread > 0)
+            c->read_at = env_mono_ms(c->env);
+        if (c->log_stale)
+            chat_reload(c);
+    }
+    reveal(c);
+}
+
+static void page_ask(chat *c, const char *before, size_t limit)
+{
+    const conversation *who = conversation_current(&c->list);
+    if (!who || c->log_loading)
+        return;
+    json_int_t asked = (json_int_t)limit;
+    c->log_loading = ask_for(c, "history", json_pack("{s:s,s:I,s:s*}", "name", who->name, "limit", asked, "before", before), page_came,
+                             json_pack("{s:s,s:I,s:b}", "name", who->name, "asked", asked, "older", before != NULL));
+}
+
+void chat_older(chat *c)
+{
+    if (!c->log.whole && oldest(c))
+        page_ask(c, oldest(c), PAGE_MESSAGES);
+}
+
+/* Only at the lower end: whoever reads further up is not disturbed, and gets the newest when back there. */
+void chat_reload(chat *c)
+{
+    c->log_stale = c->log.scroll > 0 || c->log_loading;
+    if (!c->log_stale)
+        page_ask(c, NULL, c->log.count > PAGE_MESSAGES ? c->log.count : PAGE_MESSAGES);
+}
+
+void chat_open(chat *c)
+{
+    const conversation *who = conversation_current(&c->list);
+    transcript_clear(&c->log);
+    c->log_loading = c->log_stale = false;
+    if (!who)
+        return;
+    editor_set(&c->edit, who->draft);
+    c->edit.changed = false;
+    size_t unread = who->unread < 2000 ? (size_t)who->unread : 2000;
+    page_ask(c, NULL, unread > PAGE_MESSAGES ? unread : PAGE_MESSAGES);
+}
+
+static void draft_keep(chat *c)
+{
+    conversation *who = conversation_current(&c->list);
+    c->draft_at = UINT64_MAX;
+    if (!who || strcmp(who->draft, c->edit.text) == 0)
+        return;
+    if (!conversation_draft(who, c->edit.text))
+        chat_say(c, true, "not enough memory");
+    (void)ask_for(c, "draft", json_pack("{s:s,s:s}", "name", who->name, "text", c->edit.text), news_failed, NULL);
+}
+
+void chat_hand_over(chat *c)
+{
+    if (json_array_size(c->handed) == 0)
+        return;
+    (void)ask_for(c, "handed", json_pack("{s:o}", "ids", c->handed), news_failed, NULL);
+    c->handed = json_array();
+}
+
+static void read_now(chat *c)
+{
+    conversation *who = conversation_current(&c->list);
+    c->read_at = UINT64_MAX;
+    if (!who || c->screen != SCREEN_MAIN)
+        return;
+    who->unread = 0;
+    (void)ask_for(c, "read", json_pack("{s:s}", "name", who->name), news_failed, NULL);
+}
+
+void chat_leave(chat *c)
+{
+    draft_keep(c);
+    chat_hand_over(c);
+    if (c->read_at != UINT64_MAX)
+        read_now(c);
+}
+
+void chat_select(chat *c, const char *name)
+{
+    const conversation *who = conversation_current(&c->list);
+    if (who && strcmp(who->name, name) == 0) {
+        reveal(c);
+        return;
+    }
+    chat_leave(c);
+    conversations_select(&c->list, name);
+    chat_open(c);
+}
+
+/* --- sending -------------------------------------------------------------------------------------------------------------------------------------- */
+
+/* about = {id, text}. */
+static void sent(chat *c, json_t *result, const engine_error *error, json_t *about)
+{
+    const char *id = json_string_value(json_object_get(about, "id")), *state = json_string_value(json_object_get(result, "state"));
+    if (result) {
+        if (state)
+            (void)transcript_state(&c->log, id, state);
+        c->status_at = 0;
+        return;
+    }
+    transcript_drop(&c->log, id);
+    if (c->edit.bytes == 0) /* nothing that was typed is lost */
+        editor_set(&c->edit, json_string_value(json_object_get(about, "text")));
+    chat_why(c, error);
+}
+
+static void send_text(chat *c, const char *text)
+{
+    const conversation *who = conversation_current(&c->list);
+    uint8_t random[16];
+    char id[33], at[40];
+    time_t now = (time_t)(env_now_ms(c->env) / 1000);
+    struct tm utc;
+    measures m = main_measures(c);
+    env_random(c->env, random, sizeof random);
+    hex_encode(id, random, sizeof random);
+    if (!gmtime_r(&now, &utc) || strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+        at[0] = '\0';
+    json_t *message =
+        json_pack("{s:s,s:s,s:s,s:s,s:b,s:s}", "event", "message", "id", id, "text", text, "sent_at", at, "outgoing", 1, "state", "waiting");
+    if (!message || !transcript_add(&c->log, message, (size_t)m.text_columns))
+        chat_say(c, true, "not enough memory");
+    json_decref(message);
+    c->log.scroll = 0;
+    (void)ask_for(c, "send", json_pack("{s:s,s:s,s:s}", "to", who->name, "text", text, "id", id), sent,
+                  json_pack("{s:s,s:s}", "id", id, "text", text));
+}
+
+void chat_send(chat *c)
+{
+    const conversation *who = conversation_current(&c->list);
+    const char *text = c->edit.text;
+    if (text[strspn(text, " \n")] == '\0')
+        return;
+    if (text[0] == '/' && text[1] != '/') {
+        char *line = strdup(text);
+        if (line && command_run(c, line) && !c->over)
+            editor_done(&c->edit);
+        else if (c->over)
+            editor_clear(&c->edit);
+        free(line);
+        return;
+    }
+    if (!who) {
+        chat_say(c, true, "there is nobody to send this to yet. Add somebody: /add LINK");
+        return;
+    }
+    if (conversation_stopped(who)) {
+        chat_say(c, true, "nothing was sent to %s: %s", who->name, conversation_warning(who));
+        return;
+    }
+    send_text(c, text[0] == '/' ? text + 1 : text);
+    editor_done(&c->edit);
+}
+
+/* --- time ---------------------------------------------------------------------------------------------------------------------------------------------- */
+
+static void on_time(chat *c)
+{
+    uint64_t now = env_mono_ms(c->env);
+    if (c->edit.changed) {
+        c->edit.changed = false;
+        c->draft_at = now + DRAFT_MS;
+    }
+    if (now >= c->draft_at) {
+        c->draft_at = UINT64_MAX;
+        if (c->edit.text[0] != '/') /* a command is no draft */
+            draft_keep(c);
+    }
+    if (now >= c->read_at)
+        read_now(c);
+    if (json_array_size(c->handed) > HANDED_AT_ONCE)
+        chat_hand_over(c);
+    if (now >= c->status_at) {
+        c->status_at = now + STATUS_MS;
+        news_status(c);
+    }
+}
+
+static int until_due(const chat *c)
+{
+    uint64_t now = env_mono_ms(c->env), next = c->status_at;
+    next = c->draft_at < next ? c->draft_at : next;
+    next = c->read_at < next ? c->read_at : next;
+    next = c->edit.changed ? now : next;
+    return next <= now ? 0 : next - now > 60000 ? 60000 : (int)(next - now);
+}
+
+/* --- the loop -------------------------------------------------------------------------------------------------------------------------------------------- */
+
+/* One piece of news, or the wait for it. False: there was none. */
+static bool news_take(chat *c, int timeout_ms)
+{
+    struct pollfd fds[2];
+    caller_news n;
+    terminal_fds(fds);
+    caller_watch(c->caller, fds, 2, timeout_ms, &n);
+    if (n.kind == CALLER_EVENT) {
+        news_event(c, n.body);
+    } else if (n.kind == CALLER_REPLY) {
+        asks_answer(c, &n);
+        c->dirty = true;
+    } else if (n.kind == CALLER_STOPPED) {
+        c->over = true;
+        c->exit = n.error.code ? n.error.exit : EXIT_DONE;
+        c->why = n.error;
+    }
+    if (fds[0].revents & (POLLHUP | POLLERR | POLLNVAL))
+        c->over = true; /* the terminal is gone */
+    json_decref(n.body);
+    return n.kind == CALLER_EVENT || n.kind == CALLER_REPLY;
+}
+
+static void draw(chat *c)
+{
+    if (!c->dirty)
+        return;
+    c->dirty = false;
+    if (c->bell)
+        draw_bell();
+    c->bell = false;
+    if (c->screen == SCREEN_MAIN)
+        main_draw(c);
+    else
+        screens_draw(c);
+}
+
+static void turn(chat *c)
+{
+    key k;
+    draw(c);
+    int timeout = until_due(c);
+    for (int i = 0; i < NEWS_IN_A_ROW && !c->over && news_take(c, i == 0 ? timeout : 0); i++)
+        ;
+    if (terminal_signals())
+        c->dirty = true;
+    while (!c->over && terminal_key(&k))
+        key_pressed(c, &k);
+    on_time(c);
+}
+
+/* Drafts and what was shown reach the vault before the terminal is given back. */
+static void finish(chat *c)
+{
+    uint64_t until = env_mono_ms(c->env) + LEAVE_MS;
+    if (c->edit.text[0] == '/')
+        editor_clear(&c->edit);
+    chat_leave(c);
+    c->over = false;
+    while (c->asks.first && !c->over && env_mono_ms(c->env) < until) {
+        caller_news n;
+        caller_next(c->caller, 50, &n);
+        if (n.kind == CALLER_REPLY)
+            asks_answer(c, &n);
+        c->over = n.kind == CALLER_STOPPED;
+        json_decref(n.body);
+    }
+}
+
+static void chat_close(chat *c)
+{
+    asks_close(&c->asks);
+    conversations_close(&c->list);
+    transcript_clear(&c->log);
+    editor_close(&c->edit);
+    json_decref(c->handed);
+    json_decref(c->requests);
+    json_decref(c->hits);
+    char *texts[] = { c->me, c->relay, c->link, c->wanted, c->reveal, c->query, c->verify_name, c->digits };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        free(texts[i]);
+}
+
+int tui_chat(caller *c, const tui_options *o, engine_error *error)
+{
+    chat it = { .caller = c, .env = o->env, .color = o->color, .dirty = true, .draft_at = UINT64_MAX, .read_at = UINT64_MAX, .handed = json_array() };
+    it.wanted = o->name ? strdup(o->name) : NULL;
+    if (!editor_open(&it.edit) || !it.handed || (o->name && !it.wanted)) {
+        sentence_fill(error, SAY_NO_MEMORY, NULL, NULL, NULL);
+        it.exit = error->exit;
+    } else if (!terminal_open(o->color, error)) {
+        it.exit = error->exit;
+    } else {
+        draw_open(o->color);
+        news_begin(&it);
+        while (!it.over)
+            turn(&it);
+        engine_error why = it.why;
+        int exit = it.exit;
+        if (exit == EXIT_DONE)
+            finish(&it);
+        it.exit = exit;
+        terminal_close();
+        if (exit != EXIT_DONE)
+            *error = why;
+    }
+    int exit = it.exit;
+    chat_close(&it);
+    return exit;
+}

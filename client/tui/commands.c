@@ -1,0 +1,254 @@
+#include "commands.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *named(const char *name) { return json_pack("{s:s}", "name", name); }
+static const char *current_name(const chat *c)
+{
+    const conversation *who = conversation_current(&c->list);
+    return who ? who->name : "";
+}
+/* The word given, or the conversation that is open. */
+static const char *whom(const chat *c, const char *rest) { return *rest ? rest : current_name(c); }
+
+/* --- the commands ---------------------------------------------------------------------------------------------------------------------------- */
+
+static void run_help(chat *c, const char *rest)
+{
+    (void)rest;
+    chat_show(c, SCREEN_HELP);
+}
+
+static void run_quit(chat *c, const char *rest)
+{
+    (void)rest;
+    c->over = true;
+}
+
+static void searched(chat *c, json_t *result, const engine_error *error, json_t *about)
+{
+    if (!result) {
+        chat_why(c, error);
+        return;
+    }
+    json_decref(c->hits);
+    c->hits = json_incref(result);
+    free(c->query);
+    c->query = strdup(json_string_value(about));
+    if (json_array_size(result) == 0)
+        chat_say(c, false, "nothing was found");
+    else
+        chat_show(c, SCREEN_SEARCH);
+}
+
+static void run_search(chat *c, const char *rest)
+{
+    (void)ask_for(c, "search", json_pack("{s:s,s:i}", "query", rest, "limit", HITS_MAX), searched, json_string(rest));
+}
+
+static void number_came(chat *c, json_t *result, const engine_error *error, json_t *about)
+{
+    const char *name = json_string_value(json_object_get(result, "name")), *digits = json_string_value(json_object_get(result, "safety_number"));
+    (void)about;
+    if (!result || !name || !digits) {
+        if (error)
+            chat_why(c, error);
+        return;
+    }
+    free(c->verify_name);
+    free(c->digits);
+    c->verify_name = strdup(name);
+    c->digits = strdup(digits);
+    c->verified = json_is_true(json_object_get(result, "verified"));
+    if (!c->verify_name || !c->digits)
+        chat_say(c, true, "not enough memory");
+    else
+        chat_show(c, SCREEN_VERIFY);
+    news_contacts(c);
+}
+
+static void run_verify(chat *c, const char *rest) { (void)ask_for(c, "verify", named(whom(c, rest)), number_came, NULL); }
+static void run_trust(chat *c, const char *rest)
+{
+    chat_say(c, false, "asking the relay about %s …", whom(c, rest));
+    (void)ask_for(c, "trust", named(whom(c, rest)), news_changed,
+                  json_pack("{s:s,s:s}", "say", "the new key is trusted; it is not verified yet: /verify", "open", whom(c, rest)));
+}
+
+static void run_add(chat *c, const char *rest)
+{
+    size_t n = strcspn(rest, " \n");
+    const char *text = rest + n + strspn(rest + n, " \n");
+    chat_say(c, false, "asking the relay …");
+    (void)ask_for(c, "add", json_pack("{s:s%,s:s*}", "target", rest, n, "text", *text ? text : NULL), news_changed,
+                  json_pack("{s:s,s:b}", "say", "added", "added", 1));
+}
+
+static void run_requests(chat *c, const char *rest)
+{
+    (void)rest;
+    news_requests(c);
+    chat_show(c, SCREEN_REQUESTS);
+}
+
+static void run_accept(chat *c, const char *rest)
+{
+    (void)ask_for(c, "accept", named(rest), news_changed,
+                  json_pack("{s:s,s:s}", "say", "accepted; nobody compared numbers yet: /verify", "open", rest));
+}
+
+static void run_reject(chat *c, const char *rest)
+{
+    (void)ask_for(c, "reject", named(rest), news_changed, json_pack("{s:s}", "say", "rejected; they are not told"));
+}
+static void run_block(chat *c, const char *rest)
+{
+    (void)ask_for(c, "block", named(whom(c, rest)), news_changed, json_pack("{s:s}", "say", "blocked"));
+}
+static void run_unblock(chat *c, const char *rest)
+{
+    (void)ask_for(c, "unblock", named(whom(c, rest)), news_changed, json_pack("{s:s}", "say", "not blocked any more"));
+}
+
+static void run_rename(chat *c, const char *rest)
+{
+    chat_leave(c);
+    (void)ask_for(c, "rename", json_pack("{s:s,s:s}", "name", current_name(c), "to", rest), news_changed,
+                  json_pack("{s:s,s:s}", "say", "renamed, for you alone", "open", rest));
+}
+
+static void run_remove(chat *c, const char *rest)
+{
+    (void)ask_for(c, "remove", named(rest), news_changed, json_pack("{s:s}", "say", "removed, with all that was written"));
+}
+
+static void run_link(chat *c, const char *rest)
+{
+    (void)rest;
+    if (c->link)
+        chat_show(c, SCREEN_LINK);
+}
+
+static void run_open(chat *c, const char *rest)
+{
+    if (conversation_find(&c->list, rest))
+        chat_select(c, rest);
+    else
+        chat_say(c, true, "there is no contact called %s", rest);
+}
+
+const chat_command chat_command_table[] = {
+    { "help", "", "all keys and commands", WORD_NONE, false, false, run_help },
+    { "open", "NAME", "another conversation", WORD_CONTACT, true, false, run_open },
+    { "search", "WORDS", "find messages of all conversations", WORD_TEXT, true, false, run_search },
+    { "verify", "[NAME]", "the safety number, to compare with theirs", WORD_CONTACT, false, true, run_verify },
+    { "trust", "[NAME]", "accept that their key has changed", WORD_CONTACT, false, true, run_trust },
+    { "add", "LINK|NAME [TEXT]", "ask somebody, or accept by adding", WORD_TEXT, true, false, run_add },
+    { "link", "", "your own link, to give to others", WORD_NONE, false, false, run_link },
+    { "requests", "", "who wants to write to you", WORD_NONE, false, false, run_requests },
+    { "accept", "NAME", "accept a request", WORD_REQUEST, true, false, run_accept },
+    { "reject", "NAME", "drop a request; they are not told", WORD_REQUEST, true, false, run_reject },
+    { "block", "[NAME]", "let nothing of them through", WORD_CONTACT, false, true, run_block },
+    { "unblock", "[NAME]", "let them write again", WORD_CONTACT, false, true, run_unblock },
+    { "rename", "NEWNAME", "another name for this contact, for you alone", WORD_TEXT, true, true, run_rename },
+    { "remove", "NAME", "remove a contact and all that was written", WORD_CONTACT, true, false, run_remove },
+    { "quit", "", "leave; drafts are kept", WORD_NONE, false, false, run_quit },
+};
+const size_t chat_command_count = sizeof chat_command_table / sizeof *chat_command_table;
+
+/* --- running --------------------------------------------------------------------------------------------------------------------------------------- */
+
+bool command_run(chat *c, const char *line)
+{
+    size_t n = strcspn(line + 1, " \n");
+    char *rest = strdup(line + 1 + n + strspn(line + 1 + n, " \n"));
+    const chat_command *found = NULL;
+    if (!rest) {
+        chat_say(c, true, "not enough memory");
+        return false;
+    }
+    for (size_t i = strlen(rest); i > 0 && (rest[i - 1] == ' ' || rest[i - 1] == '\n'); i--)
+        rest[i - 1] = '\0';
+    for (size_t i = 0; i < chat_command_count && !found; i++)
+        if (strlen(chat_command_table[i].name) == n && strncmp(chat_command_table[i].name, line + 1, n) == 0)
+            found = &chat_command_table[i];
+    bool ran = false;
+    if (!found)
+        chat_say(c, true, "there is no command /%.*s; F1 shows all. To send a text that begins with a slash, write two", (int)(n > 40 ? 40 : n),
+                 line + 1);
+    else if (found->needs_word && !*rest)
+        chat_say(c, true, "usage: /%s %s", found->name, found->operands);
+    else if (found->needs_contact && !conversation_current(&c->list))
+        chat_say(c, true, "there is no conversation yet. Add somebody: /add LINK");
+    else
+        ran = true;
+    if (ran)
+        found->run(c, rest);
+    free(rest);
+    return ran;
+}
+
+/* --- completing --------------------------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const char *typed;
+    size_t typed_bytes;
+    const char *first; /* the first word that begins so */
+    size_t common;     /* what all of them have in common */
+    size_t count;
+    char all[400];
+} completion;
+
+static void consider(completion *k, const char *candidate)
+{
+    size_t same = 0, used = strlen(k->all);
+    if (!candidate || strncmp(candidate, k->typed, k->typed_bytes) != 0)
+        return;
+    if (k->count++ == 0) {
+        k->first = candidate;
+        k->common = strlen(candidate);
+    }
+    while (same < k->common && candidate[same] == k->first[same])
+        same++;
+    k->common = same;
+    (void)snprintf(k->all + used, sizeof k->all - used, "%s%s", used ? "  " : "", candidate);
+}
+
+static void consider_all(const chat *c, completion *k, word_kind kind)
+{
+    json_t *asking;
+    size_t i;
+    for (i = 0; kind == WORD_CONTACT && i < c->list.count; i++)
+        consider(k, c->list.item[i].name);
+    if (kind == WORD_REQUEST)
+        json_array_foreach(c->requests, i, asking) consider(k, json_string_value(json_object_get(asking, "from")));
+}
+
+void command_complete(chat *c)
+{
+    completion k = { .all = "" };
+    const char *line = c->edit.text, *blank = strchr(line, ' ');
+    if (line[0] != '/' || c->edit.cursor != c->edit.bytes)
+        return;
+    if (!blank) {
+        k.typed = line + 1;
+        k.typed_bytes = strlen(k.typed);
+        for (size_t i = 0; i < chat_command_count; i++)
+            consider(&k, chat_command_table[i].name);
+    } else {
+        k.typed = blank + 1;
+        k.typed_bytes = strlen(k.typed);
+        for (size_t i = 0; i < chat_command_count; i++)
+            if (strlen(chat_command_table[i].name) == (size_t)(blank - line) - 1 &&
+                strncmp(chat_command_table[i].name, line + 1, (size_t)(blank - line) - 1) == 0)
+                consider_all(c, &k, chat_command_table[i].word);
+    }
+    if (k.count == 0)
+        return;
+    (void)editor_insert(&c->edit, k.first + k.typed_bytes, k.common - k.typed_bytes);
+    if (k.count == 1)
+        (void)editor_insert(&c->edit, " ", 1);
+    else
+        chat_say(c, false, "%s", k.all);
+}
