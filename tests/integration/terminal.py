@@ -18,7 +18,7 @@ def on_a_pty(arguments, answers=(), env=None):
     if pid == 0:
         os.environ.update(env or {})
         os.execv(arguments[0], arguments)
-    seen, waiting, end = b"", list(answers), time.monotonic() + 30
+    seen, waiting, answered, end = b"", list(answers), 0, time.monotonic() + 30
     while time.monotonic() < end:
         if not select.select([fd], [], [], 0.2)[0]:
             continue
@@ -29,7 +29,8 @@ def on_a_pty(arguments, answers=(), env=None):
         if not piece:
             break
         seen += piece
-        if waiting and waiting[0][0] in seen[-len(waiting[0][0]) - 80:]:
+        if waiting and waiting[0][0] in seen[answered:]: # a prompt that is new
+            answered = len(seen)
             os.write(fd, waiting.pop(0)[1])
     else:
         os.kill(pid, signal.SIGKILL)
@@ -88,6 +89,12 @@ def main():
             harmless(seen, command)
         got = [json.loads(line)["text"] for line in run("bob", "history", "mallory", "--json").splitlines()]
         assert [t for t in got if t in HOSTILE] == HOSTILE, got  # a program gets what was written
+
+        # Ctrl-C: the normal end of --follow, the shell's signal for anything else
+        code, seen = on_a_pty([TACET, *home("bob"), "receive", "--follow"], [(b"connected", b"\x03")])
+        assert code == 0, (code, seen)
+        code, seen = on_a_pty(["/bin/sh", "-c", f"echo ready; exec '{TACET}' --home '{folder}/alice' whoami"], [(b"Passphrase", b"\x03")])
+        assert code == -signal.SIGINT and b"account" not in seen, (code, seen)
 
         # errors, names and arguments
         for command in (["send", "zoe\x1b[31m", "hi"], ["frob\x1b]52;c;x\x07"], ["add", "tacet://\x1b[2J@x:1/y#z.z"], ["history", "mallory", "--before", "\x9b31m"],
