@@ -102,8 +102,11 @@ int run_add(cli *c)
     int exit = engine_ask(c, "add", params, c->relay_ms, &contact);
     if (exit != EXIT_DONE)
         return exit;
-    bool accepted = strcmp(text_of(contact, "state"), "accepted") == 0;
-    return contact_done(c, contact, accepted ? " is a contact, not verified (tacet verify)" : " was asked; messages go out once they accept");
+    bool accepted = strcmp(text_of(contact, "state"), "accepted") == 0, by_name = strncmp(target, "tacet://", 8) != 0;
+    return contact_done(c, contact,
+                        accepted  ? " is a contact, not verified (tacet verify)"
+                        : by_name ? " was asked; messages go out once they accept. Only the relay says who that is: tacet verify"
+                                  : " was asked; messages go out once they accept");
 }
 
 static json_t *named(const cli *c) { return json_pack("{s:s}", "name", c->args.operand[0]); }

@@ -5,6 +5,7 @@
 #include "exec.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { BATCH_MESSAGES = 100 };
 
@@ -27,13 +28,11 @@ static void event_say(const cli *c, json_t *event)
 {
     const char *what = word_of(event, "event");
     long long missing = (long long)json_integer_value(json_object_get(event, "missing"));
-    if (strcmp(what, "online") == 0 && !c->follows)
-        return; /* a command that comes and goes: so does its connection */
     if (c->json) {
         (void)say_json(json_incref(event));
         return;
     }
-    if (strcmp(what, "online") == 0)
+    if (strcmp(what, "connection") == 0)
         note(c, json_is_true(json_object_get(event, "online")) ? "connected to the relay" : "no connection to the relay; trying again by itself");
     else if (strcmp(what, "accepted") == 0)
         note(c, "%s accepted", word_of(event, "contact"));
@@ -133,8 +132,11 @@ static int synced(receiving *r, const caller_news *n)
     r->synced = true;
     r->new_messages = true;
     engine_error why = n->error;
-    if (n->body && json_is_true(json_object_get(n->body, "online")))
+    if (n->body && json_is_true(json_object_get(n->body, "online"))) {
+        if (c->follows && isatty(STDERR_FILENO))
+            note(c, "connected to the relay; Ctrl-C ends this");
         return EXIT_DONE;
+    }
     if (n->body)
         sentence_fill(&why, SAY_UNREACHABLE, "of this profile", "offline", NULL);
     if (c->args.given[OPT_FOLLOW] && (why.exit == EXIT_UNREACHABLE || why.exit == EXIT_TIMEOUT)) {

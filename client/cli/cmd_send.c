@@ -13,6 +13,7 @@ enum { WAIT_STORED, WAIT_DELIVERED }; /* the places of the words in the option's
 typedef struct {
     const char *to;
     char id[80];
+    bool awaits_acceptance, key_changed;
     const char *state; /* queued, stored, delivered; failed: the relay will never take it */
 } sending;
 
@@ -67,6 +68,8 @@ static int queue(cli *c, sending *s, const char *text)
         return exit;
     const char *named = json_string_value(json_object_get(sent, "id"));
     snprintf(s->id, sizeof s->id, "%s", named ? named : hex);
+    s->awaits_acceptance = json_string_value(json_object_get(sent, "awaiting")) != NULL;
+    s->key_changed = json_string_value(json_object_get(sent, "warning")) != NULL;
     json_decref(sent);
     return EXIT_DONE;
 }
@@ -147,8 +150,10 @@ static int outcome_say(cli *c, const sending *s, int exit, engine_error *why)
             snprintf(why->message, sizeof why->message, "%s: %.400s", queued ? "the message is in the outbox" : "the relay has the message", first);
         return fail_why(c, why);
     }
-    if (queued)
-        note(c, "the message waits in the outbox: %s has not accepted yet, or a changed key waits for: tacet trust %s", s->to, s->to);
+    if (queued && s->key_changed)
+        note(c, "the message waits: %s's key has changed. Compare safety numbers (tacet verify %s), then: tacet trust %s", s->to, s->to, s->to);
+    else if (queued)
+        note(c, s->awaits_acceptance ? "the message waits until %s accepts" : "the message waits in the outbox until it can be sent to %s", s->to);
     return say_flush(c);
 }
 

@@ -57,6 +57,12 @@ void outbox_unblock(engine *e, int64_t contact)
         l->blocked = false;
 }
 
+void outbox_unblock_all(engine *e)
+{
+    for (size_t i = 0; i < e->lane_count; i++)
+        e->lanes[i].blocked = false;
+}
+
 int outbox_lanes(engine *e)
 {
     int64_t *contacts = calloc(ENGINE_CONTACTS_MAX, sizeof *contacts);
@@ -212,15 +218,26 @@ static void row_refused(engine *e, int64_t row, const frame *reply, const vault_
     tell_trouble(e, &e->refused, c->alias, h->o.message);
 }
 
+static uint64_t token_tag(const vault_contact *c)
+{
+    uint64_t tag = 0;
+    memcpy(&tag, c->their_token, sizeof tag);
+    return tag;
+}
+
 static void row_answered(engine *e, uint64_t arg, const frame *reply)
 {
     int64_t row = (int64_t)arg;
+    uint64_t tag = 0;
     lane *l = lane_with(e, row);
     if (!reply || !l)
         return; /* the link is gone: outbox_slot_down starts the lane again */
     for (size_t k = 0; k < l->under_way; k++)
-        if (l->row[k] == row)
+        if (l->row[k] == row) {
+            tag = l->tag[k];
             l->row[k] = l->row[--l->under_way];
+            l->tag[k] = l->tag[l->under_way];
+        }
     if (reply->kind == FRAME_OK) {
         e->stored[e->stored_count++] = row;
         if (e->stored_count == ENGINE_ACKS_MAX)
@@ -240,6 +257,9 @@ static void row_answered(engine *e, uint64_t arg, const frame *reply)
         engine_error error;
         error_of_frame(&error, reply, c.relay, c.alias);
         tell_trouble(e, &error, c.alias, h.o.message);
+    } else if (code == ERROR_REFUSED && h.o.what != VAULT_OUT_REQUEST && (!engine_online(e) || tag != token_tag(&c))) {
+        l->blocked = !engine_online(e); /* a new token of theirs has come, or may wait in our mailbox: judged when everything there has been seen */
+        lane_again(l);
     } else {
         row_refused(e, row, reply, &c, &h);
     }
@@ -298,6 +318,7 @@ static int lane_send(engine *e, lane *l, const vault_contact *c)
                 l->dirty = true;
                 return s.status < 0 ? s.status : TACET_OK;
             }
+            l->tag[l->under_way] = token_tag(c);
             l->row[l->under_way++] = rows[i];
         }
         l->cursor = rows[i];

@@ -370,6 +370,7 @@ void mailbox_event(engine *e, const frame *f)
             return;
         e->caught_up = true;
         e->woken = true;
+        outbox_unblock_all(e);
         if (e->was_offline) { /* a host that lost the relay has it again */
             json_t *event = json_event("connection");
             json_object_set_new(event, "online", json_true());

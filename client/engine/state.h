@@ -62,8 +62,9 @@ typedef struct {
 
 /* --- outbox.c: one lane for each contact that something waits for ------------------------------------------------------------------------ */
 typedef struct {
-    int64_t contact, cursor;         /* rows up to cursor are under way */
-    int64_t row[ENGINE_LANE_WINDOW]; /* ... these without an answer yet */
+    int64_t contact, cursor;          /* rows up to cursor are under way */
+    int64_t row[ENGINE_LANE_WINDOW];  /* ... these without an answer yet */
+    uint64_t tag[ENGINE_LANE_WINDOW]; /* ... sent with the token that begins like this */
     size_t under_way;
     uint64_t retry_at_ms;
     size_t slot;  /* of its relay, ENGINE_SLOTS_MAX: none yet */
@@ -260,6 +261,7 @@ bool session_choose(const vault_session_head *heads, size_t count, size_t *chose
 TACET_MUST_USE int outbox_lanes(engine *e); /* at start: one for each contact with rows that are ready */
 void outbox_lane(engine *e, const vault_contact *c);
 void outbox_unblock(engine *e, int64_t contact);
+void outbox_unblock_all(engine *e); /* what still has to wait finds out again */
 void outbox_pump(engine *e);
 void outbox_slot_down(engine *e, size_t slot);
 void outbox_flush_stored(engine *e);

@@ -24,6 +24,9 @@ refused 1 blocked as alice send mallory "hello?"
 
 # unblocked, the other side gets a new token with the next words of ours
 expect 0 as alice unblock mallory
+expect 0 as mallory send alice "the new token waits in my mailbox"
+expect 0 as alice receive
+says "mallory: the new token waits in my mailbox"
 expect 0 as alice send mallory "again"
 expect 0 as mallory receive
 says "alice: again"

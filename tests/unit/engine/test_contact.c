@@ -144,7 +144,7 @@ START_TEST(rejecting_is_silent)
     ck_assert_uint_eq(w->person[b].sends, 0);
     ck_assert_uint_eq(count_of(w, b, "requests") + count_of(w, b, "contacts"), 0);
     check_contact(w, a, "bob", "state", "requested");
-    must_fail(w, b, "accept", json_pack("{ss}", "name", "alice"), "no-such-contact", 5);
+    must_fail(w, b, "accept", json_pack("{ss}", "name", "alice"), "no-such-request", 5);
     must_fail(w, b, "reject", json_pack("{ss}", "name", "alice"), "no-such-request", 5);
     world_free(w);
 }
