@@ -72,7 +72,41 @@ static void got_keys(engine *e, uint64_t arg, const fetched *f)
     e->woken = true;
 }
 
-/* Accepted by their relay; or refused; or nobody can be reached now, and it stays in the outbox. */
+/* A request that nobody takes makes no contact. */
+static int forget_contact(engine *e, int64_t id)
+{
+    vault_contact c;
+    int rc = txn_begin(e);
+    if (rc != TACET_OK)
+        return rc;
+    rc = vault_contact_get(e->vault, id, &c);
+    if (rc == TACET_OK)
+        rc = contact_take_token(e, &c);
+    if (rc == TACET_OK)
+        rc = vault_contact_remove(e->vault, id);
+    return txn_end(e, rc);
+}
+
+/* It stays in the outbox: the relay that it waits for cannot be reached, or does not take it now. True when the call is ended. */
+static bool stuck(engine *e, op *o)
+{
+    adding *a = o->data;
+    engine_error error;
+    size_t theirs = slot_for_text(e, a->plan.relay_text, TACET_ROLE_OPEN);
+    if (e->slots[e->mailbox].failed)
+        error_of_slot(e, e->mailbox, &error);
+    else if (theirs < ENGINE_SLOTS_MAX && e->slots[theirs].failed)
+        error_of_slot(e, theirs, &error);
+    else if (e->tokens_refused)
+        error = e->tokens_error;
+    else if (e->refused_row == a->row)
+        error = e->refused;
+    else
+        return false;
+    op_fail(e, o, &error);
+    return true;
+}
+
 static void look_at_row(engine *e, op *o)
 {
     adding *a = o->data;
@@ -80,20 +114,9 @@ static void look_at_row(engine *e, op *o)
     int rc = a->row ? outbox_row_state(e, a->row, &state) : TACET_E_NOT_FOUND;
     if (rc < 0) {
         fail_status(e, o, rc);
-    } else if (a->row && rc == TACET_E_NOT_FOUND && e->refused_row == a->row) {
+    } else if (rc == TACET_E_NOT_FOUND && a->row && e->refused_row == a->row) {
         engine_error error = e->refused;
-        rc = txn_begin(e); /* a request that nobody takes makes no contact */
-        if (rc == TACET_OK && !a->heir_of) {
-            vault_contact c;
-            rc = vault_contact_get(e->vault, a->contact, &c);
-            if (rc == TACET_OK)
-                rc = contact_take_token(e, &c);
-            if (rc == TACET_OK)
-                rc = vault_contact_remove(e->vault, a->contact);
-            rc = txn_end(e, rc);
-        } else if (rc == TACET_OK) {
-            rc = txn_end(e, rc);
-        }
+        rc = a->heir_of ? TACET_OK : forget_contact(e, a->contact);
         if (rc != TACET_OK)
             fail_status(e, o, rc > 0 ? TACET_E_BUG : rc);
         else
@@ -101,13 +124,7 @@ static void look_at_row(engine *e, op *o)
     } else if (rc == TACET_E_NOT_FOUND || state == VAULT_OUT_STORED) {
         answer_contact(e, o, a->contact);
     } else {
-        size_t theirs = slot_for_text(e, a->plan.relay_text, TACET_ROLE_OPEN);
-        size_t stuck = e->slots[e->mailbox].failed ? e->mailbox : theirs < ENGINE_SLOTS_MAX && e->slots[theirs].failed ? theirs : ENGINE_SLOTS_MAX;
-        if (stuck < ENGINE_SLOTS_MAX) {
-            engine_error error;
-            error_of_slot(e, stuck, &error);
-            op_fail(e, o, &error);
-        }
+        (void)stuck(e, o);
     }
 }
 

@@ -158,11 +158,7 @@ void error_of_status(const engine *e, engine_error *out, int status)
 void engine_fail(engine *e, int status)
 {
     error_of_status(e, &e->fault, status);
-    json_t *event = json_event("error");
-    json_object_set_new(event, "code", json_string(e->fault.code));
-    json_object_set_new(event, "exit", json_integer(e->fault.exit));
-    json_object_set_new(event, "message", json_string(e->fault.message));
-    emit(e, event);
+    emit(e, json_error(&e->fault));
 }
 
 /* --- what leaves ------------------------------------------------------------------------------------------------------------------------------ */

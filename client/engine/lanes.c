@@ -46,7 +46,7 @@ void outbox_lane(engine *e, const vault_contact *c)
         l = &e->lanes[e->lane_count++];
         *l = (lane){ .contact = c->id, .slot = ENGINE_SLOTS_MAX };
     }
-    l->dirty = true;
+    l->dirty = l->eager = true;
     l->blocked = false;
 }
 
@@ -168,10 +168,7 @@ static bool name_message(void *ctx, const vault_message *m)
 
 static void tell_trouble(engine *e, const engine_error *error, const char *alias, int64_t message)
 {
-    json_t *event = json_event("error");
-    json_object_set_new(event, "code", json_string(error->code));
-    json_object_set_new(event, "exit", json_integer(error->exit));
-    json_object_set_new(event, "message", json_string(error->message));
+    json_t *event = json_error(error);
     json_object_set_new(event, "conversation", json_string(alias));
     message_name n = { e, event };
     if (message && vault_message_each_row(e->vault, message, name_message, &n) != TACET_OK)
@@ -254,9 +251,9 @@ static void row_answered(engine *e, uint64_t arg, const frame *reply)
     if (error_class_of((error_code)code) == CLASS_RETRY) {
         l->retry_at_ms = mono_ms(e) + ENGINE_LANE_RETRY_MS;
         lane_again(l);
-        engine_error error;
-        error_of_frame(&error, reply, c.relay, c.alias);
-        tell_trouble(e, &error, c.alias, h.o.message);
+        e->refused_row = row;
+        error_of_frame(&e->refused, reply, c.relay, c.alias);
+        tell_trouble(e, &e->refused, c.alias, h.o.message);
     } else if (code == ERROR_REFUSED && h.o.what != VAULT_OUT_REQUEST && (!engine_online(e) || tag != token_tag(&c))) {
         l->blocked = !engine_online(e); /* a new token of theirs has come, or may wait in our mailbox: judged when everything there has been seen */
         lane_again(l);
@@ -342,7 +339,8 @@ static int lane_pump(engine *e, lane *l)
         l->slot = slot_for_text(e, c.relay, TACET_ROLE_OPEN);
     if (l->slot == ENGINE_SLOTS_MAX)
         return TACET_OK; /* too many relays at a time: when one is idle */
-    slot_want(e, l->slot, false);
+    slot_want(e, l->slot, l->eager);
+    l->eager = false;
     return e->slots[l->slot].up ? lane_send(e, l, &c) : TACET_OK;
 }
 
@@ -371,7 +369,7 @@ static bool lane_waits(const engine *e, const lane *l)
     if (!l->dirty || mono_ms(e) < l->retry_at_ms)
         return false;
     if (l->blocked)
-        return e->mailbox < ENGINE_SLOTS_MAX && !e->slots[e->mailbox].failed;
+        return e->mailbox < ENGINE_SLOTS_MAX && !e->slots[e->mailbox].failed && !e->tokens_refused;
     return l->slot == ENGINE_SLOTS_MAX || !e->slots[l->slot].failed;
 }
 

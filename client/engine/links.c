@@ -132,6 +132,13 @@ void slot_want(engine *e, size_t slot, bool eager)
         slot_down(e, s, LINK_FAULT, true);
 }
 
+void slots_retry(engine *e, size_t slot)
+{
+    for (size_t i = 0; i < ENGINE_SLOTS_MAX; i++)
+        if (e->slots[i].used && strcmp(e->slots[i].text, e->slots[slot].text) == 0)
+            e->slots[i].retry_at_ms = 0;
+}
+
 /* --- what the network tells ------------------------------------------------------------------------------------------------------------------ */
 void engine_link_up(engine *e, uint64_t link, const uint8_t handshake_hash[64])
 {

@@ -20,11 +20,7 @@ static void trouble(engine *e, const frame *reply, const char *what)
 {
     engine_error error;
     error_of_frame(&error, reply, e->me.relay_text, what);
-    json_t *event = json_event("error");
-    json_object_set_new(event, "code", json_string(error.code));
-    json_object_set_new(event, "exit", json_integer(error.exit));
-    json_object_set_new(event, "message", json_string(error.message));
-    emit(e, event);
+    emit(e, json_error(&error));
 }
 
 /* --- clock and incarnation --------------------------------------------------------------------------------------------------------------------------- */
@@ -163,6 +159,8 @@ static void got_tokens(engine *e, uint64_t arg, const frame *reply)
             mailbox_tokens(e);
     } else if (reply) {
         trouble(e, reply, "contacts"); /* tried again on the next connection */
+        error_of_frame(&e->tokens_error, reply, e->me.relay_text, "contacts");
+        e->tokens_refused = true;
     }
     free(b);
     if (rc != TACET_OK)
@@ -181,7 +179,8 @@ static void select_alike(token_batch *b)
 
 void mailbox_tokens(engine *e)
 {
-    if (e->tokens_asked || !mailbox_up(e) || e->registering || e->me.stage != ACCOUNT_REGISTERED || vault_in_transaction(e->vault))
+    if (e->tokens_asked || e->tokens_refused || !mailbox_up(e) || e->registering || e->me.stage != ACCOUNT_REGISTERED ||
+        vault_in_transaction(e->vault))
         return;
     token_batch *b = calloc(1, sizeof *b);
     int rc = b ? vault_token_list(e->vault, b->token, TOKENS_AT_ONCE, &b->count) : TACET_E_NOMEM;
@@ -309,7 +308,8 @@ static void subscribe(engine *e)
 void mailbox_link_up(engine *e)
 {
     e->caught_up = false;
-    e->tokens_asked = e->prekeys_asked = false;
+    e->tokens_asked = e->prekeys_asked = e->tokens_refused = false;
+    slots_retry(e, e->mailbox);
     if (e->registering || e->me.stage != ACCOUNT_REGISTERED) {
         register_link_up(e);
         return;

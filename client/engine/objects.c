@@ -15,6 +15,15 @@ json_t *json_event(const char *name)
     return o;
 }
 
+json_t *json_error(const engine_error *error)
+{
+    json_t *o = json_event("error");
+    json_object_set_new(o, "code", json_string(error->code));
+    json_object_set_new(o, "exit", json_integer(error->exit));
+    json_object_set_new(o, "message", json_string(error->message));
+    return o;
+}
+
 /* RFC 3339, UTC, milliseconds. */
 json_t *json_time(uint64_t ms)
 {

@@ -69,6 +69,7 @@ typedef struct {
     uint64_t retry_at_ms;
     size_t slot;  /* of its relay, ENGINE_SLOTS_MAX: none yet */
     bool dirty;   /* there may be rows behind the cursor */
+    bool eager;   /* something new: a relay that failed before is tried at once */
     bool blocked; /* the next row waits until our relay knows our token */
 } lane;
 
@@ -122,15 +123,16 @@ struct engine {
     /* rows that the relay accepted, not yet written down */
     int64_t stored[ENGINE_ACKS_MAX];
     size_t stored_count;
-    int64_t refused_row; /* the last row that a relay refused, and why */
+    int64_t refused_row; /* the last row that a relay did not take (now, or ever), and why */
     engine_error refused;
 
     bool clock_known;
     int64_t clock_offset_s; /* relay - ours */
     uint64_t handed_out;
-    uint64_t receipt_due_ms;     /* wall clock of the earliest, UINT64_MAX none */
-    uint64_t housekeeping_at_ms; /* mono */
-    bool tokens_asked, prekeys_asked;
+    uint64_t receipt_due_ms;                          /* wall clock of the earliest, UINT64_MAX none */
+    uint64_t housekeeping_at_ms;                      /* mono */
+    bool tokens_asked, prekeys_asked, tokens_refused; /* refused: not on this connection any more */
+    engine_error tokens_error;
     uint32_t prekeys_sent_to; /* the highest id that was published last */
 
     op *ops;
@@ -185,6 +187,8 @@ size_t slot_for_text(engine *e, const char *relay_text, tacet_role role);
 /* Connects unless it is connected, under way, or waits after a failure; `eager`: does not wait. */
 void slot_want(engine *e, size_t slot, bool eager);
 void slot_close(engine *e, size_t slot);
+/* The relay of `slot` is back: other connections to it need not wait either. */
+void slots_retry(engine *e, size_t slot);
 /* TACET_E_AGAIN not up, or too much asked already. */
 TACET_MUST_USE int slot_ask(engine *e, size_t slot, frame *f, reply_fn *fn, uint64_t arg);
 uint64_t slots_deadline(const engine *e);
@@ -375,6 +379,7 @@ TACET_MUST_USE int trust_move(engine *e, int64_t old_id, vault_contact *heir);
 
 /* --- objects.c: JSON --- */
 json_t *json_event(const char *name);
+json_t *json_error(const engine_error *error);
 json_t *json_time(uint64_t ms);
 json_t *json_hex(const uint8_t *bytes, size_t n);
 json_t *json_contact(engine *e, const vault_contact *c);

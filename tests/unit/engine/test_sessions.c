@@ -305,7 +305,51 @@ START_TEST(pq_epochs_pass)
 }
 END_TEST
 
-SUITE("sessions", TEST(R07_1_both_at_once), TEST(R07_2_both_at_once_and_one_is_lost), TEST(R07_2_crossing_requests_and_one_is_lost),
-      TEST(R07_3_both_at_once_then_a_message_is_lost), TEST(R07_4_both_at_once_again_and_again), TEST(R07_5_again_and_again_with_losses),
-      TEST(R07_6_both_write_several_before_they_hear), TEST(R24_one_side_restored_from_an_old_copy), TEST(R24_unconfirmed_messages_come_again),
-      TEST(R24_resets_are_rare), TEST(pq_epochs_pass))
+/* PROTOCOL.md §4.4: which session sends. */
+static const struct {
+    const char *what;
+    size_t count;
+    struct {
+        uint8_t id;
+        bool initiator, answered, retired;
+        uint64_t opened, sealed;
+    } head[3];
+    size_t want;
+} choice[] = {
+    { "the last that opened", 2, { { 1, true, true, false, 10, 4 }, { 2, false, false, false, 20, 3 } }, 1 },
+    { "not the smaller id, once something was sealed in theirs", 2, { { 1, true, false, false, 0, 1 }, { 2, false, false, false, 20, 1 } }, 1 },
+    { "both unanswered: ours is smaller", 2, { { 1, true, false, false, 0, 1 }, { 2, false, false, false, 20, 0 } }, 0 },
+    { "both unanswered: theirs is smaller", 2, { { 3, true, false, false, 0, 1 }, { 2, false, false, false, 20, 0 } }, 1 },
+    { "ours was answered, theirs is newer", 2, { { 1, true, true, false, 10, 1 }, { 2, false, false, false, 20, 0 } }, 1 },
+    { "a retired one does not count", 2, { { 1, true, false, true, 0, 1 }, { 2, false, false, false, 20, 0 } }, 1 },
+    { "only retired ones: the newest", 2, { { 5, true, true, true, 30, 1 }, { 2, true, true, true, 20, 1 } }, 0 },
+    { "two of ours, none opened: the smaller", 2, { { 5, true, false, false, 0, 1 }, { 2, true, false, false, 0, 1 } }, 1 },
+    { "of two smaller ones of ours the smallest",
+      3,
+      { { 4, true, false, false, 0, 1 }, { 2, true, false, false, 0, 0 }, { 9, false, false, false, 20, 0 } },
+      1 },
+};
+
+START_TEST(R07_which_session_sends)
+{
+    vault_session_head h[3] = { 0 };
+    size_t got = 99;
+    for (size_t i = 0; i < choice[_i].count; i++) {
+        h[i] = (vault_session_head){ .device = 1,
+                                     .initiator = choice[_i].head[i].initiator,
+                                     .answered = choice[_i].head[i].answered,
+                                     .retired = choice[_i].head[i].retired,
+                                     .opened_ms = choice[_i].head[i].opened,
+                                     .sealed = choice[_i].head[i].sealed };
+        h[i].id[0] = choice[_i].head[i].id;
+    }
+    ck_assert(session_choose(h, choice[_i].count, &got));
+    ck_assert_msg(got == choice[_i].want, "%s: %zu", choice[_i].what, got);
+    ck_assert(!session_choose(h, 0, &got));
+}
+END_TEST
+
+SUITE("sessions", LOOP(R07_which_session_sends, ROWS(choice)), TEST(R07_1_both_at_once), TEST(R07_2_both_at_once_and_one_is_lost),
+      TEST(R07_2_crossing_requests_and_one_is_lost), TEST(R07_3_both_at_once_then_a_message_is_lost), TEST(R07_4_both_at_once_again_and_again),
+      TEST(R07_5_again_and_again_with_losses), TEST(R07_6_both_write_several_before_they_hear), TEST(R24_one_side_restored_from_an_old_copy),
+      TEST(R24_unconfirmed_messages_come_again), TEST(R24_resets_are_rare), TEST(pq_epochs_pass))
