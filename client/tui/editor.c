@@ -3,6 +3,7 @@
 #include "text_width.h"
 #include <sodium.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,7 @@ static size_t character(const char *text, size_t n)
 bool editor_insert(editor *e, const char *text, size_t n)
 {
     bool all = true;
+    e->killing = false;
     for (size_t i = 0; i < n && all;) {
         size_t length = character(text + i, n - i);
         uint8_t first = (uint8_t)text[i], second = length == 2 ? (uint8_t)text[i + 1] : 0;
@@ -196,14 +198,25 @@ static void down(editor *e)
 
 /* --- erasing -------------------------------------------------------------------------------------------------------------------------------------- */
 
+/* Kills in a row are one, as they stood. */
+static void kill(editor *e, size_t from, size_t to)
+{
+    const char *before = e->killing && e->killed && from >= e->cursor ? e->killed : "";
+    const char *behind = e->killing && e->killed && from < e->cursor ? e->killed : "";
+    char *all = NULL;
+    if (asprintf(&all, "%s%.*s%s", before, (int)(to - from), e->text + from, behind) < 0)
+        all = NULL; /* no memory: there is nothing to put back */
+    e->killed = forget(e->killed);
+    e->killed = all;
+    e->killing = true;
+}
+
 static void erase(editor *e, size_t from, size_t to, bool keep)
 {
     if (from == to)
         return;
-    if (keep) {
-        e->killed = forget(e->killed);
-        e->killed = strndup(e->text + from, to - from);
-    }
+    if (keep)
+        kill(e, from, to);
     memmove(e->text + from, e->text + to, e->bytes - to + 1);
     e->bytes -= to - from;
     sodium_memzero(e->text + e->bytes, to - from);
@@ -221,6 +234,8 @@ static size_t kill_end(const editor *e)
 
 void editor_do(editor *e, edit what)
 {
+    if (what < EDIT_KILL_WORD_LEFT || what > EDIT_KILL_END)
+        e->killing = false;
     switch (what) {
     case EDIT_LEFT:
         e->cursor = cluster_before(e->text, e->cursor);

@@ -14,6 +14,7 @@ typedef struct {
     char *history[EDITOR_HISTORY_MAX]; /* oldest first */
     size_t history_count, history_at;  /* at == count: the text itself */
     char *kept;                        /* the text, while the history is looked at */
+    bool killing;                      /* what was done last */
     bool changed;                      /* since somebody set it to false */
 } editor;
 

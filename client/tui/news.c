@@ -30,8 +30,13 @@ static void contacts_came(chat *c, json_t *result, const engine_error *error, js
         c->wanted = NULL;
     }
     const conversation *now = conversation_current(&c->list);
-    if (now && (!before || strcmp(before, now->name) != 0))
+    if (now && (!before || strcmp(before, now->name) != 0)) {
+        char *early = before ? NULL : strdup(c->edit.text); /* typed before there was anybody to write to */
         chat_open(c);
+        if (early && *early)
+            (void)editor_insert(&c->edit, early, strlen(early));
+        free(early);
+    }
     free(before);
 }
 
