@@ -26,6 +26,37 @@ static bool words_are_text(int argc, char *const argv[])
     return true;
 }
 
+/* Everybody on this machine may read our arguments, and they hold messages, links and searches. The words are copied, and the originals emptied but
+ * for the command, the names of options, and which profile this is (ATTACKS F12). NULL: no memory. */
+static char **words_take(int argc, char **argv)
+{
+    char **words = calloc((size_t)argc + 1, sizeof *words);
+    bool keep_value = false, command_seen = false;
+    for (int i = 0; words && i < argc; i++) {
+        words[i] = strdup(argv[i]);
+        if (!words[i])
+            return NULL;
+        bool is_option = strncmp(words[i], "--", 2) == 0, of_profile = strncmp(words[i], "--home", 6) == 0 || strncmp(words[i], "--profile", 9) == 0;
+        char *value = is_option ? strchr(argv[i], '=') : argv[i];
+        bool keep = i == 0 || keep_value || of_profile || !value || (!is_option && !command_seen && command_find(words[i]));
+        command_seen = command_seen || (!is_option && !keep_value && command_find(words[i]));
+        if (!keep)
+            memset(value, 0, strlen(value));
+        keep_value = of_profile && !strchr(words[i], '=');
+    }
+    return words;
+}
+
+static void words_free(int argc, char **words)
+{
+    for (int i = 0; words && i < argc; i++) {
+        if (words[i])
+            sodium_memzero(words[i], strlen(words[i]));
+        free(words[i]);
+    }
+    free(words);
+}
+
 static int usage_wrong(cli *c, const char *why) { return fail(c, EXIT_USAGE, "usage", "%s", why); }
 
 static int run(cli *c, int argc, char *const argv[])
@@ -58,8 +89,11 @@ int main(int argc, char **argv)
         return EXIT_FAILED;
     }
     (void)signal(SIGPIPE, SIG_IGN); /* a closed stdout is an error to be told, and keeps the message */
-    int exit = run(&c, argc, argv);
+    char **words = words_take(argc, argv);
+    int exit =
+        words ? run(&c, argc, words) : fail(&c, EXIT_FAILED, "no-memory", "not enough memory; nothing was done. Close other programs and try again");
     cli_leave(&c);
+    words_free(argc, words);
     if (c.interrupted && c.follows && exit == EXIT_DONE)
         return EXIT_DONE;
     if (c.interrupted) { /* so that a shell sees what ended us */

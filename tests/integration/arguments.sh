@@ -25,6 +25,13 @@ soon 10 grep -q tacet "$dir/host.out"
 if grep -q "$secret" "$dir/host.out" "$dir/host.err"; then fail "a command of --exec sees the passphrase"; fi
 kill "$host"; wait "$host" 2>/dev/null
 
+# what people write, search and paste is gone from the arguments, too
+begin waits as bob send alice "very private words" --wait delivered --timeout 30s
+soon 10 test -S "$dir/bob/default/socket"
+if tr '\0' ' ' <"/proc/$waits/cmdline" | grep -q "private"; then fail "the message stands in the arguments"; fi
+tr '\0' ' ' <"/proc/$waits/cmdline" | grep -q "send" || fail "the command is gone from the arguments"
+kill "$waits"; wait "$waits" 2>/dev/null
+
 # an error never repeats the passphrase
 refused 2 usage as alice contacts --passphrase "$secret"
 says_not "$secret"
