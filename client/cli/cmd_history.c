@@ -20,9 +20,8 @@ static int pages(cli *c, const char *name, uint64_t limit, json_t *all)
         snprintf(before, sizeof before, "%s", c->args.text[OPT_BEFORE]);
     for (uint64_t left = limit; left > 0;) {
         json_t *page = NULL;
-        uint64_t want = left < PAGE_MESSAGES || c->args.given[OPT_SEARCH] ? left : PAGE_MESSAGES; /* a search comes in one piece */
-        json_t *params = json_pack("{s:s,s:I,s:s*,s:s*}", "name", name, "limit", (json_int_t)want, "before", *before ? before : NULL, "search",
-                                   c->args.text[OPT_SEARCH]);
+        uint64_t want = left < PAGE_MESSAGES ? left : PAGE_MESSAGES;
+        json_t *params = json_pack("{s:s,s:I,s:s*}", "name", name, "limit", (json_int_t)want, "before", *before ? before : NULL);
         int exit = engine_ask(c, "history", params, -1, &page);
         if (exit != EXIT_DONE)
             return exit;
@@ -32,7 +31,7 @@ static int pages(cli *c, const char *name, uint64_t limit, json_t *all)
         for (size_t i = n; i > 0; i--)
             json_array_insert(all, 0, json_array_get(page, i - 1));
         json_decref(page);
-        left = n < want || !*before || c->args.given[OPT_SEARCH] ? 0 : left - n;
+        left = n < want || !*before ? 0 : left - n;
     }
     return EXIT_DONE;
 }
@@ -45,12 +44,34 @@ static int messages_say(cli *c, const json_t *messages)
     return say_flush(c);
 }
 
+/* Found messages come newest first, so that a limit keeps those; people read downwards. */
+static int found_say(cli *c, const json_t *messages)
+{
+    for (size_t i = json_array_size(messages); i > 0; i--)
+        message_say(c, json_array_get(messages, i - 1));
+    return say_flush(c);
+}
+
+static int find(cli *c, const char *method, json_t *params)
+{
+    json_t *found = NULL;
+    int exit = engine_ask(c, method, params, -1, &found);
+    if (exit == EXIT_DONE)
+        exit = found_say(c, found);
+    json_decref(found);
+    return exit;
+}
+
 int run_history(cli *c)
 {
+    uint64_t limit = c->args.given[OPT_LIMIT] ? c->args.number[OPT_LIMIT] : LIMIT_DEFAULT;
+    if (c->args.given[OPT_SEARCH])
+        return find(c, "history",
+                    json_pack("{s:s,s:s,s:I}", "name", c->args.operand[0], "search", c->args.text[OPT_SEARCH], "limit", (json_int_t)limit));
     json_t *all = json_array();
     if (!all)
         return fail(c, EXIT_FAILED, "no-memory", "not enough memory");
-    int exit = pages(c, c->args.operand[0], c->args.given[OPT_LIMIT] ? c->args.number[OPT_LIMIT] : LIMIT_DEFAULT, all);
+    int exit = pages(c, c->args.operand[0], limit, all);
     if (exit == EXIT_DONE)
         exit = messages_say(c, all);
     json_decref(all);
@@ -59,13 +80,8 @@ int run_history(cli *c)
 
 int run_search(cli *c)
 {
-    json_t *found = NULL;
     uint64_t limit = c->args.given[OPT_LIMIT] ? c->args.number[OPT_LIMIT] : LIMIT_DEFAULT;
-    int exit = engine_ask(c, "search", json_pack("{s:s,s:I}", "query", c->args.operand[0], "limit", (json_int_t)limit), -1, &found);
-    if (exit == EXIT_DONE)
-        exit = messages_say(c, found);
-    json_decref(found);
-    return exit;
+    return find(c, "search", json_pack("{s:s,s:I}", "query", c->args.operand[0], "limit", (json_int_t)limit));
 }
 
 /* The engine keeps what the relay has until the other device has it; that is not waiting any more. */

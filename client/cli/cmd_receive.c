@@ -23,34 +23,54 @@ static const char *word_of(const json_t *o, const char *key)
     return s ? s : "";
 }
 
+static void words_note(const cli *c, const char *words, const char *one, const char *two)
+{
+    char line[1024];
+    size_t n = 0;
+    for (const char *w = words; *w && n + 1 < sizeof line; w++) {
+        const char *piece = w[0] == '$' && w[1] == '1' ? one : w[0] == '$' && w[1] == '2' ? two : NULL;
+        if (piece)
+            n += (size_t)snprintf(line + n, sizeof line - n, "%.300s", piece);
+        else
+            line[n++] = *w;
+        w += piece != NULL;
+        n = n < sizeof line ? n : sizeof line - 1;
+    }
+    line[n] = '\0';
+    note(c, "%s", line);
+}
+
 /* What happened besides messages: on stderr for people, as it is with --json. */
 static void event_say(const cli *c, json_t *event)
 {
+    static const struct {
+        const char *event, *name, *more, *words; /* in the words $1 is the name, $2 the other field */
+    } row[] = {
+        { "accepted", "contact", "", "$1 accepted" },
+        { "request", "from", "", "$1 wants to write to you. See: tacet requests" },
+        { "gap", "conversation", "missing", "messages of $1 are missing: $2" },
+        { "key-changed", "contact", "", "the key of $1 has changed. Compare safety numbers (tacet verify $1), then: tacet trust $1" },
+        { "list-fork", "conversation", "",
+          "the relay showed two different device lists of $1. Somebody lies: compare safety numbers (tacet verify $1)" },
+        { "new-device", "contact", "device", "$1 uses a new device, number $2, signed with the known key" },
+        { "session-reset", "conversation", "", "the session with $1 began anew; something before it may not have been readable" },
+        { "quarantined", "reason", "count", "could not be opened ($1): $2" },
+        { "clock", "event", "offset_s", "this $1 differs from the relay's by $2 seconds. Set it right (timedatectl)" },
+        { "error", "message", "", "$1" },
+    };
     const char *what = word_of(event, "event");
-    long long missing = (long long)json_integer_value(json_object_get(event, "missing"));
     if (c->json) {
         (void)say_json(json_incref(event));
         return;
     }
     if (strcmp(what, "connection") == 0)
         note(c, json_is_true(json_object_get(event, "online")) ? "connected to the relay" : "no connection to the relay; trying again by itself");
-    else if (strcmp(what, "accepted") == 0)
-        note(c, "%s accepted", word_of(event, "contact"));
-    else if (strcmp(what, "list-fork") == 0)
-        note(c, "the relay showed two different device lists of %s. Compare safety numbers: tacet verify %s", word_of(event, "conversation"),
-             word_of(event, "conversation"));
-    else if (strcmp(what, "error") == 0)
-        note(c, "%s", word_of(event, "message"));
-    else if (strcmp(what, "gap") == 0)
-        note(c, "%lld message%s of %s missing", missing, missing == 1 ? " is" : "s are", word_of(event, "conversation"));
-    else if (strcmp(what, "key-changed") == 0)
-        note(c, "the key of %s has changed. Compare safety numbers (tacet verify %s), then: tacet trust %s", word_of(event, "contact"),
-             word_of(event, "contact"), word_of(event, "contact"));
-    else if (strcmp(what, "request") == 0)
-        note(c, "%s wants to write to you. See: tacet requests", word_of(event, "from"));
-    else if (strcmp(what, "quarantined") == 0)
-        note(c, "%lld message%s could not be opened (%s)", (long long)json_integer_value(json_object_get(event, "count")),
-             json_integer_value(json_object_get(event, "count")) == 1 ? "" : "s", word_of(event, "reason"));
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        char number[24];
+        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(json_object_get(event, row[i].more)));
+        if (strcmp(what, row[i].event) == 0)
+            words_note(c, row[i].words, word_of(event, row[i].name), number);
+    }
 }
 
 static int handed_tell(cli *c, json_t *ids)

@@ -197,37 +197,36 @@ static void clients_accept(host *h)
 
 /* --- answers ------------------------------------------------------------------------------------------------------------------------ */
 
-/* Steals `o`. */
-static void client_tell(client *c, json_t *o)
+/* Steals `o`. False: it is too long for any client, or there is no memory; nothing was told. */
+static bool client_tell(client *c, json_t *o)
 {
     char *text = o ? json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
     json_decref(o);
-    if (c->fd < 0 || c->lost) {
-        free(text);
-        return;
-    }
-    if (!text || !line_put(&c->out, text) || line_flush(&c->out, c->fd) == LINE_LOST)
+    bool fits = text && strlen(text) < c->out.max; /* else nobody could ever get it */
+    if (fits && c->fd >= 0 && !c->lost && (!line_put(&c->out, text) || line_flush(&c->out, c->fd) == LINE_LOST))
         c->lost = true;
     free(text);
+    return fits;
 }
 
 /* `id` is borrowed; NULL stands for null, as JSON-RPC wants it where the id could not be read. */
 static void answer_error(client *c, json_t *id, int code, const char *message, const char *word, int exit)
 {
-    client_tell(c, json_pack("{s:s,s:O,s:{s:i,s:s,s:{s:s,s:i}}}", "jsonrpc", "2.0", "id", id ? id : json_null(), "error", "code", code, "message",
-                             message, "data", "code", word, "exit", exit));
+    (void)client_tell(c, json_pack("{s:s,s:O,s:{s:i,s:s,s:{s:s,s:i}}}", "jsonrpc", "2.0", "id", id ? id : json_null(), "error", "code", code,
+                                   "message", message, "data", "code", word, "exit", exit));
 }
 
 static void answer_result(client *c, json_t *id, json_t *result)
 {
-    client_tell(c, json_pack("{s:s,s:O,s:O}", "jsonrpc", "2.0", "id", id, "result", result));
+    if (!client_tell(c, json_pack("{s:s,s:O,s:O}", "jsonrpc", "2.0", "id", id, "result", result)))
+        answer_error(c, id, -32000 - EXIT_FAILED, "the answer is longer than 16 MiB. Ask for less at a time (limit)", "too-large", EXIT_FAILED);
 }
 
 void host_event(host *h, json_t *event)
 {
     for (unsigned i = 0; i < HOST_CLIENTS_MAX; i++)
         if (h->clients[i].fd >= 0 && h->clients[i].subscribed)
-            client_tell(&h->clients[i], json_pack("{s:s,s:s,s:O}", "jsonrpc", "2.0", "method", "event", "params", event));
+            (void)client_tell(&h->clients[i], json_pack("{s:s,s:s,s:O}", "jsonrpc", "2.0", "method", "event", "params", event));
 }
 
 /* --- leases: a new message goes to one caller only ------------------------------------------------------------------------------------ */

@@ -25,6 +25,10 @@ static void fake_call(void *ctx, const char *method, json_t *params, engine_done
     json_t *result = NULL;
     if (strcmp(method, "echo") == 0) {
         result = params ? json_incref(params) : json_object();
+    } else if (strcmp(method, "huge") == 0) {
+        static char text[HOST_BACKLOG_MAX_BYTES];
+        memset(text, 'a', sizeof text - 1);
+        result = json_string(text);
     } else if (strcmp(method, "later") == 0) {
         fake.done[fake.waiting] = done;
         fake.ctx[fake.waiting++] = done_ctx;
@@ -128,6 +132,7 @@ static const struct {
     { "a notification", "{\"jsonrpc\":\"2.0\",\"method\":\"echo\"}", "" },
     { "the engine's error", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"nope\"}", "\"code\":-32005,\"message\":\"there is no contact called zoe" },
     { "its code word", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"nope\"}", "\"data\":{\"code\":\"no-such-contact\",\"exit\":5}" },
+    { "an answer too long", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"huge\"}", "\"id\":1,\"error\":{\"code\":-32001," },
     { "not JSON", "hello", "\"id\":null,\"error\":{\"code\":-32700" },
     { "cut JSON", "{\"jsonrpc\":\"2.0\",\"id\":1", "-32700" },
     { "NUL-ended lie", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"echo\"}}", "-32700" },
