@@ -374,6 +374,50 @@ START_TEST(R20_each_byte_of_a_first_envelope_flipped)
 }
 END_TEST
 
+/* A box as a dishonest writer would make it: the true one opened, byte `at` of its plaintext changed, sealed again under its own key. */
+static void spoil_box(scene *s, size_t at, uint8_t flip)
+{
+    uint8_t hashed[TACET_AGREEMENT_CLEAR_BYTES + 32], salt[64], k[32], content[TACET_BOX_PLAIN_BYTES], nonce[24];
+    uint8_t *box = s->e.bytes + TACET_AGREEMENT_CLEAR_BYTES;
+    agreement_secrets secrets = pair_secrets(&s->p.bob, true);
+    ck_assert_int_eq(first_envelope_sender(&s->sender, &s->p.bob.party, &secrets, s->e.bytes, s->e.n), TACET_OK);
+    memcpy(hashed, s->e.bytes, TACET_AGREEMENT_CLEAR_BYTES);
+    memcpy(hashed + TACET_AGREEMENT_CLEAR_BYTES, s->p.bob.party.account.bytes, 32);
+    crypto_generichash(salt, sizeof salt, hashed, sizeof hashed, NULL, 0);
+    kdf_hkdf(k, sizeof k, salt, sizeof salt, s->sender.shared + 32, s->sender.shared_bytes - 32, "tacet sender", sizeof "tacet sender");
+    ck_assert_int_eq(committed_open(content, box, TACET_BOX_BYTES, COMMITTED_BOX, k, s->e.bytes, TACET_AGREEMENT_CLEAR_BYTES), TACET_OK);
+    content[at] ^= flip;
+    memcpy(nonce, box, sizeof nonce);
+    memcpy(box + COMMITTED_HEAD_BYTES, content, sizeof content);
+    committed_seal(box, sizeof content, COMMITTED_BOX, k, nonce, s->e.bytes, TACET_AGREEMENT_CLEAR_BYTES);
+}
+
+static const struct {
+    const char *what;
+    size_t at;
+    uint8_t flip;
+    int want;
+} box_row[] = {
+    { "as it was", 0, 0, TACET_OK },
+    { "a device that the list does not name", 3, 8, TACET_E_FORGED },
+    { "a longer list", 13, 1, TACET_E_FORGED },
+    { "a list beyond the box", 12, 0xff, TACET_E_FORGED },
+    { "a byte behind the list", TACET_BOX_PLAIN_BYTES - 1, 1, TACET_E_FORGED },
+    { "a byte of the list", 60, 1, TACET_E_FORGED },
+};
+
+START_TEST(box_of_a_dishonest_writer)
+{
+    scene s;
+    scene_new(&s, true);
+    spoil_box(&s, box_row[_i].at, box_row[_i].flip);
+    agreement_secrets secrets = pair_secrets(&s.p.bob, true);
+    int rc = first_envelope_sender(&s.sender, &s.p.bob.party, &secrets, s.e.bytes, s.e.n);
+    ck_assert_msg(rc == box_row[_i].want, "%s: %s", box_row[_i].what, tacet_status_word(rc));
+    pair_free(&s.p);
+}
+END_TEST
+
 START_TEST(R22_tampered_kem_ciphertext_is_the_same_error)
 {
     scene s;
@@ -449,6 +493,6 @@ SUITE("agreement", LOOP(first_envelope_opens, 2), TEST(clear_fields_name_the_pre
       TEST(R02_prekeys_of_another_kind_are_refused), TEST(R03_reencapsulated_ciphertext_is_refused),
       TEST(R04_only_a_prekey_signed_by_that_device_and_in_time), TEST(R06_failed_first_message_leaves_nothing),
       TEST(R08_unknown_key_share_and_wrong_recipient), TEST(writer_must_hold_the_device_key_of_the_list),
-      TEST(a_sender_of_another_envelope_is_refused), TEST(R20_each_byte_of_a_first_envelope_flipped),
+      TEST(a_sender_of_another_envelope_is_refused), TEST(R20_each_byte_of_a_first_envelope_flipped), LOOP(box_of_a_dishonest_writer, ROWS(box_row)),
       TEST(R22_tampered_kem_ciphertext_is_the_same_error), LOOP(T05_small_order_points_are_refused_on_both_sides, ROWS(small_order)),
       TEST(full_arena_is_reported))

@@ -148,7 +148,8 @@ START_TEST(five_former_chains_and_the_sixth_takes_the_oldest_ones_place)
         pair_say(&p, p.a, p.b, "there");
         pair_say(&p, p.b, p.a, "back");
     }
-    /* the 7th is the current chain, 2..6 are former ones, the 1st was dropped */
+    /* the 7th is the current chain, 2..6 are former ones, the 1st was dropped with its key */
+    ck_assert_uint_eq(p.b->skipped.count, 6);
     OPENS(&p, p.b, &missing[0], TACET_E_FORGED);
     for (int i = 1; i < 7; i++) {
         unsigned trials = TACET_HEADER_TRIALS_MAX;
