@@ -1,4 +1,5 @@
 /* The ratchet as two people use it, and what it refuses. */
+#include "base/writer.h"
 #include "pair.h"
 #include "state.h"
 #include <time.h>
@@ -497,15 +498,40 @@ START_TEST(a_message_for_another_session_is_refused)
 }
 END_TEST
 
-/* A header as only the other end can make it, with one byte changed before it is sealed. */
-static void spoil_header(const session *from, envelope_bytes *e, size_t at, uint8_t value)
+/* A whole message as only the other end can make it: byte `at` of the header is `value`, and all that covers the header is sealed over that. */
+static void dishonest_message(const session *from, envelope_bytes *e, size_t at, const uint8_t *value, size_t value_bytes)
 {
-    uint8_t ad[10 + 32], header[64], *sealed = e->bytes + 2;
-    memcpy(ad, "tacet hdr", 10);
-    memcpy(ad + 10, from->core.info.id, 32);
-    ck_assert_int_eq(crypto_aead_xchacha20poly1305_ietf_decrypt(header, NULL, NULL, sealed + 24, 80, ad, sizeof ad, sealed, from->core.r.hks), 0);
-    header[at] = value;
-    crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + 24, NULL, header, 64, ad, sizeof ad, NULL, sealed, from->core.r.hks);
+    const ratchet *r = &from->core.r;
+    const session_info *i = &from->core.info;
+    uint8_t ad[256], ec[32], next[32], mk[32], nonce[24] = { 3 }, *sealed = e->bytes + 2, *body = sealed + TACET_SEALED_HEADER_BYTES + 56;
+    uint8_t header[64] = { 1, 0 };
+    writer w = writer_over(header + 2, 44);
+    write_bytes(&w, r->dhs.public, 32);
+    write_be(&w, r->pn, 4);
+    write_be(&w, r->ns, 4);
+    write_be(&w, 0, 4);
+    memcpy(header + at, value, value_bytes);
+    w = writer_over(ad, sizeof ad);
+    write_label(&w, "tacet hdr");
+    write_bytes(&w, i->id, 32);
+    memcpy(e->bytes, "\x01\x02", 2);
+    memcpy(sealed, nonce, 24);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + 24, NULL, header, 64, ad, writer_bytes(&w), NULL, nonce, r->hks);
+    w = writer_over(ad, sizeof ad);
+    write_label(&w, "tacet body");
+    write_bytes(&w, i->id, 32);
+    write_bytes(&w, i->me.account.bytes, 32);
+    write_be(&w, i->me.device, 4);
+    write_bytes(&w, i->them.account.bytes, 32);
+    write_be(&w, i->them.device, 4);
+    write_be(&w, CONTENT_PAIRWISE, 1);
+    write_bytes(&w, sealed, TACET_SEALED_HEADER_BYTES);
+    kdf_chain(ec, next, r->cks);
+    kdf_hkdf(mk, 32, from->core.pq.current, 32, ec, 32, "tacet mk", sizeof "tacet mk");
+    memset(body, 0, 256);
+    memcpy(body, "\0x\x80", 3);
+    committed_seal(sealed + TACET_SEALED_HEADER_BYTES, 256, COMMITTED_MESSAGE, mk, nonce, ad, writer_bytes(&w));
+    e->n = 2 + TACET_RATCHET_OVERHEAD_BYTES + 256;
 }
 
 static const struct {
@@ -514,10 +540,12 @@ static const struct {
     uint8_t value;
     int want;
 } header_row[] = {
-    { "version", 0, 2, TACET_E_FORGED },        { "flags", 1, 1, TACET_E_FORGED },      { "DH not canonical", 33, 0xff, TACET_E_FORGED },
-    { "first zero", 46, 1, TACET_E_FORGED },    { "last zero", 63, 1, TACET_E_FORGED }, { "epoch not held", 45, 1, TACET_E_FORGED },
-    { "epoch far off", 42, 1, TACET_E_FORGED }, { "PN far off", 35, 1, TACET_E_GAP },   { "N far off", 38, 1, TACET_E_GAP },
-    { "another PN", 37, 9, TACET_E_FORGED },    { "another N", 41, 9, TACET_E_FORGED },
+    { "an honest one", 0, 1, TACET_OK },         { "version", 0, 2, TACET_E_FORGED },
+    { "flags", 1, 1, TACET_E_FORGED },           { "DH not canonical", 33, 0xff, TACET_E_FORGED },
+    { "first zero", 46, 1, TACET_E_FORGED },     { "last zero", 63, 1, TACET_E_FORGED },
+    { "epoch not held", 45, 1, TACET_E_FORGED }, { "epoch far off", 42, 1, TACET_E_FORGED },
+    { "PN far off", 35, 1, TACET_E_GAP },        { "a PN within the limit", 37, 9, TACET_OK },
+    { "N far off", 38, 1, TACET_E_GAP },         { "another N", 41, 9, TACET_E_FORGED },
 };
 
 START_TEST(header_of_a_dishonest_peer)
@@ -527,14 +555,14 @@ START_TEST(header_of_a_dishonest_peer)
     ready(&p, 26);
     pair_say(&p, p.a, p.b, "there");
     pair_say(&p, p.b, p.a, "back");
-    pair_seal(&p, p.a, "x", 1, &e);
-    spoil_header(p.a, &e, header_row[_i].at, header_row[_i].value);
+    dishonest_message(p.a, &e, header_row[_i].at, &header_row[_i].value, 1);
     uint8_t *before, *after;
     size_t n_before = pair_export(p.b, &before);
     int rc = pair_open(&p, p.b, &e, plain, &n);
     ck_assert_msg(rc == header_row[_i].want, "%s: %s", header_row[_i].what, tacet_status_word(rc));
-    ck_assert_uint_eq(pair_export(p.b, &after), n_before);
-    ck_assert_mem_eq(before, after, n_before);
+    size_t n_after = pair_export(p.b, &after);
+    if (rc != TACET_OK)
+        ck_assert(n_after == n_before && memcmp(before, after, n_before) == 0);
     free(before);
     free(after);
     pair_free(&p);
@@ -546,9 +574,8 @@ START_TEST(T05_small_order_ratchet_key_is_refused)
     pair p;
     envelope_bytes e;
     ready(&p, 27);
-    pair_seal(&p, p.a, "x", 1, &e);
-    for (size_t i = 0; i < 32; i++)
-        spoil_header(p.a, &e, 2 + i, (uint8_t)(i == 0 && _i));
+    const uint8_t point[32] = { (uint8_t)_i };
+    dishonest_message(p.a, &e, 2, point, sizeof point);
     OPENS(&p, p.b, &e, TACET_E_FORGED);
     pair_free(&p);
 }
