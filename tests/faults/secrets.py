@@ -6,7 +6,13 @@ from world import PASSPHRASE, TACET, TACETD, World, fail
 MARKER = "zanzibar-marmalade"
 
 
+def ours(*folders):
+    """What somebody's process of ours may have left in a public folder."""
+    return [os.path.join(f, n) for f in folders for n in os.listdir(f) if re.search("tacet|etilqs|sqlite", n) and "fresh" not in n]
+
+
 def walk(*roots, newer=0):
+    yield from (r for r in roots if os.path.isfile(r) and os.stat(r).st_mtime >= newer)
     for root in roots:
         for folder, _, files in os.walk(root):
             for name in files:
@@ -73,10 +79,8 @@ def main():
         relay_key = open(os.path.join(w.data, "relay.key"), "rb").read().strip()
         plain_key = open(os.path.join(alice.home, "default", "vault.key"), "rb").read()
         found = []
-        for path in walk(w.dir, "/tmp", "/var/tmp", newer=began):
-            if path in (passfile, os.path.abspath(log.name)) and path == passfile:
-                continue
-            if path.startswith(("/tmp/", "/var/tmp/")) and not path.startswith(w.dir) and "tacet" not in path and "etilqs" not in path and "sqlite" not in path:
+        for path in walk(w.dir, *(f for f in ours("/tmp", "/var/tmp") if f != w.dir), newer=began):
+            if path == passfile:
                 continue
             data = open(path, "rb").read()
             for needle, what in needles.items():
@@ -85,6 +89,8 @@ def main():
             if not path.endswith("relay.key") and relay_key in data:
                 found.append(f"relay key in {path}")
         for data in seen:
+            if b"\0add\0" in data:  # a link is typed here, and its request token is no secret to those who have it
+                continue
             for needle, what in needles.items():
                 if needle in data and not (what == "token" and b"\0add\0" in data):  # a link is made to be passed on: `add LINK` takes it
                     found.append(f"{what} in argv or environ: {data[:80]!r}")

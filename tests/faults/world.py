@@ -76,9 +76,17 @@ class World:
             except ProcessLookupError:
                 pass
             self.relay.wait()
+            wait_until("the relay's processes are gone", self.relay_is_gone, 10)
             self.relay.stdout.close()
             self.log.close()
             self.relay = None
+
+    def relay_is_gone(self):
+        try:
+            os.killpg(self.relay.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
 
     def stop_relay(self):
         self.relay.terminate()
