@@ -115,7 +115,9 @@ static void say_caught_up(core *c, conn *k)
 static uint64_t hold_for(const core *c, const subscription *s)
 {
     uint64_t twice = 2ull * s->ack_us;
-    return s->ack_us == UINT32_MAX || twice > c->o.config.hold_max_us ? 0 : twice;
+    if (s->ack_us == UINT32_MAX || twice > c->o.config.hold_max_us)
+        return 0;
+    return twice > RELAY_TICK_US ? twice : RELAY_TICK_US;
 }
 
 static void push(core *c, conn *k, message *m)
