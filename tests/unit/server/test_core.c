@@ -714,9 +714,9 @@ START_TEST(nothing_overtakes_a_held_message_when_the_device_gets_slower)
     world_pass_us(p.w, 900);
     say_letter(&p, "y"); /* held 1,800 us, and answered late */
     uint64_t y = delivered(&p, text);
-    world_pass_us(p.w, 1700);
+    world_pass_us(p.w, 1790);
     say_letter(&p, "a"); /* held */
-    acknowledge(&p, y);  /* 1,700 us: now the device counts as too slow */
+    acknowledge(&p, y);  /* 1,790 us: now the device counts as too slow */
     world_pass_us(p.w, 10);
     say_letter(&p, "b");
     ck_assert_str_eq(next_group(p.w), "ab");
