@@ -3,10 +3,7 @@
 
 const char relay_store_file[] = "relay.db";
 
-int relay_backup(relay_store *s, const char *path, const uint8_t key[32])
-{
-    return s->tx.open ? TACET_E_BUG : database_backup(s->db, path, key);
-}
+int relay_backup(relay_store *s, const char *path, const uint8_t key[32]) { return s->tx.open ? TACET_E_BUG : database_backup(s->db, path, key); }
 
 int relay_rekey(relay_store *s, const uint8_t key[32])
 {

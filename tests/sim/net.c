@@ -307,9 +307,7 @@ static void port_backlog(void *ctx, backlog_job *b)
     schedule(w, w->now_ms + 1 + world_below(w, 3), (event){ .run = read_event, .life = w->r.life, .pointer = b });
 }
 
-const core_ports sim_ports = {
-    .ready = port_ready, .out = port_out, .close = port_close, .verify = port_verify, .backlog = port_backlog
-};
+const core_ports sim_ports = { .ready = port_ready, .out = port_out, .close = port_close, .verify = port_verify, .backlog = port_backlog };
 
 static void relay_tick_event(world *w, event *e)
 {
