@@ -1,9 +1,8 @@
 /* server/directory.c: what the requests about accounts, devices, prekeys, tokens and names do to the store. One row a request in `handlers`; each
  * handler checks everything first and writes last, so that a refused request has written nothing (the group's transaction goes on with others). */
-#include "server/directory.h"
+#include "server/directory_parts.h"
 #include "server/reply.h"
 #include "base/writer.h"
-#include "identity/devices.h"
 #include "identity/directory.h"
 #include "identity/prekey.h"
 #include <sodium.h>
@@ -35,14 +34,7 @@ void request_job_free(request_job *r)
     free(r);
 }
 
-/* A refusal is no fault: the group goes on. */
-static int refuse(request_job *r, error_code why)
-{
-    r->error = why;
-    return TACET_OK;
-}
-
-static int answer(request_job *r, const frame *f)
+int directory_answer(request_job *r, const frame *f)
 {
     frame with_id = *f;
     with_id.id = r->job.id;
@@ -51,241 +43,7 @@ static int answer(request_job *r, const frame *f)
     return reply_encode(&with_id, &r->reply, &r->reply_bytes);
 }
 
-static int answer_ok(request_job *r) { return answer(r, &(frame){ .kind = FRAME_OK }); }
-
-/* --- reading lists ------------------------------------------------------------------------------------------------------------------- */
-typedef struct {
-    uint64_t first, count;
-    uint8_t bytes[TACET_DEVICE_LIST_MAX_BYTES];
-    size_t n;
-} newest_list;
-
-static bool keep_newest(void *ctx, uint64_t version, blob list)
-{
-    newest_list *l = ctx;
-    if (l->count++ == 0)
-        l->first = version;
-    if (list.bytes > sizeof l->bytes)
-        return false;
-    memcpy(l->bytes, list.at, list.bytes);
-    l->n = list.bytes;
-    return true;
-}
-
-/* The newest device list of an account. TACET_E_NOT_FOUND: no such account. */
-static int newest_of(relay_store *s, const uint8_t account[32], device_list *out)
-{
-    newest_list l = { 0 };
-    int rc = relay_lists_after(s, account, 0, keep_newest, &l);
-    if (rc != TACET_OK)
-        return rc;
-    if (l.count == 0)
-        return TACET_E_NOT_FOUND;
-    return device_list_decode(out, l.bytes, l.n) == TACET_OK ? TACET_OK : TACET_E_CORRUPT;
-}
-
-/* --- registration and devices -------------------------------------------------------------------------------------------------------- */
-static int proof_check(const request_job *r, enum sign_purpose purpose, const device_list *l, view proof)
-{
-    uint8_t object[64 + TACET_HASH_BYTES];
-    memcpy(object, r->handshake_hash, 64);
-    memcpy(object + 64, l->hash, TACET_HASH_BYTES);
-    return object_verify(proof.at, purpose, &l->account, 0, object, sizeof object, l->ik);
-}
-
-static error_code verify_register(const request_job *r, const frame *f)
-{
-    device_list l;
-    if (device_list_decode(&l, f->register_.list.at, f->register_.list.bytes) != TACET_OK || device_list_follows(NULL, &l) != TACET_OK)
-        return ERROR_MALFORMED;
-    const device_entry *d = device_list_find(&l, f->register_.device);
-    if (!d || sodium_memcmp(d->transport, r->transport_key, 32) != 0)
-        return ERROR_REFUSED;
-    return proof_check(r, SIGN_REGISTER, &l, f->register_.proof) == TACET_OK ? 0 : ERROR_REFUSED;
-}
-
-static error_code verify_devices(const request_job *r, const frame *f)
-{
-    device_list l;
-    if (device_list_decode(&l, f->devices.list.at, f->devices.list.bytes) != TACET_OK)
-        return ERROR_MALFORMED;
-    if (sodium_memcmp(l.account.bytes, r->who.account, 32) != 0)
-        return ERROR_REFUSED;
-    return proof_check(r, SIGN_DEVICES_CHANGE, &l, f->devices.proof) == TACET_OK ? 0 : ERROR_REFUSED;
-}
-
-/* Every device of `next` that `known` (may be NULL) does not have must bring a transport key that opens no mailbox yet. */
-static int new_keys_are_free(relay_store *s, const device_list *known, const device_list *next, bool *free_)
-{
-    *free_ = true;
-    for (unsigned i = 0; i < next->count && *free_; i++) {
-        const device_entry *d = &next->device[i], *old = known ? device_list_find(known, d->id) : NULL;
-        if (old) {
-            *free_ = sodium_memcmp(old->transport, d->transport, 32) == 0;
-            continue;
-        }
-        uint32_t mailbox, device;
-        uint8_t account[32];
-        int rc = relay_transport_find(s, d->transport, &mailbox, account, &device);
-        if (rc != TACET_OK && rc != TACET_E_NOT_FOUND)
-            return rc;
-        for (unsigned j = 0; j < i; j++)
-            *free_ &= sodium_memcmp(next->device[j].transport, d->transport, 32) != 0;
-        *free_ &= rc == TACET_E_NOT_FOUND;
-    }
-    return TACET_OK;
-}
-
-static int add_mailboxes(request_job *r, relay_store *s, const device_list *known, const device_list *next)
-{
-    int rc = TACET_OK;
-    for (unsigned i = 0; i < next->count && rc == TACET_OK; i++) {
-        const device_entry *d = &next->device[i];
-        uint32_t mailbox;
-        if (known && device_list_find(known, d->id))
-            continue;
-        rc = relay_mailbox_add(s, next->account.bytes, d->id, d->transport, &mailbox);
-        if (rc == TACET_OK && sodium_memcmp(d->transport, r->transport_key, 32) == 0)
-            r->who.mailbox = mailbox;
-    }
-    return rc > 0 ? TACET_E_BUG : rc; /* a verdict here means that the checks before were wrong: give the whole group up */
-}
-
-static int list_was_first(relay_store *s, const device_list *l, bool *same)
-{
-    device_list now;
-    int rc = newest_of(s, l->account.bytes, &now);
-    if (rc == TACET_OK)
-        *same = now.version == l->version ? sodium_memcmp(now.hash, l->hash, TACET_HASH_BYTES) == 0 : true;
-    return rc;
-}
-
-static void become(request_job *r, const device_list *l, uint32_t device, uint32_t mailbox)
-{
-    const device_entry *d = device_list_find(l, device);
-    memcpy(r->who.account, l->account.bytes, 32);
-    memcpy(r->who.sign, d->sign, 32);
-    r->who.device = device;
-    r->who.mailbox = mailbox;
-    r->effects.registered = true;
-}
-
-/* The transport key is known already: fine when this is the registration that made it known. */
-static int register_again(request_job *r, relay_store *s, const device_list *l, uint32_t device)
-{
-    uint32_t mailbox, known_device;
-    uint8_t account[32];
-    bool same = false;
-    int rc = relay_transport_find(s, r->transport_key, &mailbox, account, &known_device);
-    if (rc != TACET_OK)
-        return rc;
-    if (known_device != device || sodium_memcmp(account, l->account.bytes, 32) != 0)
-        return refuse(r, ERROR_EXISTS);
-    rc = list_was_first(s, l, &same);
-    if (rc != TACET_OK)
-        return rc > 0 ? TACET_E_CORRUPT : rc;
-    if (!same)
-        return refuse(r, ERROR_EXISTS);
-    become(r, l, device, mailbox);
-    return answer_ok(r);
-}
-
-/* 0, or why a new account may not come in. A fault goes to *fault. */
-static error_code admit(const request_job *r, relay_store *s, view invite, int *fault)
-{
-    uint8_t hash[32];
-    if (r->policy.registration == REGISTRATION_OPEN)
-        return 0;
-    if (r->policy.registration == REGISTRATION_CLOSED)
-        return ERROR_REGISTRATION_CLOSED;
-    if (invite.bytes != TACET_TOKEN_BYTES)
-        return ERROR_INVITE;
-    token_hash(hash, invite.at);
-    int rc = relay_invite_use(s, hash, r->now_s);
-    if (rc < 0)
-        *fault = rc;
-    return rc == TACET_OK ? 0 : ERROR_INVITE;
-}
-
-static int run_register(request_job *r, relay_store *s, const frame *f)
-{
-    device_list l, known;
-    bool free_;
-    int rc = device_list_decode(&l, f->register_.list.at, f->register_.list.bytes);
-    if (rc != TACET_OK)
-        return refuse(r, ERROR_MALFORMED);
-    rc = register_again(r, s, &l, f->register_.device);
-    if (rc != TACET_E_NOT_FOUND)
-        return rc;
-    rc = newest_of(s, l.account.bytes, &known);
-    if (rc != TACET_E_NOT_FOUND)
-        return rc == TACET_OK ? refuse(r, ERROR_EXISTS) : rc;
-    rc = new_keys_are_free(s, NULL, &l, &free_);
-    if (rc != TACET_OK)
-        return rc;
-    if (!free_)
-        return refuse(r, ERROR_EXISTS);
-    error_code no = admit(r, s, f->register_.invite, &rc);
-    if (rc != TACET_OK || no)
-        return rc != TACET_OK ? rc : refuse(r, no);
-    blob list = { f->register_.list.at, f->register_.list.bytes };
-    rc = relay_account_add(s, l.account.bytes, l.version, l.hash, list, (uint32_t)(r->now_s / 3600));
-    if (rc == TACET_OK)
-        rc = add_mailboxes(r, s, NULL, &l);
-    if (rc != TACET_OK)
-        return rc > 0 ? TACET_E_BUG : rc;
-    become(r, &l, f->register_.device, r->who.mailbox);
-    return answer_ok(r);
-}
-
-/* Mailboxes of devices that `next` no longer has. */
-static int remove_mailboxes(request_job *r, relay_store *s, const device_list *known, const device_list *next)
-{
-    for (unsigned i = 0; i < known->count; i++) {
-        uint32_t mailbox;
-        if (device_list_find(next, known->device[i].id))
-            continue;
-        int rc = relay_mailbox_find(s, known->account.bytes, known->device[i].id, &mailbox);
-        if (rc == TACET_OK)
-            rc = relay_mailbox_remove(s, mailbox);
-        if (rc != TACET_OK)
-            return rc > 0 ? TACET_E_CORRUPT : rc;
-        r->effects.removed_mailbox[r->effects.removed_mailboxes++] = mailbox;
-    }
-    return TACET_OK;
-}
-
-static int run_devices(request_job *r, relay_store *s, const frame *f)
-{
-    device_list next, known;
-    bool free_;
-    if (device_list_decode(&next, f->devices.list.at, f->devices.list.bytes) != TACET_OK)
-        return refuse(r, ERROR_MALFORMED);
-    int rc = newest_of(s, r->who.account, &known);
-    if (rc != TACET_OK)
-        return rc > 0 ? TACET_E_CORRUPT : rc;
-    int follows = device_list_follows(&known, &next);
-    if (follows == TACET_E_REPLAY && next.version == known.version)
-        return answer_ok(r); /* the same again */
-    if (follows != TACET_OK)
-        return refuse(r, follows == TACET_E_VERSION || follows == TACET_E_FORGED || follows == TACET_E_KEY ? ERROR_REFUSED : ERROR_STALE_LIST);
-    if (next.version > RELAY_LIST_VERSIONS_MAX)
-        return refuse(r, ERROR_QUOTA);
-    rc = new_keys_are_free(s, &known, &next, &free_);
-    if (rc != TACET_OK)
-        return rc;
-    if (!free_)
-        return refuse(r, ERROR_EXISTS);
-    rc = relay_list_add(s, next.account.bytes, next.version, next.hash, (blob){ f->devices.list.at, f->devices.list.bytes });
-    if (rc == TACET_OK)
-        rc = add_mailboxes(r, s, &known, &next);
-    if (rc == TACET_OK)
-        rc = remove_mailboxes(r, s, &known, &next);
-    if (rc != TACET_OK)
-        return rc > 0 ? TACET_E_BUG : rc;
-    r->effects.routes_changed = true;
-    return answer_ok(r);
-}
+int directory_answer_ok(request_job *r) { return directory_answer(r, &(frame){ .kind = FRAME_OK }); }
 
 /* --- names --------------------------------------------------------------------------------------------------------------------------- */
 static error_code verify_publish_name(const request_job *r, const frame *f)
@@ -309,14 +67,14 @@ static int run_publish_name(request_job *r, relay_store *s, const frame *f)
     int rc = relay_name_put(s, e.name, r->who.account, r->now_s, e.expires_s, (blob){ entry.at, entry.bytes });
     if (rc == TACET_E_EXISTS)
         return refuse(r, ERROR_NAME_TAKEN);
-    return rc == TACET_OK ? answer_ok(r) : rc > 0 ? TACET_E_BUG : rc;
+    return rc == TACET_OK ? directory_answer_ok(r) : rc > 0 ? TACET_E_BUG : rc;
 }
 
 static int run_withdraw_name(request_job *r, relay_store *s, const frame *f)
 {
     (void)f;
     int rc = relay_name_remove(s, r->who.account);
-    return rc == TACET_OK || rc == TACET_E_NOT_FOUND ? answer_ok(r) : rc;
+    return rc == TACET_OK || rc == TACET_E_NOT_FOUND ? directory_answer_ok(r) : rc;
 }
 
 static int run_lookup(request_job *r, relay_store *s, const frame *f)
@@ -330,7 +88,7 @@ static int run_lookup(request_job *r, relay_store *s, const frame *f)
     int rc = relay_name_find(s, name, r->now_s, entry, sizeof entry, &n);
     if (rc != TACET_OK)
         return rc == TACET_E_NOT_FOUND ? refuse(r, ERROR_NOT_FOUND) : rc;
-    return answer(r, &(frame){ .kind = FRAME_LOOKUP_REPLY, .lookup_reply.entry = { entry, n } });
+    return directory_answer(r, &(frame){ .kind = FRAME_LOOKUP_REPLY, .lookup_reply.entry = { entry, n } });
 }
 
 /* --- prekeys ------------------------------------------------------------------------------------------------------------------------- */
@@ -356,7 +114,7 @@ static int answer_counts(request_job *r, relay_store *s)
 {
     frame f = { .kind = FRAME_PREKEY_COUNTS };
     int rc = relay_prekey_counts(s, r->who.mailbox, &f.prekey_counts.one_time, &f.prekey_counts.kem, &f.prekey_counts.handed_out);
-    return rc == TACET_OK ? answer(r, &f) : rc > 0 ? TACET_E_CORRUPT : rc;
+    return rc == TACET_OK ? directory_answer(r, &f) : rc > 0 ? TACET_E_CORRUPT : rc;
 }
 
 static int run_publish_prekeys(request_job *r, relay_store *s, const frame *f)
@@ -408,7 +166,7 @@ static int run_bundle(request_job *r, relay_store *s, const frame *f)
     device_list known;
     int rc = relay_mailbox_find(s, f->bundle.account.at, f->bundle.device, &mailbox);
     if (rc == TACET_E_NOT_FOUND) {
-        rc = newest_of(s, f->bundle.account.at, &known);
+        rc = directory_newest(s, f->bundle.account.at, &known);
         return rc < 0 ? rc : refuse(r, rc == TACET_OK ? ERROR_STALE_DEVICE : ERROR_NOT_FOUND);
     }
     if (rc == TACET_OK)
@@ -433,7 +191,8 @@ static int run_bundle(request_job *r, relay_store *s, const frame *f)
         if (rc != TACET_OK)
             return rc;
     }
-    return answer(r, &(frame){ .kind = FRAME_BUNDLE_REPLY, .bundle_reply = { { spk, spk_bytes }, { opk, opk_bytes }, { kem, kem_bytes } } });
+    return directory_answer(r,
+                            &(frame){ .kind = FRAME_BUNDLE_REPLY, .bundle_reply = { { spk, spk_bytes }, { opk, opk_bytes }, { kem, kem_bytes } } });
 }
 
 /* --- tokens -------------------------------------------------------------------------------------------------------------------------- */
@@ -466,7 +225,7 @@ static int run_tokens(request_job *r, relay_store *s, const frame *f)
     if (rc == TACET_OK && count + add->count > (uint64_t)r->policy.tokens_max + gone->count)
         return refuse(r, ERROR_QUOTA);
     if (rc == TACET_OK)
-        rc = newest_of(s, r->who.account, &l);
+        rc = directory_newest(s, r->who.account, &l);
     for (uint32_t i = 0; rc == TACET_OK && i < gone->count; i++) {
         rc = relay_token_remove(s, r->who.account, gone->item[i].at);
         if (rc == TACET_OK || rc == TACET_E_NOT_FOUND)
@@ -480,7 +239,7 @@ static int run_tokens(request_job *r, relay_store *s, const frame *f)
     if (rc != TACET_OK)
         return rc > 0 ? TACET_E_CORRUPT : rc;
     r->effects.routes_changed = true;
-    return answer_ok(r);
+    return directory_answer_ok(r);
 }
 
 /* --- lists --------------------------------------------------------------------------------------------------------------------------- */
@@ -517,7 +276,7 @@ static int run_lists(request_job *r, relay_store *s, const frame *f)
     if (rc == TACET_E_NOT_FOUND)
         rc = refuse(r, ERROR_NOT_FOUND);
     else if (rc == TACET_OK)
-        rc = answer(r, &c->f);
+        rc = directory_answer(r, &c->f);
 out:
     free(c->bytes);
     free(c);
@@ -577,7 +336,7 @@ int directory_login(login_job *l, relay_store *s)
         memset(&l->who, 0, sizeof l->who);
         return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
     }
-    rc = newest_of(s, l->who.account, &list);
+    rc = directory_newest(s, l->who.account, &list);
     if (rc != TACET_OK)
         return rc > 0 ? TACET_E_CORRUPT : rc;
     const device_entry *d = device_list_find(&list, l->who.device);
