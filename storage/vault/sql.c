@@ -22,7 +22,7 @@ static int bind_one(sqlite3_stmt *st, int at, char type, va_list *ap)
         return n ? sqlite3_bind_blob64(st, at, bytes, n, SQLITE_STATIC) : sqlite3_bind_zeroblob(st, at, 0);
     }
     default:
-        assert(!"unknown type of a parameter");
+        assert(false); /* a type that the head of sql.h does not name */
         return SQLITE_MISUSE;
     }
 }
