@@ -26,6 +26,16 @@ static bool words_are_text(int argc, char *const argv[])
     return true;
 }
 
+static void words_free(int argc, char **words)
+{
+    for (int i = 0; words && i < argc; i++) {
+        if (words[i])
+            sodium_memzero(words[i], strlen(words[i]));
+        free(words[i]);
+    }
+    free(words);
+}
+
 /* Everybody on this machine may read our arguments, and they hold messages, links and searches. The words are copied, and the originals emptied but
  * for the command, the names of options, and which profile this is (ATTACKS F12). NULL: no memory. */
 static char **words_take(int argc, char **argv)
@@ -34,8 +44,10 @@ static char **words_take(int argc, char **argv)
     bool keep_value = false, command_seen = false;
     for (int i = 0; words && i < argc; i++) {
         words[i] = strdup(argv[i]);
-        if (!words[i])
+        if (!words[i]) {
+            words_free(i, words);
             return NULL;
+        }
         bool is_option = strncmp(words[i], "--", 2) == 0, of_profile = strncmp(words[i], "--home", 6) == 0 || strncmp(words[i], "--profile", 9) == 0;
         char *value = is_option ? strchr(argv[i], '=') : argv[i];
         bool keep = i == 0 || keep_value || of_profile || !value || (!is_option && !command_seen && command_find(words[i]));
@@ -45,16 +57,6 @@ static char **words_take(int argc, char **argv)
         keep_value = of_profile && !strchr(words[i], '=');
     }
     return words;
-}
-
-static void words_free(int argc, char **words)
-{
-    for (int i = 0; words && i < argc; i++) {
-        if (words[i])
-            sodium_memzero(words[i], strlen(words[i]));
-        free(words[i]);
-    }
-    free(words);
 }
 
 static int usage_wrong(cli *c, const char *why) { return fail(c, EXIT_USAGE, "usage", "%s", why); }
