@@ -6,7 +6,7 @@ if os.geteuid() == 0:  # the build may lie where only root can look
     public = tempfile.mkdtemp(prefix="tacet-test.")
     os.chmod(public, 0o755)
     sys.argv[1:3] = [shutil.copy(program, public) for program in sys.argv[1:3]]
-from world import World, fail  # before the user changes: the interpreter may lie in root's folder
+from world import World, fail, wait_until  # before the user changes: the interpreter may lie in root's folder
 
 if os.geteuid() == 0:
     os.setgroups([])
@@ -45,7 +45,8 @@ def must_be_closed(pid):
 
 def main():
     control = subprocess.Popen(["sleep", "60"])
-    open(f"/proc/{control.pid}/mem", "rb").close()  # else this test could not fail
+    wait_until("an ordinary process of ours can be read: else this test could not fail", lambda: os.access(f"/proc/{control.pid}/mem", os.R_OK), 5)
+    open(f"/proc/{control.pid}/mem", "rb").close()
     control.kill()
     control.wait()
     with World() as w:
