@@ -48,7 +48,7 @@ static exit_code ask(const options *o, const char *line, char answer[CONTROL_ANS
 
 exit_code command_invite(const options *o)
 {
-    char line[128], answer[CONTROL_ANSWER_MAX];
+    char line[128], answer[CONTROL_ANSWER_MAX] = "";
     uint64_t uses = o->uses ? o->uses : 1, expires_s = o->expires_s ? o->expires_s : INVITE_DEFAULT_S;
     snprintf(line, sizeof line, "invite %llu %llu", (unsigned long long)uses, (unsigned long long)expires_s);
     exit_code rc = ask(o, line, answer);
@@ -56,8 +56,8 @@ exit_code command_invite(const options *o)
         fputs(answer, stdout);
     if (rc != EXIT_USAGE)
         return rc;
-    relay_store *s;
-    int lock;
+    relay_store *s = NULL;
+    int lock = -1;
     rc = open_stopped(o, &s, &lock);
     if (rc != EXIT_DONE)
         return rc;
@@ -106,8 +106,8 @@ static void print_json(const char *answer)
 {
     printf("{\"v\":1,\"event\":\"status\"");
     for (const char *line = answer; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-        int name = (int)strcspn(line, " \n"), value = (int)strspn(line + name + 1, "0123456789");
-        if (line[name] == ' ' && value > 0)
+        int name = (int)strcspn(line, " \n"), value = line[name] == ' ' ? (int)strspn(line + name + 1, "0123456789") : 0;
+        if (value > 0)
             printf(",\"%.*s\":%.*s", name, line, value, line + name + 1);
     }
     puts("}");
@@ -115,7 +115,7 @@ static void print_json(const char *answer)
 
 exit_code command_status(const options *o)
 {
-    char answer[CONTROL_ANSWER_MAX];
+    char answer[CONTROL_ANSWER_MAX] = "";
     exit_code rc = ask(o, "status", answer);
     if (rc == EXIT_USAGE)
         return fail("no relay runs on %s; start it with: tacetd run --data %s", o->data, o->data);
@@ -135,8 +135,8 @@ exit_code command_status(const options *o)
 exit_code command_check(const options *o)
 {
     char answer[CONTROL_ANSWER_MAX], where[256] = "";
-    relay_store *s;
-    int lock;
+    relay_store *s = NULL;
+    int lock = -1;
     exit_code rc = ask(o, "check", answer);
     if (rc == EXIT_USAGE) {
         rc = open_stopped(o, &s, &lock);

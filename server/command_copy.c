@@ -28,7 +28,7 @@ exit_code command_rekey(const options *o)
     char why[RELAY_WHY_MAX], path[RELAY_PATH_MAX], next[RELAY_PATH_MAX];
     uint8_t key[32], fresh[32];
     relay_store *s = NULL;
-    int lock;
+    int lock = -1;
     exit_code out = lock_stopped(o, &lock);
     if (out != EXIT_DONE)
         return out;
@@ -38,14 +38,15 @@ exit_code command_rekey(const options *o)
         rc = relay_dir_open(&s, o->data, key, why);
     if (rc != TACET_OK) {
         out = fail("%s", why);
-    } else if ((rc = relay_key_path(path, o->data, o->key_file)) != TACET_OK || (rc = relay_key_next(next, path)) != TACET_OK ||
-               (rc = relay_key_write(next, fresh)) != TACET_OK) {
+    } else if (relay_key_path(path, o->data, o->key_file) != TACET_OK || relay_key_next(next, path) != TACET_OK ||
+               relay_key_write(next, fresh) != TACET_OK) {
+        rc = TACET_E_IO;
         out = fail("the key file %s cannot be replaced: %s; nothing was changed", path, strerror(errno));
     } else if ((rc = relay_rekey(s, fresh)) != TACET_OK) {
         out = fail("the store could not be encrypted again: %s; it still opens with its old key", tacet_status_word(rc));
     }
     relay_store_close(s);
-    if (rc == TACET_OK && (rc = relay_key_settle(o->data, o->key_file, why)) != TACET_OK)
+    if (rc == TACET_OK && relay_key_settle(o->data, o->key_file, why) != TACET_OK)
         out = fail("%s", why);
     sodium_memzero(key, sizeof key);
     sodium_memzero(fresh, sizeof fresh);
@@ -114,7 +115,7 @@ static exit_code backup_stopped(const options *o)
     char why[RELAY_WHY_MAX];
     uint8_t key[32];
     relay_store *s;
-    int lock;
+    int lock = -1;
     exit_code out = lock_stopped(o, &lock);
     if (out != EXIT_DONE)
         return out;
@@ -215,7 +216,7 @@ exit_code command_restore(const options *o)
 {
     char why[RELAY_WHY_MAX], fresh_dir[RELAY_PATH_MAX];
     uint8_t key[32];
-    int lock;
+    int lock = -1;
     if (access(o->file, R_OK) != 0)
         return fail("%s: %s", o->file, strerror(errno));
     if (relay_dir_make(o->data, why) != TACET_OK)

@@ -105,7 +105,7 @@ static exit_code make(const options *o, relay_config *c)
         fail("there is a relay in %s already; nothing was changed. Run it with: tacetd run --data %s", o->data, o->data);
     } else if (rc != TACET_OK) {
         fail("the relay's keys could not be stored: %s", tacet_status_word(rc));
-    } else if (relay_dir_path(path, o->data, "tacetd.ini") != TACET_OK || (rc = relay_config_write(c, path)) == TACET_E_IO) {
+    } else if (relay_dir_path(path, o->data, "tacetd.ini") != TACET_OK || relay_config_write(c, path) == TACET_E_IO) {
         fail("%s/tacetd.ini could not be written: %s", o->data, strerror(errno));
     } else {
         print_address(c, self.static_public);
@@ -121,7 +121,7 @@ exit_code command_init(const options *o)
 {
     char why[RELAY_WHY_MAX];
     relay_config c;
-    int lock;
+    int lock = -1;
     relay_config chosen = relay_config_default();
     exit_code rc = config_take(&chosen, o);
     if (rc != EXIT_DONE)
@@ -141,7 +141,7 @@ exit_code command_run(const options *o)
 {
     char why[RELAY_WHY_MAX];
     relay_config c;
-    int lock;
+    int lock = -1;
     if (relay_dir_check(o->data, why) != TACET_OK || relay_dir_lock(o->data, &lock, why) != TACET_OK)
         return fail("%s", why);
     exit_code rc = config_load(&c, o);

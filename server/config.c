@@ -79,7 +79,9 @@ const char *registration_word(registration_mode mode) { return modes[mode]; }
     {                                                                                                                                                \
         section, name, offsetof(relay_config, field), 8, least, most                                                                                 \
     }
+/* NOLINTBEGIN(bugprone-macro-parentheses): fields of fields */
 #define RATE(name, field) U32("limits", name "_burst", field.burst, 1, 1000000), U32("limits", name "_every_ms", field.every_ms, 0, 86400000)
+/* NOLINTEND(bugprone-macro-parentheses) */
 static const struct {
     const char *section, *name;
     size_t at;

@@ -109,10 +109,12 @@ static slot *slot_grow(worker_state *w, uint32_t at)
     uint32_t slots = w->slots ? w->slots : 64;
     while (slots <= at)
         slots *= 2;
-    slot *bigger = realloc(w->slot, slots * sizeof *bigger);
+    slot *bigger = calloc(slots, sizeof *bigger);
     if (!bigger)
         return NULL;
-    memset(bigger + w->slots, 0, (slots - w->slots) * sizeof *bigger);
+    if (w->slot)
+        memcpy(bigger, w->slot, w->slots * sizeof *bigger);
+    free(w->slot);
     w->slot = bigger;
     w->slots = slots;
     return &w->slot[at];

@@ -12,21 +12,21 @@
 typedef enum { TEXT, NUMBER, DURATION, FLAG } value_kind;
 
 static const struct {
-    char letter; /* names it in command.takes; not on the command line */
     const char *name, *value, *about;
-    value_kind kind;
     size_t at;
+    value_kind kind;
+    char letter; /* names it in command.takes; not on the command line */
 } rows[] = {
-    { 'd', "--data", "DIR", "the relay's directory", TEXT, offsetof(options, data) },
-    { 'l', "--listen", "ADDR:PORT", "where to listen (127.0.0.1:7450; port 0: any free one)", TEXT, offsetof(options, listen) },
-    { 'p', "--public", "HOST:PORT", "what the printed address says, if it is another one", TEXT, offsetof(options, public_) },
-    { 'r', "--registration", "open|invite|closed", "who may make an account", TEXT, offsetof(options, registration) },
-    { 'k', "--key-file", "F", "the database key, if not $CREDENTIALS_DIRECTORY/tacetd.key or DIR/relay.key", TEXT, offsetof(options, key_file) },
-    { 'w', "--workers", "N", "net processes", NUMBER, offsetof(options, workers) },
-    { 'u', "--uses", "N", "how many accounts the invitation is good for (1)", NUMBER, offsetof(options, uses) },
-    { 'e', "--expires", "7d", "how long: 90s, 15m, 12h, 7d", DURATION, offsetof(options, expires_s) },
-    { 'j', "--json", NULL, "one JSON object", FLAG, offsetof(options, json) },
-    { 'h', "--help", NULL, "this text", FLAG, offsetof(options, help) },
+    { "--data", "DIR", "the relay's directory", offsetof(options, data), TEXT, 'd' },
+    { "--listen", "ADDR:PORT", "where to listen (127.0.0.1:7450; port 0: any free one)", offsetof(options, listen), TEXT, 'l' },
+    { "--public", "HOST:PORT", "what the printed address says, if it is another one", offsetof(options, public_), TEXT, 'p' },
+    { "--registration", "open|invite|closed", "who may make an account", offsetof(options, registration), TEXT, 'r' },
+    { "--key-file", "F", "the database key, if not $CREDENTIALS_DIRECTORY/tacetd.key or DIR/relay.key", offsetof(options, key_file), TEXT, 'k' },
+    { "--workers", "N", "net processes", offsetof(options, workers), NUMBER, 'w' },
+    { "--uses", "N", "how many accounts the invitation is good for (1)", offsetof(options, uses), NUMBER, 'u' },
+    { "--expires", "7d", "how long: 90s, 15m, 12h, 7d", offsetof(options, expires_s), DURATION, 'e' },
+    { "--json", NULL, "one JSON object", offsetof(options, json), FLAG, 'j' },
+    { "--help", NULL, "this text", offsetof(options, help), FLAG, 'h' },
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 

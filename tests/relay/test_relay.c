@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -408,7 +410,59 @@ START_TEST(P06_the_log_names_nobody)
 }
 END_TEST
 
-SUITE("relay", TEST(envelopes_wait_and_arrive), TEST(T01_replayed_handshake_messages), TEST(T11_frames_before_the_third_message),
-      TEST(T11_T16_what_is_not_ones_own_to_ask), TEST(T12_slow_strangers_are_cut_and_hold_up_nobody), TEST(T13_a_flood_of_handshakes_is_limited),
-      TEST(T14_lengths_before_the_handshake), TEST(sighup_reads_the_configuration_again), TEST(P13_open_files_and_folders_are_refused),
-      TEST(S09_one_relay_at_a_time), TEST(rekey_backup_and_restore), TEST(P06_the_log_names_nobody))
+/* The disk of the relay fills up: senders are told, nothing accepted is lost, and with room it goes on. */
+START_TEST(full_disk_refuses_and_recovers)
+{
+    relay r;
+    person bob;
+    raw_client b, s;
+    static uint8_t big[16000];
+    char out[64];
+    unsigned accepted = 0, refused = 0, got = 0;
+    char disk[] = "/tmp/tacet-disk.XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(disk));
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount("none", disk, "tmpfs", 0, "size=4m") != 0) {
+        rmdir(disk);
+        return; /* not root: nothing to fill */
+    }
+    setenv("TMPDIR", disk, 1);
+    relay_init(&r, NULL);
+    relay_run(&r);
+    raw_join(&b, &r, &bob);
+    ck_assert(raw_open(&s, r.port, r.key, TACET_ROLE_OPEN, NULL));
+    for (int i = 0; i < 400 && refused < 20; i++) {
+        frame f = send_to(&bob, bob.token, big, sizeof big);
+        unsigned code = raw_code(&s, &f);
+        ck_assert_msg(code == 0 || code == ERROR_QUOTA, "code %u after %u", code, accepted);
+        accepted += code == 0;
+        refused += code != 0;
+    }
+    ck_assert_uint_gt(accepted, 20);
+    ck_assert_uint_eq(refused, 20);
+    ck_assert_uint_lt(echo_us(&s), 1000000);
+    ck_assert(mount("none", disk, NULL, MS_REMOUNT, "size=32m") == 0);
+    frame f = send_to(&bob, bob.token, "room again", 10);
+    ck_assert_uint_eq(raw_code(&s, &f), 0);
+    f = (frame){ .kind = FRAME_SUBSCRIBE, .subscribe.credit = 256 };
+    raw_say(&b, &f);
+    while (raw_hear(&b, &reply) && reply.kind != FRAME_CAUGHT_UP) {
+        got += reply.kind == FRAME_DELIVER;
+        f = (frame){ .kind = FRAME_ACK };
+        f.ack.ids = (number_list){ 1, { reply.kind == FRAME_DELIVER ? reply.deliver.number : 0 } };
+        raw_say(&b, &f);
+    }
+    ck_assert_uint_eq(got, accepted + 1);
+    raw_close(&b);
+    raw_close(&s);
+    ck_assert_int_eq(relay_end(&r, SIGTERM), 0);
+    ck_assert_int_eq(relay_command(&r, out, sizeof out, "check", NULL), 0);
+    relay_remove(&r);
+    ck_assert_int_eq(umount(disk), 0);
+    rmdir(disk);
+}
+END_TEST
+
+SUITE("relay", TEST(full_disk_refuses_and_recovers), TEST(envelopes_wait_and_arrive), TEST(T01_replayed_handshake_messages),
+      TEST(T11_frames_before_the_third_message), TEST(T11_T16_what_is_not_ones_own_to_ask), TEST(T12_slow_strangers_are_cut_and_hold_up_nobody),
+      TEST(T13_a_flood_of_handshakes_is_limited), TEST(T14_lengths_before_the_handshake), TEST(sighup_reads_the_configuration_again),
+      TEST(P13_open_files_and_folders_are_refused), TEST(S09_one_relay_at_a_time), TEST(rekey_backup_and_restore), TEST(P06_the_log_names_nobody))

@@ -253,7 +253,8 @@ void relay_init(relay *r, const char *ini)
 {
     char line[512], path[128];
     *r = (relay){ .out_fd = -1, .err_fd = -1 };
-    snprintf(r->dir, sizeof r->dir, "/tmp/tacet-relay.XXXXXX");
+    const char *where = getenv("TMPDIR");
+    snprintf(r->dir, sizeof r->dir, "%s/tacet-relay.XXXXXX", where ? where : "/tmp");
     ck_assert_ptr_nonnull(mkdtemp(r->dir));
     ck_assert_int_eq(relay_command(r, line, sizeof line, "init", "--listen", "127.0.0.1:0", NULL), 0);
     relay_address a;

@@ -43,7 +43,7 @@ bool raw_ask(raw_client *c, frame *f, frame *reply);
 unsigned raw_code(raw_client *c, frame *f);
 
 typedef struct {
-    char dir[64];
+    char dir[96];
     pid_t pid; /* of the supervisor */
     uint16_t port;
     uint8_t key[32];
