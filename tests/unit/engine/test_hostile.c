@@ -105,6 +105,39 @@ START_TEST(M01_forged_device_list)
 }
 END_TEST
 
+/* M01: lists that the account did sign, and that do not follow the one we know. */
+START_TEST(M01_lists_that_do_not_follow)
+{
+    static const struct {
+        uint64_t version;
+        bool wrong_previous;
+    } row[] = { { 2, true }, { 3, false }, { 1, false } };
+    size_t a, b;
+    world *w = pair(&a, &b);
+    own_account *me = &w->person[b].e->me;
+    device_list next = me->list;
+    next.version = row[_i].version;
+    next.device[0].created_s++; /* another list in any case */
+    memcpy(next.previous, me->list.hash, 32);
+    if (row[_i].version == 1)
+        memset(next.previous, 0, 32);
+    if (row[_i].wrong_previous)
+        next.previous[7] ^= 1;
+    world_account *acc = world_account_of(w, b);
+    ck_assert_int_eq(device_list_sign(&next, acc->list[1], &acc->list_bytes[1], me->secret->ik), TACET_OK);
+    acc->lists = 2;
+    vault_contact c;
+    ck_assert_int_eq(vault_contact_by_alias(w->person[a].e->vault, "bob", &c), TACET_OK);
+    lists_wanted(w->person[a].e, c.id);
+    world_run(w);
+    ck_assert_uint_eq(world_events(w, a, "list-fork"), 1);
+    ck_assert_int_eq(vault_contact_by_alias(w->person[a].e->vault, "bob", &c), TACET_OK);
+    ck_assert_uint_eq(c.list_version, 1);
+    must_fail(w, a, "send", json_pack("{ss ss}", "to", "bob", "text", "x"), "list-fork", 4);
+    world_free(w);
+}
+END_TEST
+
 /* M01: prekeys of another device in the bundle. */
 START_TEST(M01_forged_prekeys)
 {
@@ -383,5 +416,6 @@ START_TEST(R19_garbage_does_not_block)
 END_TEST
 
 SUITE("hostile", TEST(R06_failed_first_message_changes_nothing), TEST(M01_forged_device_list), TEST(M01_forged_prekeys),
-      TEST(M01_lists_told_inside_contents), TEST(M06_what_a_stranger_may_say), TEST(M06_requests_that_are_not_proper),
-      TEST(M07_own_message_reflected), TEST(R08_somebody_else_with_the_token), TEST(M09_probes_get_no_receipt), TEST(R19_garbage_does_not_block))
+      LOOP(M01_lists_that_do_not_follow, 3), TEST(M01_lists_told_inside_contents), TEST(M06_what_a_stranger_may_say),
+      TEST(M06_requests_that_are_not_proper), TEST(M07_own_message_reflected), TEST(R08_somebody_else_with_the_token),
+      TEST(M09_probes_get_no_receipt), TEST(R19_garbage_does_not_block))
