@@ -2,6 +2,7 @@
 #include "server/commands.h"
 #include "server/control.h"
 #include "server/relay_dir.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -199,17 +200,17 @@ static exit_code restore_from(const options *o, const char *fresh_dir, const uin
     return rc;
 }
 
-/* Whatever a restore that was cut off, or this one, left in it. */
-static void remove_fresh(const char *fresh_dir)
+/* Whatever a restore that was cut off, or this one, left in it: only files. */
+static int remove_fresh(const char *fresh_dir)
 {
-    static const char *const ends[] = { "", "-wal", "-shm" };
-    char name[64], path[RELAY_PATH_MAX];
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        snprintf(name, sizeof name, "%s%s", relay_store_file, ends[i]);
-        if (relay_dir_path(path, fresh_dir, name) == TACET_OK)
-            unlink(path);
-    }
-    rmdir(fresh_dir);
+    DIR *d = opendir(fresh_dir);
+    if (!d)
+        return errno == ENOENT ? TACET_OK : TACET_E_IO;
+    for (const struct dirent *e; (e = readdir(d));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            unlinkat(dirfd(d), e->d_name, 0); /* what stays shows in rmdir */
+    closedir(d);
+    return rmdir(fresh_dir) == 0 ? TACET_OK : TACET_E_IO;
 }
 
 exit_code command_restore(const options *o)
@@ -229,9 +230,10 @@ exit_code command_restore(const options *o)
     } else if (relay_dir_path(fresh_dir, o->data, "restore.tmp") != TACET_OK) {
         out = fail("the path of the directory is too long");
     } else {
-        remove_fresh(fresh_dir);
-        out = mkdir(fresh_dir, 0700) == 0 ? restore_from(o, fresh_dir, key) : fail("%s: %s", fresh_dir, strerror(errno));
-        remove_fresh(fresh_dir);
+        bool made = remove_fresh(fresh_dir) == TACET_OK && mkdir(fresh_dir, 0700) == 0;
+        out = made ? restore_from(o, fresh_dir, key) : fail("%s: %s", fresh_dir, strerror(errno));
+        if (made && remove_fresh(fresh_dir) != TACET_OK)
+            out = fail("%s cannot be removed: %s", fresh_dir, strerror(errno));
     }
     sodium_memzero(key, sizeof key);
     close(lock);
