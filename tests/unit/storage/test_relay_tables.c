@@ -1,0 +1,268 @@
+/* Everything of relay.h that is not the message log. */
+#include "folder.h"
+#include "parts.h"
+
+static const uint8_t key[32] = "a key of thirty-two bytes, yes!";
+static relay_store *s;
+static uint8_t a[32] = { 1 }, b[32] = { 2 }, h1[32] = { 11 }, h2[32] = { 12 }, t1[32] = { 21 }, t2[32] = { 22 }, t3[32] = { 23 };
+
+#define BLOB(text) ((blob){ text, sizeof(text) - 1 })
+
+static void start(void)
+{
+    folder_make();
+    OK(relay_store_open(&s, folder, key));
+    OK(relay_begin(s));
+}
+
+/* Commits, and comes back as after a restart. */
+static void again(void)
+{
+    OK(relay_commit(s));
+    s = relay_store_close(s);
+    OK(relay_store_open(&s, folder, key));
+    OK(relay_begin(s));
+}
+
+static void end(void)
+{
+    relay_rollback(s);
+    s = relay_store_close(s);
+    folder_remove();
+}
+
+static char lists[256];
+static bool append_list(void *ctx, uint64_t version, blob list)
+{
+    size_t n = strlen(lists);
+    (void)snprintf(lists + n, sizeof lists - n, "%lu:%.*s ", (unsigned long)version, (int)list.bytes, (const char *)list.at);
+    return !ctx || version < *(uint64_t *)ctx;
+}
+
+static const char *lists_after(const uint8_t account[32], uint64_t after, uint64_t *stop)
+{
+    lists[0] = 0;
+    OK(relay_lists_after(s, account, after, append_list, stop));
+    return lists;
+}
+
+START_TEST(accounts_and_lists)
+{
+    start();
+    uint64_t two = 2;
+    ck_assert_int_eq(relay_lists_after(s, a, 0, append_list, NULL), TACET_E_NOT_FOUND);
+    ck_assert_int_eq(relay_list_add(s, a, 2, h2, BLOB("two")), TACET_E_NOT_FOUND);
+    OK(relay_account_add(s, a, 1, h1, BLOB("one"), 500));
+    ck_assert_int_eq(relay_account_add(s, a, 1, h1, BLOB("one"), 500), TACET_E_EXISTS);
+    OK(relay_list_add(s, a, 2, h2, BLOB("two")));
+    ck_assert_int_eq(relay_list_add(s, a, 2, h1, BLOB("other two")), TACET_E_EXISTS);
+    OK(relay_list_add(s, a, 3, h1, BLOB("three")));
+    OK(relay_account_add(s, b, 1, h1, BLOB("b's"), 500));
+    again();
+    ck_assert_str_eq(lists_after(a, 0, NULL), "1:one 2:two 3:three ");
+    ck_assert_str_eq(lists_after(a, 0, &two), "1:one 2:two ");
+    ck_assert_str_eq(lists_after(a, 2, NULL), "3:three ");
+    ck_assert_str_eq(lists_after(a, 3, NULL), "");
+    ck_assert_str_eq(lists_after(a, UINT64_MAX, NULL), "");
+    ck_assert_str_eq(lists_after(b, 0, NULL), "1:b's ");
+    relay_totals t;
+    OK(relay_totals_get(s, &t));
+    ck_assert_uint_eq(t.accounts, 2);
+    end();
+}
+END_TEST
+
+START_TEST(mailboxes)
+{
+    start();
+    uint32_t one = 0, two = 0, three = 0, found = 0, device = 0;
+    uint8_t account[32];
+    OK(relay_mailbox_add(s, a, 1, t1, &one));
+    OK(relay_mailbox_add(s, a, 2, t2, &two));
+    ck_assert_uint_ne(one, two);
+    ck_assert_uint_ne(one, 0);
+    ck_assert_int_eq(relay_mailbox_add(s, a, 1, t3, &three), TACET_E_EXISTS);
+    ck_assert_int_eq(relay_mailbox_add(s, b, 1, t1, &three), TACET_E_EXISTS); /* a transport key opens one mailbox */
+    OK(relay_prekey_put(s, two, 1, 1, BLOB("signed")));
+    again();
+    OK(relay_mailbox_find(s, a, 2, &found));
+    ck_assert_uint_eq(found, two);
+    ck_assert_int_eq(relay_mailbox_find(s, b, 2, &found), TACET_E_NOT_FOUND);
+    OK(relay_transport_find(s, t1, &found, account, &device));
+    ck_assert_uint_eq(found, one);
+    ck_assert_uint_eq(device, 1);
+    ck_assert_mem_eq(account, a, 32);
+    ck_assert_int_eq(relay_transport_find(s, t3, &found, account, &device), TACET_E_NOT_FOUND);
+    OK(relay_mailbox_remove(s, two));
+    ck_assert_int_eq(relay_mailbox_remove(s, two), TACET_E_NOT_FOUND);
+    ck_assert_int_eq(relay_mailbox_remove(s, 4000000), TACET_E_NOT_FOUND);
+    ck_assert_int_eq(relay_prekey_put(s, two, 1, 1, BLOB("signed")), TACET_E_NOT_FOUND);
+    again();
+    ck_assert_int_eq(relay_transport_find(s, t2, &found, account, &device), TACET_E_NOT_FOUND);
+    ck_assert_int_eq(relay_mailbox_find(s, a, 2, &found), TACET_E_NOT_FOUND);
+    OK(relay_mailbox_add(s, a, 2, t2, &three));
+    ck_assert_uint_gt(three, two); /* never the same again */
+    uint32_t one_time, kem;
+    uint64_t handed_out;
+    OK(relay_prekey_counts(s, three, &one_time, &kem, &handed_out));
+    relay_rollback(s);
+    OK(relay_begin(s));
+    ck_assert_int_eq(relay_mailbox_find(s, a, 2, &found), TACET_E_NOT_FOUND);
+    relay_totals t;
+    OK(relay_totals_get(s, &t));
+    ck_assert_uint_eq(t.mailboxes, 1);
+    end();
+}
+END_TEST
+
+START_TEST(tokens)
+{
+    start();
+    uint8_t kind = 0;
+    uint64_t count = 9;
+    OK(relay_token_add(s, a, 1, t1));
+    ck_assert_int_eq(relay_token_add(s, a, 1, t1), TACET_E_EXISTS);
+    OK(relay_token_add(s, b, 1, t1)); /* another account's is another token */
+    OK(relay_token_add(s, a, 2, t2));
+    OK(relay_token_add(s, a, 2, t3)); /* replaces */
+    again();
+    OK(relay_token_find(s, a, t1, &kind));
+    ck_assert_uint_eq(kind, 1);
+    OK(relay_token_find(s, a, t3, &kind));
+    ck_assert_uint_eq(kind, 2);
+    ck_assert_int_eq(relay_token_find(s, a, t2, &kind), TACET_E_NOT_FOUND);
+    ck_assert_int_eq(relay_token_find(s, b, t3, &kind), TACET_E_NOT_FOUND);
+    OK(relay_token_count(s, a, &count));
+    ck_assert_uint_eq(count, 2);
+    OK(relay_token_remove(s, a, t1));
+    ck_assert_int_eq(relay_token_remove(s, a, t1), TACET_E_NOT_FOUND);
+    OK(relay_token_find(s, b, t1, &kind));
+    OK(relay_token_count(s, a, &count));
+    ck_assert_uint_eq(count, 1);
+    end();
+}
+END_TEST
+
+START_TEST(prekeys)
+{
+    start();
+    uint32_t box = 0, other_box = 0, one_time = 9, kem = 9;
+    uint64_t handed_out = 9;
+    uint8_t out[64];
+    size_t n = 0;
+    OK(relay_mailbox_add(s, a, 1, t1, &box));
+    OK(relay_mailbox_add(s, b, 1, t2, &other_box));
+    ck_assert_int_eq(relay_prekey_take(s, box, 1, out, sizeof out, &n), TACET_E_NOT_FOUND);
+    OK(relay_prekey_put(s, box, 1, 1, BLOB("old")));
+    OK(relay_prekey_put(s, box, 1, 2, BLOB("signed")));
+    OK(relay_prekey_put(s, box, 4, 1, BLOB("last resort")));
+    OK(relay_prekey_put(s, box, 2, 300, BLOB("later")));
+    OK(relay_prekey_put(s, box, 2, 7, BLOB("first")));
+    OK(relay_prekey_put(s, box, 2, 7, BLOB("first!"))); /* the same id again */
+    OK(relay_prekey_put(s, box, 3, 1, BLOB("kem")));
+    again();
+    OK(relay_prekey_counts(s, box, &one_time, &kem, &handed_out));
+    ck_assert(one_time == 2 && kem == 1 && handed_out == 0);
+    for (int i = 0; i < 2; i++) {
+        OK(relay_prekey_take(s, box, 1, out, sizeof out, &n)); /* stays */
+        ck_assert(n == 6 && memcmp(out, "signed", 6) == 0);
+    }
+    ck_assert_int_eq(relay_prekey_take(s, box, 2, out, 5, &n), TACET_E_QUOTA); /* no room: it stays too */
+    OK(relay_prekey_take(s, box, 2, out, sizeof out, &n));
+    ck_assert(n == 6 && memcmp(out, "first!", 6) == 0);
+    OK(relay_prekey_take(s, box, 2, out, sizeof out, &n));
+    ck_assert(n == 5 && memcmp(out, "later", 5) == 0);
+    ck_assert_int_eq(relay_prekey_take(s, box, 2, out, sizeof out, &n), TACET_E_NOT_FOUND);
+    OK(relay_prekey_take(s, box, 3, out, sizeof out, &n));
+    OK(relay_prekey_take(s, box, 4, out, sizeof out, &n));
+    ck_assert(n == 11 && memcmp(out, "last resort", 11) == 0);
+    OK(relay_prekey_counts(s, box, &one_time, &kem, &handed_out));
+    ck_assert(one_time == 0 && kem == 0 && handed_out == 3);
+    OK(relay_prekey_counts(s, other_box, &one_time, &kem, &handed_out));
+    ck_assert(handed_out == 0);
+    ck_assert_int_eq(relay_prekey_counts(s, 77, &one_time, &kem, &handed_out), TACET_E_NOT_FOUND);
+    end();
+}
+END_TEST
+
+START_TEST(names)
+{
+    start();
+    uint8_t out[64];
+    size_t n = 0;
+    OK(relay_name_put(s, "alice", a, 100, 200, BLOB("entry a")));
+    ck_assert_int_eq(relay_name_put(s, "alice", b, 100, 300, BLOB("entry b")), TACET_E_EXISTS);
+    OK(relay_name_put(s, "alice", a, 100, 210, BLOB("entry a2"))); /* its own again */
+    again();
+    OK(relay_name_find(s, "alice", 209, out, sizeof out, &n));
+    ck_assert(n == 8 && memcmp(out, "entry a2", 8) == 0);
+    ck_assert_int_eq(relay_name_find(s, "alice", 209, out, 7, &n), TACET_E_QUOTA);
+    ck_assert_int_eq(relay_name_find(s, "alice", 210, out, sizeof out, &n), TACET_E_NOT_FOUND);
+    ck_assert_int_eq(relay_name_find(s, "alic", 0, out, sizeof out, &n), TACET_E_NOT_FOUND);
+    OK(relay_name_put(s, "alice", b, 210, 300, BLOB("entry b"))); /* expired: free */
+    ck_assert_int_eq(relay_name_remove(s, a), TACET_E_NOT_FOUND);
+    OK(relay_name_put(s, "bob", b, 210, 300, BLOB("entry bob"))); /* one name an account */
+    ck_assert_int_eq(relay_name_find(s, "alice", 0, out, sizeof out, &n), TACET_E_NOT_FOUND);
+    OK(relay_name_remove(s, b));
+    ck_assert_int_eq(relay_name_find(s, "bob", 0, out, sizeof out, &n), TACET_E_NOT_FOUND);
+    end();
+}
+END_TEST
+
+START_TEST(invites_and_settings)
+{
+    start();
+    uint8_t out[64];
+    size_t n = 0;
+    ck_assert_int_eq(relay_invite_use(s, h1, 5), TACET_E_NOT_FOUND);
+    OK(relay_invite_add(s, h1, 2, 100));
+    ck_assert_int_eq(relay_invite_add(s, h1, 2, 100), TACET_E_EXISTS);
+    OK(relay_invite_add(s, h2, 2, 100));
+    again();
+    OK(relay_invite_use(s, h1, 99));
+    OK(relay_invite_use(s, h1, 99));
+    ck_assert_int_eq(relay_invite_use(s, h1, 99), TACET_E_NOT_FOUND);
+    ck_assert_int_eq(relay_invite_use(s, h2, 100), TACET_E_EXPIRED);
+    ck_assert_int_eq(relay_setting_get(s, "salt", out, sizeof out, &n), TACET_E_NOT_FOUND);
+    OK(relay_setting_put(s, "salt", BLOB("one")));
+    OK(relay_setting_put(s, "salt", BLOB("another")));
+    OK(relay_setting_put(s, "empty", (blob){ NULL, 0 }));
+    again();
+    OK(relay_setting_get(s, "salt", out, sizeof out, &n));
+    ck_assert(n == 7 && memcmp(out, "another", 7) == 0);
+    ck_assert_int_eq(relay_setting_get(s, "salt", out, 6, &n), TACET_E_QUOTA);
+    OK(relay_setting_get(s, "empty", out, sizeof out, &n));
+    ck_assert_uint_eq(n, 0);
+    end();
+}
+END_TEST
+
+/* Everything that changes something wants a transaction. */
+START_TEST(transactions_are_wanted)
+{
+    start();
+    uint32_t box = 0;
+    uint64_t number = 1, bytes;
+    bool more;
+    OK(relay_mailbox_add(s, a, 1, t1, &box));
+    ck_assert_int_eq(relay_begin(s), TACET_E_BUG);
+    ck_assert_int_eq(relay_clean(s, 1, &more, NULL, NULL), TACET_E_BUG);
+    OK(relay_commit(s));
+    ck_assert_int_eq(relay_commit(s), TACET_E_BUG);
+    relay_rollback(s);
+    relay_message m = { .number = 1, .mailbox = box, .ciphertext = BLOB("x") };
+    ck_assert_int_eq(relay_append(s, &m), TACET_E_BUG);
+    ck_assert_int_eq(relay_acknowledge(s, box, &number, 1), TACET_E_BUG);
+    ck_assert_int_eq(relay_forget_token(s, box, t1, &number, &bytes), TACET_E_BUG);
+    ck_assert_int_eq(relay_mailbox_add(s, b, 1, t2, &box), TACET_E_BUG);
+    ck_assert_int_eq(relay_mailbox_remove(s, box), TACET_E_BUG);
+    relay_store *second = NULL;
+    ck_assert_int_eq(relay_store_open(&second, folder, key), TACET_E_BUSY);
+    ck_assert_ptr_null(relay_store_close(NULL));
+    ck_assert_ptr_null(relay_reader_close(NULL));
+    end();
+}
+END_TEST
+
+SUITE("relay-tables", TEST(accounts_and_lists), TEST(mailboxes), TEST(tokens), TEST(prekeys), TEST(names), TEST(invites_and_settings),
+      TEST(transactions_are_wanted))
