@@ -98,10 +98,10 @@ static int without_readers(relay_store *s)
 int checkpoint_if_due(relay_store *s)
 {
     uint64_t wal = atomic_load(&s->wal_bytes);
+    if (wal >= s->tuning.checkpoint_bytes * WAL_HARD_FACTOR)
+        return without_readers(s); /* waits for the thread, too */
     if (wal < s->tuning.checkpoint_bytes || atomic_load(&s->checkpoint.busy))
         return TACET_OK;
-    if (wal >= s->tuning.checkpoint_bytes * WAL_HARD_FACTOR)
-        return without_readers(s);
     if (!s->tuning.background || atomic_exchange(&s->checkpoint.done, false))
         return database_checkpoint(s->db, false, NULL);
     thread_ask(s);
