@@ -59,31 +59,55 @@ int connection_failure(database *d, int code)
 }
 
 /* --- the library ------------------------------------------------------------------------------------------------------------------- */
-static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-static int library_status;
+static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
+static sqlite3 *library_keeper; /* never closed */
 
-static void library_start(void)
+/* SQLCipher takes itself down with the last connection of the process and up again with the next one. That sets its log back to stderr, under another
+ * thread's feet, and the way up writes through a null pointer when memory runs out: so one connection, to nothing, stays open. */
+static int keeper_open(void)
 {
-    /* Counting memory takes a global mutex in each allocation. MISUSE: somebody (a test) has started SQLite before us. */
-    int rc = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    library_status = rc == SQLITE_OK || rc == SQLITE_MISUSE ? database_status(sqlite3_initialize()) : TACET_E_BUG;
-    if (library_status == TACET_OK &&
-        (sqlite3_compileoption_used("TEMP_STORE=0") || !sqlite3_compileoption_used("HAS_CODEC") || !sqlite3_threadsafe()))
-        library_status = TACET_E_REFUSED; /* sorts in files whatever we ask, or does not encrypt, or is not for threads */
+    sqlite3 *db = NULL;
+    static const char raw_key[] = "x'0000000000000000000000000000000000000000000000000000000000000000'"; /* of an empty database in memory */
+    int rc = sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_key(db, raw_key, sizeof raw_key - 1);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(db, "PRAGMA cipher_log_level=NONE", NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        library_keeper = db;
+    else
+        (void)sqlite3_close_v2(db); /* nothing was written */
+    return database_status(rc);
+}
+
+static int library_start(void)
+{
+    int rc = TACET_OK;
+    (void)pthread_mutex_lock(&library_lock);
+    if (!library_keeper) {
+        /* Counting memory takes a global mutex in each allocation. MISUSE: somebody (a test) has started SQLite before us. */
+        int code = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+        rc = code == SQLITE_OK || code == SQLITE_MISUSE ? database_status(sqlite3_initialize()) : TACET_E_BUG;
+        if (rc == TACET_OK && (sqlite3_compileoption_used("TEMP_STORE=0") || !sqlite3_compileoption_used("HAS_CODEC") || !sqlite3_threadsafe()))
+            rc = TACET_E_REFUSED; /* sorts in files whatever we ask, or does not encrypt, or is not for threads */
+        if (rc == TACET_OK)
+            rc = keeper_open();
+    }
+    (void)pthread_mutex_unlock(&library_lock);
+    return rc;
 }
 
 int connection_new(database **out, const char *path, const uint8_t *key, const database_profile *profile)
 {
-    if (pthread_once(&library_once, library_start) != 0)
-        return TACET_E_BUG;
-    if (library_status != TACET_OK)
-        return library_status;
+    int rc = library_start();
+    if (rc != TACET_OK)
+        return rc;
     database *d = calloc(1, sizeof *d);
     if (!d)
         return TACET_E_NOMEM;
     d->profile = *profile;
     d->lock_fd = -1;
-    int rc = secret_arena_new(&d->arena, 256);
+    rc = secret_arena_new(&d->arena, 256);
     if (rc == TACET_OK) {
         d->path = strdup(path);
         d->key = secret_alloc(d->arena, DATABASE_KEY_BYTES);
@@ -145,7 +169,7 @@ static int key_apply(database *d, const uint8_t *key, int (*apply)(sqlite3 *, co
     return rc == SQLITE_OK ? TACET_OK : connection_failure(d, rc);
 }
 
-/* Before the first page is read. The log goes to stderr unless silenced, and is set back whenever the last connection of the process closes. */
+/* Before the first page is read. */
 static int cipher_apply(database *d)
 {
     char page_set[48], page_want[16];

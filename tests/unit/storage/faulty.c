@@ -23,7 +23,7 @@ typedef struct change {
 typedef struct {
     char path[512];
     uint8_t *durable; /* what the last sync left */
-    int64_t durable_bytes;
+    int64_t durable_bytes, durable_room;
     change *first, **last;
     bool named;   /* its name is durable */
     bool deleted; /* but nobody synced the folder */
@@ -84,12 +84,15 @@ static disk_file *disk_find(const char *path)
 
 static void durable_grow(disk_file *f, int64_t bytes)
 {
-    if (bytes > f->durable_bytes) {
-        f->durable = realloc(f->durable, (size_t)bytes);
+    if (bytes <= f->durable_bytes)
+        return;
+    if (bytes > f->durable_room) {
+        f->durable_room = 2 * bytes;
+        f->durable = realloc(f->durable, (size_t)f->durable_room);
         assert(f->durable);
-        memset(f->durable + f->durable_bytes, 0, (size_t)(bytes - f->durable_bytes));
-        f->durable_bytes = bytes;
     }
+    memset(f->durable + f->durable_bytes, 0, (size_t)(bytes - f->durable_bytes));
+    f->durable_bytes = bytes;
 }
 
 static void durable_apply(disk_file *f, const change *c, size_t from, size_t n)

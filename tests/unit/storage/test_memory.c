@@ -10,10 +10,15 @@ static const relay_tuning tiny = { .run_rows = 16, .exceptions_max = 2, .clean_r
 static uint64_t allocations, fail_at; /* 0: never */
 static bool fail_on;                  /* every one from fail_at on */
 
+static bool in_key, key_refused; /* while sqlite3_key runs */
+static int64_t held;             /* pieces of memory that SQLite has */
+
 static bool refused(void)
 {
     allocations++;
-    return fail_at && (fail_on ? allocations >= fail_at : allocations == fail_at);
+    bool no = fail_at && (fail_on ? allocations >= fail_at : allocations == fail_at);
+    key_refused |= no && in_key;
+    return no;
 }
 
 void *__real_malloc(size_t n);
@@ -33,8 +38,33 @@ void *__wrap_reallocarray(void *p, size_t count, size_t n) { return refused() ? 
 char *__wrap_strdup(const char *s) { return refused() ? NULL : __real_strdup(s); }
 char *__wrap_strndup(const char *s, size_t n) { return refused() ? NULL : __real_strndup(s, n); }
 
+/* SQLCipher 4.6 forgets a half-made codec when memory runs out in sqlite3_key, which is why such rounds are not held against us, and LeakSanitizer leaves
+ * SQLite's memory to our own counting. Taking itself up SQLCipher does not survive that at all, which is why the first connection of a process stays
+ * (connection.c), and why it is made here while there is memory. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) { return "leak:libsqlcipher\n"; }
+int __real_sqlite3_key(sqlite3 *db, const void *key_bytes, int n);
+int __wrap_sqlite3_key(sqlite3 *db, const void *key_bytes, int n);
+int __wrap_sqlite3_key(sqlite3 *db, const void *key_bytes, int n)
+{
+    in_key = true;
+    int rc = __real_sqlite3_key(db, key_bytes, n);
+    in_key = false;
+    return rc;
+}
+
 static sqlite3_mem_methods memory, usual;
-static void *sqlite_malloc(int n) { return refused() ? NULL : usual.xMalloc(n); }
+static void *sqlite_malloc(int n)
+{
+    void *p = refused() ? NULL : usual.xMalloc(n);
+    held += p != NULL;
+    return p;
+}
+static void sqlite_free(void *p)
+{
+    held -= p != NULL;
+    usual.xFree(p);
+}
 static void *sqlite_realloc(void *p, int n) { return refused() ? NULL : usual.xRealloc(p, n); }
 
 /* Before SQLite starts, once a process. */
@@ -46,6 +76,7 @@ static void memory_install(void)
     memory = usual;
     memory.xMalloc = sqlite_malloc;
     memory.xRealloc = sqlite_realloc;
+    memory.xFree = sqlite_free;
     ck_assert_int_eq(sqlite3_config(SQLITE_CONFIG_MALLOC, &memory), SQLITE_OK);
 }
 
@@ -155,15 +186,20 @@ START_TEST(S03_every_allocation_fails)
     memory_install();
     folder_make();
     unsigned failures = 0;
+    relay_past first = { 0 };
+    OK(relay_life(&first));
+    folder_empty();
     for (uint64_t k = 1;; k += 1 + k / 64) {
         relay_past l = { 0 };
+        int64_t before = held;
+        key_refused = false;
         allocations = 0;
         fail_on = _i;
         fail_at = k;
         int rc = relay_life(&l);
         bool reached = allocations >= k;
         fail_at = 0;
-        /* SQLite does without some memory, and what SQLCipher makes of it is not always called by its name. */
+        ck_assert_msg(held == before || key_refused, "allocation %lu: %ld pieces leaked", (unsigned long)k, (long)(held - before));
         ck_assert_msg(rc == TACET_OK || rc == TACET_E_NOMEM, "allocation %lu: %s", (unsigned long)k, tacet_status_word(rc));
         failures += rc != TACET_OK;
         verify(&l, k);
