@@ -255,4 +255,52 @@ START_TEST(S01_stop_under_load)
 }
 END_TEST
 
-SUITE("kill", TEST(S01_kill_net), TEST(S01_kill_store), TEST(S01_kill_everything), TEST(S01_stop_under_load))
+/* Whenever a rekey is killed, exactly one key opens the store, and what waits is there. */
+START_TEST(S08_kill_rekey)
+{
+    relay r;
+    person bob;
+    raw_client c, s;
+    char out[64], next[160];
+    static frame f;
+    unsigned finished = 0, got = 0;
+    relay_init(&r, NULL);
+    relay_run(&r);
+    raw_join(&c, &r, &bob);
+    raw_close(&c);
+    ck_assert(raw_open(&s, r.port, r.key, TACET_ROLE_OPEN, NULL));
+    for (uint32_t i = 0; i < 200; i++) {
+        ck_assert_uint_ne(say_number(&s, &bob, i), 0);
+        ck_assert(raw_hear(&s, &f));
+        ck_assert_int_eq(f.kind, FRAME_OK);
+    }
+    raw_close(&s);
+    ck_assert_int_eq(relay_end(&r, SIGTERM), 0);
+    snprintf(next, sizeof next, "%s/relay.key.next", r.dir);
+    for (int i = 0; i < 60; i++) {
+        int status;
+        pid_t pid = relay_begin_command(&r, "rekey");
+        sleep_ms(some_ms(200));
+        kill(pid, SIGKILL);
+        waitpid(pid, &status, 0);
+        finished += WIFEXITED(status);
+        if (WIFEXITED(status))
+            ck_assert_int_eq(WEXITSTATUS(status), 0);
+        ck_assert_int_eq(relay_command(&r, out, sizeof out, "check", NULL), 0);
+        ck_assert_int_ne(access(next, F_OK), 0);
+    }
+    printf("%u of 60 came to their end\n", finished);
+    relay_run(&r);
+    ck_assert(raw_open(&c, r.port, r.key, TACET_ROLE_MAILBOX, &bob));
+    frame sub = { .kind = FRAME_SUBSCRIBE, .subscribe.credit = 256 };
+    raw_say(&c, &sub);
+    while (raw_hear(&c, &f) && f.kind != FRAME_CAUGHT_UP)
+        got += f.kind == FRAME_DELIVER;
+    ck_assert_uint_eq(got, 200);
+    raw_close(&c);
+    ck_assert_int_eq(relay_end(&r, SIGTERM), 0);
+    relay_remove(&r);
+}
+END_TEST
+
+SUITE("kill", TEST(S08_kill_rekey), TEST(S01_kill_net), TEST(S01_kill_store), TEST(S01_kill_everything), TEST(S01_stop_under_load))

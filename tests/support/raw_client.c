@@ -249,6 +249,12 @@ int relay_command(const relay *r, char *out, size_t room, const char *word, ...)
     return command(out, room, argv);
 }
 
+pid_t relay_begin_command(const relay *r, const char *word)
+{
+    char *argv[] = { (char *)(uintptr_t)tacetd(), (char *)(uintptr_t)word, (char *)(uintptr_t) "--data", (char *)(uintptr_t)r->dir, NULL };
+    return start(argv, -1, -1);
+}
+
 void relay_init(relay *r, const char *ini)
 {
     char line[512], path[128];

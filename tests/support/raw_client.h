@@ -61,6 +61,8 @@ void relay_remove(relay *r);
 pid_t relay_child(const relay *r, unsigned which);
 /* `tacetd COMMAND --data DIR ...` (at most 8 more words, NULL at the end): its exit code; its standard output, cut off at room - 1. */
 int relay_command(const relay *r, char *out, size_t room, const char *command, ...);
+/* Starts `tacetd COMMAND --data DIR` and does not wait. */
+pid_t relay_begin_command(const relay *r, const char *command);
 /* A number of `tacetd status --json`; fails the test when it is not there. */
 uint64_t relay_status(const relay *r, const char *name);
 /* Registers on a new connection and publishes both tokens. */
