@@ -281,10 +281,10 @@ void mailbox_name(engine *e)
     if (!mailbox_up(e) || e->registering || !e->me.listed || !e->clock_known || clock_off(e))
         return;
     int rc = vault_number_get(e->vault, "name_published_s", &at);
-    if (rc < 0)
-        engine_fail(e, rc);
-    else if (rc == TACET_E_NOT_FOUND || now_s(e) > at + ENGINE_PUBLISH_NAME_S || now_s(e) + 86400 < at)
+    if (rc >= 0 && (rc == TACET_E_NOT_FOUND || now_s(e) > at + ENGINE_PUBLISH_NAME_S || now_s(e) + 86400 < at))
         rc = publish_name(e, got_name, 0);
+    if (rc < 0) /* TACET_E_AGAIN: at the next housekeeping */
+        engine_fail(e, rc);
 }
 
 /* --- delivery -------------------------------------------------------------------------------------------------------------------------------------------------------- */

@@ -5,13 +5,12 @@
 
 static int bind_one(sqlite3_stmt *st, int at, char type, va_list *ap)
 {
-    switch (type) {
-    case 'n':
+    if (type == 'n')
         return sqlite3_bind_int64(st, at, va_arg(*ap, unsigned));
+    switch (type) {
     case 'i':
+    case 'u': /* signed and unsigned of one size, and only bits here (C17 7.16.1.1) */
         return sqlite3_bind_int64(st, at, va_arg(*ap, int64_t));
-    case 'u':
-        return sqlite3_bind_int64(st, at, (int64_t)va_arg(*ap, uint64_t));
     case 't': {
         const char *text = va_arg(*ap, const char *);
         return text ? sqlite3_bind_text(st, at, text, -1, SQLITE_STATIC) : sqlite3_bind_null(st, at);

@@ -40,7 +40,10 @@ class Talker(threading.Thread):
         finally:
             child.kill()
             child.wait()
-            child.stdin.close()
+            try:
+                child.stdin.close()  # flushes what the dead child did not take
+            except BrokenPipeError:
+                pass
             child.stdout.close()
 
     def call(self, child, method, params):
