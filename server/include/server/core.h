@@ -100,8 +100,8 @@ bool core_idle(const core *c);
     N(committed)                                                                                                                                     \
     N(handed_off)                                                                                                                                    \
     N(delivered)                                                                                                                                     \
-    N(acknowledged) N(refused) N(quota) N(rate) N(malformed) N(registered) N(expired) N(groups) N(commits) N(commits_failed) N(held) N(hold_ran_out) \
-        N(overrun)
+    N(acknowledged)                                                                                                                                  \
+    N(refused) N(quota) N(rate) N(malformed) N(registered) N(expired) N(groups) N(commits) N(commits_failed) N(held) N(hold_ran_out) N(overrun)
 #define CORE_GAUGES(N) N(connections) N(subscriptions) N(mailboxes) N(queued_messages) N(queued_bytes) N(memory_bytes)
 typedef struct {
 #define CORE_FIELD(name) uint64_t name;
