@@ -117,3 +117,9 @@ size_t pair_export(const session *s, uint8_t **out)
     ck_assert_uint_eq(n, room);
     return n;
 }
+
+bool pair_same_party(const party *a, const party *b)
+{
+    return memcmp(a->account.bytes, b->account.bytes, 32) == 0 && a->device == b->device && memcmp(a->ik, b->ik, 32) == 0 &&
+           memcmp(a->dh, b->dh, 32) == 0 && a->list_version == b->list_version;
+}

@@ -42,6 +42,7 @@ void pair_first(pair *p, bool with_opk);
 void pair_seal(pair *p, session *from, const void *content, size_t n, envelope_bytes *out);
 int pair_open(pair *p, session *at, const envelope_bytes *e, uint8_t *plain, size_t *n);
 void pair_say(pair *p, session *from, session *to, const char *text);
+bool pair_same_party(const party *a, const party *b);
 /* Exported bytes; *out is malloc'ed. */
 size_t pair_export(const session *s, uint8_t **out);
 #endif

@@ -52,7 +52,9 @@ TACET_MUST_USE int session_seal(session *s, const tacet_env *env, enum content_c
                                 size_t *out_bytes);
 
 /* Opens an envelope of either kind (a first envelope of a session that exists already is opened as the message it carries). `trials` is the
- * budget of header keys that may still be tried for this envelope over all sessions; it is counted down.
+ * budget of header keys that may still be tried for this envelope over all sessions; it is counted down, by at most 7 a session. `plain` has room
+ * for n bytes, does not overlap the envelope, and is scratch space: only the first *plain_bytes of it, and only after TACET_OK, mean anything.
+ * A first envelope whose agreement part is not the one that made this session costs no trial.
  *   TACET_E_FORGED   does not open here, for whatever reason     TACET_E_REPLAY  its key is used up (seen before or too old)
  *   TACET_E_GAP      more than TACET_RATCHET_JUMP_MAX ahead */
 TACET_MUST_USE int session_open(session *s, const tacet_env *env, enum content_class cls, unsigned *trials, const uint8_t *envelope, size_t n,
