@@ -411,7 +411,8 @@ void gate_worker_gone(gate *g, uint32_t worker)
         core_closed(g->core, s->ref);
         greeting_free(g, s);
     }
-    memset(w->slot, 0, w->slots * sizeof *w->slot);
+    if (w->slot)
+        memset(w->slot, 0, w->slots * sizeof *w->slot);
     w->epoch++; /* what the pool still works on finds nobody */
     for (size_t i = 0; i < IPC_COUNTERS_COUNT; i++)
         w->before[i] += w->net[i], w->net[i] = 0;
