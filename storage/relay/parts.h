@@ -19,8 +19,8 @@ enum {
     ENTRY_ROW_GONE = 2, /* flag: and its row deleted */
     NOTE_TAKEN = 1,     /* note: the transaction under way makes it dead */
     NOTE_INDEXED = 2,   /* note: its index row is written */
-    NO_PLACE = UINT32_MAX,
 };
+#define NO_PLACE UINT32_MAX
 
 typedef struct {
     uint64_t number;
