@@ -26,7 +26,7 @@ int relay_reader_open(relay_reader **out, relay_store *s)
     r->s = s;
     int rc = database_open_reader(&r->db, s->db);
     if (rc == TACET_OK)
-        rc = database_execute(r->db, "PRAGMA cache_size=-16384"); /* KiB */
+        rc = database_execute(r->db, "PRAGMA cache_size=-32768"); /* KiB: the index of a million messages */
     if (rc == TACET_OK)
         *out = r;
     else
