@@ -355,7 +355,9 @@ START_TEST(failed_migration_leaves_the_old_one_usable)
     ck_assert(!file_there(in_folder("a.db.before-3")));
     d = open_with(1); /* not at 2: the program that made it knows only 1 */
     ck_assert_int_eq(integer(d, "SELECT count(*) FROM t"), 1);
+    ck_assert_int_eq(integer(d, "SELECT count(*) FROM pragma_table_info('t')"), 2); /* and nothing of step 2 is there */
     database_close(d);
+    database_close(open_with(2));
     folder_remove();
 }
 END_TEST

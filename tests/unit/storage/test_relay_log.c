@@ -392,4 +392,168 @@ START_TEST(log_equals_its_model)
 }
 END_TEST
 
-SUITE("relay-log", LOOP(log_equals_its_model, 12))
+static uint64_t last_number(world *w)
+{
+    uint64_t last = 0;
+    OK(relay_log_summary(w->s, &last, NULL, NULL));
+    return last;
+}
+
+/* A number is not given again because its message is gone, by whatever way it went. */
+START_TEST(highest_number_outlives_its_message)
+{
+    world *w = world_new(1);
+    uint64_t messages, bytes;
+    uint8_t token[32];
+    bool more = true;
+    OK(relay_begin(w->s));
+    box_add(w, 0);
+    box_add(w, 1);
+    OK(relay_commit(w->s));
+    relay_message m = { .number = 41, .mailbox = w->now.mailbox[0], .token_kind = 1, .expires_hour = HOUR + 1, .ciphertext = { "x", 1 } };
+    token_of(m.token_hash, 1);
+    token_of(token, 1);
+    OK(relay_begin(w->s));
+    OK(relay_append(w->s, &m));
+    OK(relay_commit(w->s));
+    OK(relay_begin(w->s));
+    if (_i == 0)
+        OK(relay_forget_token(w->s, m.mailbox, token, &messages, &bytes));
+    if (_i == 1)
+        OK(relay_acknowledge(w->s, m.mailbox, &m.number, 1));
+    if (_i == 2)
+        OK(relay_mailbox_remove(w->s, m.mailbox));
+    OK(relay_commit(w->s));
+    while (more && _i)
+        OK(relay_clean(w->s, HOUR + (_i == 3), &more, NULL, NULL));
+    ck_assert_uint_eq(rows_of(w, "SELECT count(*) FROM message"), 0);
+    world_close(w);
+    world_open(w, &small);
+    ck_assert_uint_eq(last_number(w), 41);
+    OK(relay_begin(w->s));
+    m.mailbox = w->now.mailbox[1];
+    ck_assert_int_eq(relay_append(w->s, &m), TACET_E_BUG);
+    m.number = 42;
+    OK(relay_append(w->s, &m));
+    OK(relay_commit(w->s));
+    world_end(w);
+}
+END_TEST
+
+/* More than the memory index takes in one piece is refused, not lost. */
+START_TEST(transaction_has_a_limit)
+{
+    world *w = world_new(1);
+    OK(relay_begin(w->s));
+    box_add(w, 0);
+    relay_message m = { .number = 0, .mailbox = w->now.mailbox[0], .token_kind = 1, .expires_hour = HOUR + 1, .ciphertext = { "x", 1 } };
+    for (unsigned i = 0; i < small.run_rows; i++) {
+        m.number++;
+        OK(relay_append(w->s, &m));
+    }
+    m.number++;
+    ck_assert_int_eq(relay_append(w->s, &m), TACET_E_QUOTA);
+    OK(relay_commit(w->s));
+    /* As many again and again: the ring always has room for a whole transaction. */
+    for (int round = 0; round < 8; round++) {
+        OK(relay_begin(w->s));
+        for (unsigned i = 0; i < small.run_rows; i++) {
+            OK(relay_append(w->s, &m));
+            m.number++;
+        }
+        OK(relay_commit(w->s));
+    }
+    char where[128];
+    OK(relay_check(w->s, where, sizeof where));
+    world_end(w);
+}
+END_TEST
+
+static void append_numbers(world *w, uint32_t mailbox, uint64_t from, uint64_t to)
+{
+    for (uint64_t n = from; n <= to; n++) {
+        if ((n - from) % 50 == 0) {
+            if (n > from)
+                OK(relay_commit(w->s));
+            OK(relay_begin(w->s));
+        }
+        relay_message m = { .number = n, .mailbox = mailbox, .token_kind = 1, .expires_hour = HOUR + 1, .ciphertext = { "x", 1 } };
+        OK(relay_append(w->s, &m));
+    }
+    OK(relay_commit(w->s));
+}
+
+typedef struct {
+    uint64_t next, step;
+} sequence;
+
+static bool in_sequence(void *ctx, const relay_message *m)
+{
+    sequence *q = ctx;
+    ck_assert_uint_eq(m->number, q->next);
+    q->next += q->step;
+    return true;
+}
+
+/* A program with smaller runs finds more rows to keep in memory than it would ever let grow. */
+START_TEST(smaller_runs_than_before)
+{
+    world *w = world_new(1);
+    relay_tuning large = small;
+    large.run_rows = 1024;
+    world_close(w);
+    world_open(w, &large);
+    OK(relay_begin(w->s));
+    box_add(w, 0);
+    OK(relay_commit(w->s));
+    append_numbers(w, w->now.mailbox[0], 1, 1000);
+    world_close(w);
+    world_open(w, &small);
+    append_numbers(w, w->now.mailbox[0], 1001, 1300);
+    sequence q = { 1, 1 };
+    OK(relay_backlog(w->r, w->now.mailbox[0], 0, SIZE_MAX, SIZE_MAX, HOUR, in_sequence, &q));
+    ck_assert_uint_eq(q.next, 1301);
+    char where[128];
+    OK(relay_check(w->s, where, sizeof where));
+    world_end(w);
+}
+END_TEST
+
+/* More of one mailbox in memory than a reader copies at once, from wherever it begins; another mailbox's messages lie between. */
+START_TEST(long_mailbox_in_memory)
+{
+    world *w = world_new(1);
+    relay_tuning large = small;
+    large.run_rows = 16384;
+    world_close(w);
+    world_open(w, &large);
+    OK(relay_begin(w->s));
+    box_add(w, 0);
+    box_add(w, 1);
+    OK(relay_commit(w->s));
+    for (uint64_t n = 1; n <= 6000; n += 2) {
+        if (n % 500 == 1)
+            OK(relay_begin(w->s));
+        for (uint64_t k = 0; k < 2; k++) {
+            relay_message m = { .number = n + k, .mailbox = w->now.mailbox[k], .token_kind = 1, .expires_hour = HOUR + 1, .ciphertext = { "x", 1 } };
+            OK(relay_append(w->s, &m));
+        }
+        if (n % 500 == 499)
+            OK(relay_commit(w->s));
+    }
+    static const uint64_t after[] = { 0, 1, 2, 1000, 2047, 2048, 2049, 4001, 5998, 5999, 6000, 7000 };
+    static const size_t count[] = { 1, 1023, 1024, 1025, 2500, SIZE_MAX };
+    for (size_t a = 0; a < ROWS(after); a++)
+        for (size_t c = 0; c < ROWS(count); c++)
+            for (uint64_t k = 0; k < 2; k++) {
+                uint64_t first = after[a] + 1 + (after[a] % 2 != k), there = first > 6000 ? 0 : (6000 - first) / 2 + 1;
+                sequence q = { first, 2 };
+                OK(relay_backlog(w->r, w->now.mailbox[k], after[a], count[c], SIZE_MAX, HOUR, in_sequence, &q));
+                ck_assert_uint_eq((q.next - first) / 2, there < count[c] ? there : count[c]);
+            }
+    world_end(w);
+}
+END_TEST
+
+SUITE("relay-log", TEST(smaller_runs_than_before), TEST(long_mailbox_in_memory), LOOP(highest_number_outlives_its_message, 4),
+      TEST(transaction_has_a_limit), LOOP(log_equals_its_model, 12))
