@@ -90,14 +90,14 @@ static int waiting_drop(relay_store *s, uint32_t mailbox)
             rc = log_remove(s, &(removal){ .number = e->number, .mailbox = mailbox, .bytes = e->bytes, .kind = e->kind, .index_deleted = true });
     }
     if (rc == TACET_OK && m->in_table)
-        rc = relay_bind(s, &q, "SELECT number, bytes, kind FROM mailbox_index WHERE mailbox = ? AND number > ? AND number <= ?", "iii",
-                        (uint64_t)mailbox, m->watermark, s->index.indexed_through);
+        rc = relay_bind(s, &q, "SELECT number, what FROM mailbox_index WHERE mailbox = ? AND number > ? AND number <= ?", "iii", (uint64_t)mailbox,
+                        m->watermark, s->index.indexed_through);
     while (rc == TACET_OK && q && (rc = database_row(s->db, q)) == TACET_OK)
         if (!state_acknowledged(m, column(q, 0)))
             rc = log_remove(s, &(removal){ .number = column(q, 0),
                                            .mailbox = mailbox,
-                                           .bytes = (uint32_t)column(q, 1),
-                                           .kind = (uint8_t)column(q, 2),
+                                           .bytes = index_bytes(column(q, 1)),
+                                           .kind = index_kind(column(q, 1)),
                                            .index_deleted = true });
     if (q)
         (void)sqlite3_reset(q); /* an early end is one of ours */

@@ -27,12 +27,12 @@ static int message_check(checking *c, uint64_t number, uint32_t mailbox, uint64_
     c->waiting++;
     if (!log_run_of(s, number))
         return complain(c, "belongs to no run", number, mailbox);
-    int rc = relay_one(s, &q, "SELECT bytes FROM mailbox_index WHERE mailbox = ? AND number = ?", "ii", (uint64_t)mailbox, number);
+    int rc = relay_one(s, &q, "SELECT what FROM mailbox_index WHERE mailbox = ? AND number = ?", "ii", (uint64_t)mailbox, number);
     if (rc == TACET_E_NOT_FOUND)
         return complain(c, "in the log, not in the index", number, mailbox);
     if (rc != TACET_OK)
         return rc;
-    bool same = (uint64_t)sqlite3_column_int64(q, 0) == bytes;
+    bool same = index_bytes((uint64_t)sqlite3_column_int64(q, 0)) == bytes;
     (void)sqlite3_reset(q); /* only one row */
     return same ? TACET_OK : complain(c, "its length is not that of the index", number, mailbox);
 }

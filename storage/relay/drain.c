@@ -48,9 +48,9 @@ int drain_start_if_due(relay_store *s)
 
 static int index_write(relay_store *s, const entry *e)
 {
-    const sqlite3_int64 value[] = { e->mailbox, (sqlite3_int64)e->number, e->bytes, e->kind, e->tag };
+    const sqlite3_int64 value[] = { e->mailbox, (sqlite3_int64)e->number, (sqlite3_int64)index_pack(e->bytes, e->kind, e->tag) };
     int rc = SQLITE_OK;
-    for (int i = 0; i < 5 && rc == SQLITE_OK; i++)
+    for (int i = 0; i < 3 && rc == SQLITE_OK; i++)
         rc = sqlite3_bind_int64(s->insert_index, i + 1, value[i]);
     return rc == SQLITE_OK ? database_run(s->db, s->insert_index) : database_status(rc);
 }

@@ -88,7 +88,7 @@ static int index_row(relay_store *s, sqlite3_stmt *q)
         return TACET_E_CORRUPT; /* an entry that waits has a row, and rows below indexed_through belong to runs */
     owner->live++;
     s->index.state[mailbox].in_table++;
-    count_waiting(&s->index.state[mailbox], column(q, 2), column(q, 3));
+    count_waiting(&s->index.state[mailbox], index_bytes(column(q, 2)), index_kind(column(q, 2)));
     return TACET_OK;
 }
 
@@ -103,8 +103,7 @@ static int message_row(relay_store *s, sqlite3_stmt *q)
     const void *hash = sqlite3_column_blob(q, 4);
     if (sqlite3_column_bytes(q, 4) != 32)
         return TACET_E_CORRUPT;
-    reader r = reader_over(hash, 4);
-    e.tag = (uint32_t)read_be(&r, 4);
+    e.tag = *(const uint8_t *)hash;
     int rc = index_room_for_mailbox(&s->index, e.mailbox);
     /* As much room as run_rows more messages want (relay_append) */
     if (rc == TACET_OK && s->index.end - s->index.first + 2 * (uint64_t)s->tuning.run_rows >= s->index.room)
@@ -133,7 +132,7 @@ int load_index(relay_store *s)
         { "SELECT mailbox FROM mailbox", mailbox_row },
         { "SELECT mailbox, watermark, exceptions FROM mark", mark_row },
         { "SELECT first, last, rows, expires_min FROM run ORDER BY first", run_row },
-        { "SELECT mailbox, number, bytes, kind FROM mailbox_index", index_row },
+        { "SELECT mailbox, number, what FROM mailbox_index", index_row },
         { "SELECT number, mailbox, expires_hour, kind, token_hash, length(ciphertext) FROM message"
           " WHERE number > (SELECT indexed_through FROM log) ORDER BY number",
           message_row },

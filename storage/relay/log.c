@@ -1,17 +1,10 @@
 /* The message log: what a transaction stages, and what its commit makes visible. */
 #include "parts.h"
-#include "base/reader.h"
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { TOKEN_KIND_REQUEST = 2 };
-
-static uint32_t token_tag(const uint8_t hash[32])
-{
-    reader r = reader_over(hash, 4);
-    return (uint32_t)read_be(&r, 4);
-}
 
 /* --- staging ------------------------------------------------------------------------------------------------------------------------- */
 static int message_insert(relay_store *s, const relay_message *m)
@@ -32,7 +25,7 @@ int relay_append(relay_store *s, const relay_message *m)
 {
     if (!index_alive(&s->index, m->mailbox))
         return TACET_E_NOT_FOUND;
-    if (!s->tx.open || m->number <= s->last_number || m->number > INT64_MAX || m->ciphertext.bytes > INT32_MAX)
+    if (!s->tx.open || m->number <= s->last_number || m->number > INT64_MAX || m->ciphertext.bytes > INT32_MAX || m->token_kind > 3)
         return TACET_E_BUG;
     if (s->tx.appended.count >= s->tuning.run_rows || s->index.end - s->index.first + s->tx.appended.count >= s->index.room)
         return TACET_E_QUOTA;
@@ -45,7 +38,7 @@ int relay_append(relay_store *s, const relay_message *m)
                                                          .mailbox = m->mailbox,
                                                          .bytes = (uint32_t)m->ciphertext.bytes,
                                                          .expires_hour = m->expires_hour,
-                                                         .tag = token_tag(m->token_hash),
+                                                         .tag = m->token_hash[0],
                                                          .next = NO_PLACE,
                                                          .kind = m->token_kind };
     s->last_number = m->number;
@@ -114,7 +107,7 @@ static bool being_acknowledged(const relay_store *s, uint32_t mailbox, uint64_t 
 typedef VECTOR(removal) removals;
 
 /* What waits under this tag: staged, in the ring, in the index. */
-static int candidates_collect(relay_store *s, uint32_t mailbox, uint32_t tag, removals *out)
+static int candidates_collect(relay_store *s, uint32_t mailbox, uint8_t tag, removals *out)
 {
     const mailbox_state *m = &s->index.state[mailbox];
     int rc = TACET_OK;
@@ -132,15 +125,12 @@ static int candidates_collect(relay_store *s, uint32_t mailbox, uint32_t tag, re
     if (rc != TACET_OK || !m->in_table)
         return rc;
     rc = relay_bind(s, &q,
-                    "SELECT number, bytes, kind FROM mailbox_index WHERE mailbox = ? AND number > ? AND number <= ? AND tag = ? ORDER BY number",
+                    "SELECT number, what FROM mailbox_index WHERE mailbox = ? AND number > ? AND number <= ? AND what & 255 = ? ORDER BY number",
                     "iiii", (uint64_t)mailbox, m->watermark, s->index.indexed_through, (uint64_t)tag);
     while (rc == TACET_OK && (rc = database_row(s->db, q)) == TACET_OK) {
-        removal r = { .number = (uint64_t)sqlite3_column_int64(q, 0),
-                      .mailbox = mailbox,
-                      .bytes = (uint32_t)sqlite3_column_int64(q, 1),
-                      .kind = (uint8_t)sqlite3_column_int(q, 2) };
-        if (!state_acknowledged(m, r.number) && (rc = RESERVE(out)) == TACET_OK)
-            out->at[out->count++] = r;
+        uint64_t number = (uint64_t)sqlite3_column_int64(q, 0), what = (uint64_t)sqlite3_column_int64(q, 1);
+        if (!state_acknowledged(m, number) && (rc = RESERVE(out)) == TACET_OK)
+            out->at[out->count++] = (removal){ .number = number, .mailbox = mailbox, .bytes = index_bytes(what), .kind = index_kind(what) };
     }
     if (q)
         (void)sqlite3_reset(q); /* an early end is one of ours */
@@ -190,7 +180,7 @@ int relay_forget_token(relay_store *s, uint32_t mailbox, const uint8_t token_has
     uint64_t count = 0, sum = 0;
     if (!index_alive(&s->index, mailbox))
         return TACET_E_NOT_FOUND;
-    int rc = s->tx.open ? candidates_collect(s, mailbox, token_tag(token_hash), &found) : TACET_E_BUG;
+    int rc = s->tx.open ? candidates_collect(s, mailbox, token_hash[0], &found) : TACET_E_BUG;
     for (size_t i = 0; rc == TACET_OK && i < found.count; i++) {
         if (being_acknowledged(s, mailbox, found.at[i].number))
             continue;

@@ -56,12 +56,11 @@ static int find_waiting(relay_store *s, const acknowledgement *a, removal *out)
     if (!m->in_table || a->number > s->index.indexed_through)
         return TACET_E_NOT_FOUND;
     sqlite3_stmt *q = NULL;
-    int rc = relay_one(s, &q, "SELECT bytes, kind FROM mailbox_index WHERE mailbox = ? AND number = ?", "ii", (uint64_t)a->mailbox, a->number);
+    int rc = relay_one(s, &q, "SELECT what FROM mailbox_index WHERE mailbox = ? AND number = ?", "ii", (uint64_t)a->mailbox, a->number);
     if (rc != TACET_OK)
         return rc;
-    *out = (removal){
-        .number = a->number, .mailbox = a->mailbox, .bytes = (uint32_t)sqlite3_column_int64(q, 0), .kind = (uint8_t)sqlite3_column_int(q, 1)
-    };
+    uint64_t what = (uint64_t)sqlite3_column_int64(q, 0);
+    *out = (removal){ .number = a->number, .mailbox = a->mailbox, .bytes = index_bytes(what), .kind = index_kind(what) };
     (void)sqlite3_reset(q); /* only one row */
     return TACET_OK;
 }

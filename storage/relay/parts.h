@@ -25,11 +25,17 @@ enum {
 typedef struct {
     uint64_t number;
     uint32_t mailbox, bytes, expires_hour;
-    uint32_t tag;        /* of the token hash, to find what came under it */
-    uint32_t next;       /* place of the mailbox's next entry, NO_PLACE */
-    uint8_t kind, flags; /* flags: what is committed; under the lock */
-    uint8_t notes;       /* the committer's own */
+    uint32_t next; /* place of the mailbox's next entry, NO_PLACE */
+    uint8_t tag;   /* first byte of the token hash: few rows are read to find what came under one */
+    uint8_t kind;
+    uint8_t flags; /* what is committed; under the lock */
+    uint8_t notes; /* the committer's own */
 } entry;
+/* What the index in the table says of a message, in one small integer: each byte of it counts. */
+static inline uint64_t index_pack(uint32_t bytes, uint8_t kind, uint8_t tag) { return (uint64_t)bytes << 10 | (uint64_t)(kind & 3) << 8 | tag; }
+static inline uint32_t index_bytes(uint64_t what) { return (uint32_t)(what >> 10); }
+static inline uint8_t index_kind(uint64_t what) { return what >> 8 & 3; }
+static inline uint8_t index_tag(uint64_t what) { return (uint8_t)what; }
 static inline bool entry_waits(const entry *e) { return !(e->flags & ENTRY_DEAD) && !(e->notes & NOTE_TAKEN); }
 
 typedef struct {

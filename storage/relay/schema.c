@@ -5,9 +5,9 @@
 const migration relay_migrations[] = {
     { 1, "CREATE TABLE message(number INTEGER PRIMARY KEY, mailbox INTEGER NOT NULL, expires_hour INTEGER NOT NULL, stored_hour INTEGER NOT NULL,"
          "  kind INTEGER NOT NULL, token_hash BLOB NOT NULL, ciphertext BLOB NOT NULL);"
-         /* tag: the first four bytes of token_hash */
-         "CREATE TABLE mailbox_index(mailbox INTEGER NOT NULL, number INTEGER NOT NULL, bytes INTEGER NOT NULL, kind INTEGER NOT NULL,"
-         "  tag INTEGER NOT NULL, PRIMARY KEY(mailbox, number)) WITHOUT ROWID;"
+         /* what: index_pack */
+         "CREATE TABLE mailbox_index(mailbox INTEGER NOT NULL, number INTEGER NOT NULL, what INTEGER NOT NULL,"
+         "  PRIMARY KEY(mailbox, number)) WITHOUT ROWID;"
          /* exceptions: 8 bytes each, big-endian, ascending */
          "CREATE TABLE mark(mailbox INTEGER PRIMARY KEY, watermark INTEGER NOT NULL, exceptions BLOB NOT NULL);"
          "CREATE TABLE run(first INTEGER PRIMARY KEY, last INTEGER NOT NULL, rows INTEGER NOT NULL, expires_min INTEGER NOT NULL);"

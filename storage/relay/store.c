@@ -50,7 +50,7 @@ int relay_store_open_tuned(relay_store **out, const char *dir, const uint8_t key
     if (rc == TACET_OK)
         rc = database_statement(s->db, "INSERT INTO message VALUES(?, ?, ?, ?, ?, ?, ?)", &s->insert_message);
     if (rc == TACET_OK)
-        rc = database_statement(s->db, "INSERT OR REPLACE INTO mailbox_index VALUES(?, ?, ?, ?, ?)", &s->insert_index);
+        rc = database_statement(s->db, "INSERT OR REPLACE INTO mailbox_index VALUES(?, ?, ?)", &s->insert_index);
     if (rc == TACET_OK)
         rc = load_index(s);
     if (rc == TACET_OK)
