@@ -125,7 +125,8 @@ static load load_start(void)
 {
     load l;
     raw_client c;
-    relay_init(&l.r, "[limits]\nhandshake_burst = 100000\n");
+    /* a full mailbox refuses some of what is under way and takes what comes after it: that is another test */
+    relay_init(&l.r, "[limits]\nhandshake_burst = 100000\nmailbox_messages = 1000000\n");
     relay_run(&l.r);
     raw_join(&c, &l.r, &l.bob);
     raw_close(&c);
