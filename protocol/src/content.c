@@ -4,7 +4,7 @@
 #include "fields.h"
 #include "pack_reader.h"
 
-enum { KEY_BODY = 10, PAIRS = 10, TOKEN_BYTES = 32, NAME_MIN_CHARS = 1 };
+enum { KEY_BODY = 10, PAIRS = 10, TOKEN_BYTES = 32, KEY_BYTES = 32, NAME_MIN_CHARS = 1 };
 
 #define ROW static const field
 ROW content_row[] = {
@@ -37,6 +37,30 @@ ROW request_row[] = {
     BIN(3, content, request.token, TOKEN_BYTES, TOKEN_BYTES),
     STR(4, content, request.text, 0, TACET_REQUEST_TEXT_MAX_BYTES),
 };
+#define BLOB(member) BIN(1, content, member.blob, TACET_BLOB_ID_BYTES, TACET_BLOB_ID_BYTES)
+#define KEY32(key, field) BIN(key, content, field, KEY_BYTES, KEY_BYTES)
+ROW offer_row[] = {
+    BLOB(offer),
+    KEY32(2, offer.key),
+    KEY32(3, offer.salt),
+    KEY32(4, offer.commitment),
+    KEY32(5, offer.capability),
+    UINT_IN(6, content, offer.chunks, 1, TACET_BLOB_CHUNKS_MAX),
+    UINT_ANY(7, content, offer.size),
+    STR(8, content, offer.name, 1, TACET_FILE_NAME_MAX_BYTES),
+    STR_OR_NONE(9, content, offer.media, 1, TACET_MEDIA_TYPE_MAX_BYTES),
+    UINT_IN(10, content, offer.mode, 0, TACET_FILE_MODE_MAX),
+    UINT_ANY(11, content, offer.mtime_s),
+    UINT_IN(12, content, offer.form, FILE_FORM_FILE, FILE_FORM_FOLDER),
+    BIN_OR_NONE(13, content, offer.reply_to, TACET_MESSAGE_ID_BYTES),
+};
+ROW seal_row[] = {
+    BLOB(seal),
+    KEY32(2, seal.root),
+    UINT_IN(3, content, seal.chunks, 1, TACET_BLOB_CHUNKS_MAX),
+    UINT_ANY(4, content, seal.size),
+};
+ROW cancel_row[] = { BLOB(cancel) };
 
 #define ROWS(row) (sizeof(row) / sizeof *(row))
 static const struct {
@@ -46,6 +70,9 @@ static const struct {
 } table[] = {
     { CONTENT_TEXT, text_row, ROWS(text_row) },
     { CONTENT_RECEIPT, receipt_row, ROWS(receipt_row) },
+    { CONTENT_FILE_OFFER, offer_row, ROWS(offer_row) },
+    { CONTENT_FILE_SEAL, seal_row, ROWS(seal_row) },
+    { CONTENT_FILE_CANCEL, cancel_row, ROWS(cancel_row) },
     { CONTENT_CONTROL, control_row, ROWS(control_row) },
     { CONTENT_REQUEST, request_row, ROWS(request_row) },
 };

@@ -32,6 +32,7 @@ typedef struct {
 #define BIN(k, s, m, low, high) { .type = FIELD_BIN, .key = (k), FIELD_AT(s, m), .min = (low), .max = (high) }
 #define BIN_OR_NONE(k, s, m, size) { .type = FIELD_BIN, .key = (k), FIELD_AT(s, m), .or_none = true, .min = (size), .max = (size) }
 #define STR(k, s, m, low, high) { .type = FIELD_STR, .key = (k), FIELD_AT(s, m), .min = (low), .max = (high) }
+#define STR_OR_NONE(k, s, m, low, high) { .type = FIELD_STR, .key = (k), FIELD_AT(s, m), .or_none = true, .min = (low), .max = (high) }
 #define FIXED(k, s, m) { .type = FIELD_FIXED, .key = (k), FIELD_AT(s, m), .min = FIELD_WIDTH(s, m), .max = FIELD_WIDTH(s, m) }
 #define BINS(k, s, m, least, low, high) { .type = FIELD_BINS, .key = (k), FIELD_AT(s, m), .count_min = (least), .min = (low), .max = (high) }
 #define NUMBERS(k, s, m, least) { .type = FIELD_NUMBERS, .key = (k), FIELD_AT(s, m), .count_min = (least) }

@@ -38,6 +38,26 @@ ROW send_row[] = {
 ROW lists_row[] = { BIN(0, frame, lists.account, HASH_BYTES, HASH_BYTES), UINT_ANY(0, frame, lists.after) };
 ROW bundle_row[] = { BIN(0, frame, bundle.account, HASH_BYTES, HASH_BYTES), UINT_ANY(0, frame, bundle.device) };
 ROW lookup_row[] = { STR(0, frame, lookup.name, 1, TACET_NAME_MAX_CHARS) };
+#define BLOB(member) BIN(0, frame, member.blob, TACET_BLOB_ID_BYTES, TACET_BLOB_ID_BYTES)
+#define CAPABILITY(member) BIN(0, frame, member.capability, HASH_BYTES, HASH_BYTES)
+#define INDEX(field) UINT_IN(0, frame, field, 0, TACET_BLOB_CHUNKS_MAX - 1)
+ROW blob_create_row[] = {
+    BLOB(blob_create),
+    UINT_IN(0, frame, blob_create.chunks, 1, TACET_BLOB_CHUNKS_MAX),
+    UINT_ANY(0, frame, blob_create.ttl_s),
+    BINS(0, frame, blob_create.receivers, 1, HASH_BYTES, HASH_BYTES),
+};
+ROW put_row[] = { BLOB(put), INDEX(put.index), BIN(0, frame, put.chunk, 1, TACET_CHUNK_BYTES) }; /* of `put` and of the event `chunk` */
+ROW blob_status_row[] = { BLOB(blob_status), INDEX(blob_status.first) };
+ROW blob_row[] = { BLOB(blob_drop) }; /* of `blob_drop` and of the event `blob_gone` */
+ROW watch_row[] = { BLOB(watch), CAPABILITY(watch), UINT_ANY(0, frame, watch.credit) };
+ROW have_row[] = { BLOB(have), CAPABILITY(have), INDEX(have.first), BIN(0, frame, have.bits, 1, TACET_BLOB_BITS_MAX_BYTES) };
+ROW again_row[] = { BLOB(again), CAPABILITY(again), INDEX(again.index) };
+ROW blob_status_reply_row[] = {
+    UINT_IN(0, frame, blob_status_reply.chunks, 1, TACET_BLOB_CHUNKS_MAX),
+    INDEX(blob_status_reply.first),
+    BIN(0, frame, blob_status_reply.bits, 1, TACET_BLOB_BITS_MAX_BYTES),
+};
 ROW error_row[] = {
     UINT_ANY(0, frame, error.code),
     UINT_IN(0, frame, error.cls, CLASS_RETRY, CLASS_ASK),
@@ -87,12 +107,19 @@ static const struct {
     { FRAME_ACK, MAILBOX, "ack", FIELDS(ack_row) },
     { FRAME_DEVICES, MAILBOX, "devices", FIELDS(devices_row) },
     { FRAME_WITHDRAW_NAME, MAILBOX, "withdraw_name", NO_FIELDS },
+    { FRAME_BLOB_CREATE, MAILBOX, "blob_create", FIELDS(blob_create_row) },
+    { FRAME_PUT, MAILBOX, "put", FIELDS(put_row) },
+    { FRAME_BLOB_STATUS, MAILBOX, "blob_status", FIELDS(blob_status_row) },
+    { FRAME_BLOB_DROP, MAILBOX, "blob_drop", FIELDS(blob_row) },
     { FRAME_INFO, BOTH, "info", NO_FIELDS },
     { FRAME_ECHO, BOTH, "echo", FIELDS(echo_row) },
     { FRAME_SEND, OPEN, "send", FIELDS(send_row) },
     { FRAME_LISTS, OPEN, "lists", FIELDS(lists_row) },
     { FRAME_BUNDLE, OPEN, "bundle", FIELDS(bundle_row) },
     { FRAME_LOOKUP, OPEN, "lookup", FIELDS(lookup_row) },
+    { FRAME_WATCH, OPEN, "watch", FIELDS(watch_row) },
+    { FRAME_HAVE, OPEN, "have", FIELDS(have_row) },
+    { FRAME_AGAIN, OPEN, "again", FIELDS(again_row) },
     { FRAME_OK, 0, "ok", NO_FIELDS },
     { FRAME_ERROR, ID_ANY, "error", FIELDS(error_row) },
     { FRAME_PREKEY_COUNTS, 0, "prekey_counts", FIELDS(prekey_counts_row) },
@@ -101,8 +128,11 @@ static const struct {
     { FRAME_LISTS_REPLY, 0, "lists_reply", FIELDS(lists_reply_row) },
     { FRAME_BUNDLE_REPLY, 0, "bundle_reply", FIELDS(bundle_reply_row) },
     { FRAME_LOOKUP_REPLY, 0, "lookup_reply", FIELDS(lookup_reply_row) },
+    { FRAME_BLOB_STATUS_REPLY, 0, "blob_status_reply", FIELDS(blob_status_reply_row) },
     { FRAME_DELIVER, ID_NONE, "deliver", FIELDS(deliver_row) },
     { FRAME_CAUGHT_UP, ID_NONE, "caught_up", FIELDS(caught_up_row) },
+    { FRAME_CHUNK, ID_NONE, "chunk", FIELDS(put_row) },
+    { FRAME_BLOB_GONE, ID_NONE, "blob_gone", FIELDS(blob_row) },
 };
 enum { KINDS = sizeof table / sizeof *table };
 

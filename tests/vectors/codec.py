@@ -76,6 +76,11 @@ FRAMES = [
     ("ack of 256", 7, 11, [A(*[U(1000 + i) for i in range(256)])]),
     ("devices", 8, 12, [B(10, 470), B(11, 64)]),
     ("withdraw_name", 9, 13, []),
+    ("blob_create", 10, 32, [B(30, 16), U(17), U(2592000), A(B(31, 32))]),
+    ("blob_create, largest, 64 receivers", 10, 33, [B(30, 16), U(2**22), U(U32), A(*[B(i, 32) for i in range(64)])]),
+    ("put", 11, 34, [B(30, 16), U(2**22 - 1), B(32, 300)]),
+    ("blob_status", 12, 35, [B(30, 16), U(65536)]),
+    ("blob_drop", 13, 36, [B(30, 16)]),
     ("info", 16, 14, []),
     ("echo", 17, 15, [B(12, 1024)]),
     ("send", 32, 16, [U(1), B(13, 32), U(1), B(14, 32), U(2592000), B(15, 600)]),
@@ -84,6 +89,10 @@ FRAMES = [
     ("bundle", 34, 19, [B(17, 32), U(2)]),
     ("lookup", 35, 20, [S("bob.the-builder_2")]),
     ("lookup, longest", 35, 21, [S("a" * 32)]),
+    ("watch", 36, 37, [B(30, 16), B(33, 32), U(64)]),
+    ("have", 37, 38, [B(30, 16), B(33, 32), U(8), B(34, 5)]),
+    ("have, longest", 37, 39, [B(30, 16), B(33, 32), U(0), B(34, 8192)]),
+    ("again", 38, 40, [B(30, 16), B(33, 32), U(3)]),
     ("ok", 64, 22, []),
     ("error", 65, 23, [U(6), U(3), S("that name is taken")]),
     ("error about the connection", 65, 0, [U(14), U(1), S("")]),
@@ -95,8 +104,11 @@ FRAMES = [
     ("bundle_reply", 70, 29, [B(22, 118), B(23, 118), B(24, 1270)]),
     ("bundle_reply without a one-time key", 70, 30, [B(22, 118), B(23, 0), B(24, 1270)]),
     ("lookup_reply", 71, 31, [B(25, 202)]),
+    ("blob_status_reply", 72, 41, [U(17), U(0), B(35, 3)]),
     ("deliver", 96, 0, [U(1), U(1), B(26, 32), U(1699999200), B(27, 2617)]),
     ("caught_up", 97, 0, [U(U64)]),
+    ("chunk", 98, 0, [B(30, 16), U(5), B(36, 299)]),
+    ("blob_gone", 99, 0, [B(30, 16)]),
 ]
 
 
@@ -154,6 +166,17 @@ def refused_frames():
     yield "envelope of 20481", frame(32, 1, [U(1), B(13, 32), U(1), B(14, 32), U(60), B(15, 20481)])
     yield "name of 33", frame(35, 1, [S("a" * 33)])
     yield "name of 0", frame(35, 1, [S("")])
+    yield "blob id of 15", frame(13, 1, [B(30, 15)])
+    yield "blob of no chunks", frame(10, 1, [B(30, 16), U(0), U(60), A(B(31, 32))])
+    yield "blob of too many chunks", frame(10, 1, [B(30, 16), U(2**22 + 1), U(60), A(B(31, 32))])
+    yield "blob for nobody", frame(10, 1, [B(30, 16), U(1), U(60), A()])
+    yield "capability of 31", frame(36, 1, [B(30, 16), B(33, 31), U(64)])
+    yield "chunk index too high", frame(11, 1, [B(30, 16), U(2**22), B(32, 300)])
+    yield "chunk of 64553", frame(11, 1, [B(30, 16), U(0), B(32, 64553)])
+    yield "empty chunk", frame(98, 0, [B(30, 16), U(0), B(32, 0)])
+    yield "chunk with an id", frame(98, 1, [B(30, 16), U(0), B(32, 3)])
+    yield "bitmap of 8193", frame(37, 1, [B(30, 16), B(33, 32), U(0), B(34, 8193)])
+    yield "empty bitmap", frame(37, 1, [B(30, 16), B(33, 32), U(0), B(34, 0)])
     yield "error class 4", frame(65, 1, [U(1), U(4), S("")])
     yield "error code above 16 bits", frame(65, 1, [U(65536), U(1), S("")])
     for what, raw in [
@@ -186,6 +209,12 @@ def content(kind, body, sequence=1, previous=None, flags=0, time_ms=170000000012
     return M((1, B(0x10, 16)), (2, U(sequence)), (3, previous), (4, U(time_ms)), (5, U(1)), (6, B(0x20, 32)), (7, U(3)), (8, U(flags)), (9, U(kind)), (10, body))
 
 
+def offer(**changed):
+    fields = {1: B(0x80, 16), 2: B(0x81, 32), 3: B(0x82, 32), 4: B(0x83, 32), 5: B(0x84, 32), 6: U(17), 7: U(1048576), 8: S("a.bin"), 10: U(0o644), 11: U(1700000000), 12: U(1)}
+    fields.update({int(k[1:]): v for k, v in changed.items()})
+    return M(*[(k, fields[k]) for k in sorted(fields) if fields[k] is not None])
+
+
 CONTENTS = [
     ("text", content(1, M((1, S("hi"))))),
     ("text with a reply reference", content(1, M((1, S("na ja … 👍🏽")), (2, B(0x60, 16))), sequence=2, flags=1)),
@@ -193,6 +222,10 @@ CONTENTS = [
     ("text, empty", content(1, M((1, S(""))))),
     ("receipt, delivered", content(2, M((1, U(1)), (2, A(B(0x60, 16)))), sequence=0)),
     ("receipt, read, 256 of them", content(2, M((1, U(2)), (2, A(*[B(i, 16) for i in range(256)]))), sequence=0)),
+    ("file offer", content(3, offer())),
+    ("file offer of a folder, with everything", content(3, offer(k6=U(2**22), k7=U(U64), k8=S("ü" * 127 + "x"), k9=S("x" * 127), k10=U(0o777), k12=U(2), k13=B(0x60, 16)), sequence=2)),
+    ("file seal", content(4, M((1, B(0x80, 16)), (2, B(0x85, 32)), (3, U(17)), (4, U(1048576))), sequence=3)),
+    ("file cancel", content(5, M((1, B(0x80, 16))), sequence=4)),
     ("control, accept", content(6, M((1, U(1)), (2, B(0x70, 32)), (3, U(0))), sequence=0)),
     ("control, token", content(6, M((1, U(2)), (2, B(0x70, 32)), (3, U(0))), sequence=0)),
     ("control, reset", content(6, M((1, U(3)), (3, U(41))), sequence=0)),
@@ -236,6 +269,19 @@ def refused_contents():
     yield "receipt for nothing", pack(content(2, M((1, U(1)), (2, A())), sequence=0))
     yield "receipt for 257", pack(content(2, M((1, U(1)), (2, A(*[B(i, 16) for i in range(257)]))), sequence=0))
     yield "receipt state 3", pack(content(2, M((1, U(3)), (2, A(B(0, 16)))), sequence=0))
+    yield "file offer without a name", pack(content(3, offer(k8=None)))
+    yield "file offer, empty name", pack(content(3, offer(k8=S(""))))
+    yield "file offer, name of 256", pack(content(3, offer(k8=S("x" * 256))))
+    yield "file offer, empty media type", pack(content(3, offer(k9=S(""))))
+    yield "file offer of no chunks", pack(content(3, offer(k6=U(0))))
+    yield "file offer of too many chunks", pack(content(3, offer(k6=U(2**22 + 1))))
+    yield "file offer, setuid", pack(content(3, offer(k10=U(0o4755))))
+    yield "file offer, form 3", pack(content(3, offer(k12=U(3))))
+    yield "file offer, key of 31", pack(content(3, offer(k2=B(0x81, 31))))
+    yield "file offer with sequence 0", pack(content(3, offer(), sequence=0))
+    yield "file seal without a root", pack(content(4, M((1, B(0x80, 16)), (3, U(17)), (4, U(1)))))
+    yield "file seal of no chunks", pack(content(4, M((1, B(0x80, 16)), (2, B(0x85, 32)), (3, U(0)), (4, U(1)))))
+    yield "file cancel of 15", pack(content(5, M((1, B(0x80, 15)))))
     yield "accept without token", pack(content(6, M((1, U(1)), (3, U(0))), sequence=0))
     yield "token of 31", pack(content(6, M((1, U(2)), (2, B(0, 31)), (3, U(0))), sequence=0))
     yield "request text of 1025", pack(content(7, M((1, S("a")), (2, S("b")), (3, B(0, 32)), (4, S("c" * 1025)))))

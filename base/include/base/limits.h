@@ -21,6 +21,15 @@ enum tacet_limits {
     TACET_RECEIPT_IDS_MAX = 256,
     TACET_CONTENT_PADDED_MAX_BYTES = 16384,
 
+    TACET_CHUNK_PLAIN_BYTES = 64512,                       /* of a file in one chunk ... */
+    TACET_CHUNK_BYTES = TACET_CHUNK_PLAIN_BYTES + 24 + 16, /* ... and the chunk: nonce, ciphertext, tag; its frame fits one record */
+    TACET_BLOB_CHUNKS_MAX = 4 * 1024 * 1024,               /* 252 GiB of file */
+    TACET_BLOB_RECEIVERS_MAX = 64,
+    TACET_BLOB_BITS_MAX_BYTES = 8192, /* of one bitmap: 65,536 chunks */
+    TACET_BLOB_WINDOW_MAX = 256,      /* chunks pushed and not answered, for each watcher of a blob */
+    TACET_FILE_NAME_MAX_BYTES = 255,
+    TACET_MEDIA_TYPE_MAX_BYTES = 127,
+
     TACET_ONE_TIME_EC_PREKEYS = 100,
     TACET_ONE_TIME_KEM_PREKEYS = 25,
     TACET_PREKEY_LIFETIME_S = 14 * 86400,

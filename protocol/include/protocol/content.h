@@ -26,6 +26,8 @@ typedef enum {
     CONTROL_RESET = 3 /* last sequence seen */,
     CONTROL_CARRIER = 4 /* only carries a PQ step */
 } control_what;
+typedef enum { FILE_FORM_FILE = 1, FILE_FORM_FOLDER = 2 } file_form;
+enum { TACET_FILE_MODE_MAX = 0777 };
 enum content_flags { CONTENT_FLAG_WAITS = 1 /* somebody waits: receipt at once */ };
 
 typedef struct {
@@ -55,6 +57,24 @@ typedef struct {
         struct {
             view name, relay /* tacet://… address of the sender's relay */, token /* 32: for the answer */, text;
         } request;
+        struct offer_content {
+            view blob, key, salt, commitment, capability; /* 16, then 32 each */
+            uint32_t chunks;
+            uint64_t size; /* bytes of the file, or of the folder's stream */
+            view name, media /* 0 bytes: not known */;
+            uint32_t mode; /* permission bits */
+            uint64_t mtime_s;
+            uint8_t form;
+            view reply_to; /* 0 or 16 bytes */
+        } offer;
+        struct seal_content {
+            view blob, root;
+            uint32_t chunks;
+            uint64_t size;
+        } seal;
+        struct {
+            view blob;
+        } cancel;
         struct {
             view body;
         } unknown;

@@ -15,7 +15,7 @@ typedef struct {
     size_t bytes;
 } view;
 
-enum { FRAME_VIEWS_MAX = 256, TACET_FRAME_HEAD_BYTES = 4, TACET_ENVELOPE_ID_BYTES = 16 };
+enum { FRAME_VIEWS_MAX = 256, TACET_FRAME_HEAD_BYTES = 4, TACET_ENVELOPE_ID_BYTES = 16, TACET_BLOB_ID_BYTES = 16 };
 typedef struct {
     uint32_t count;
     view item[FRAME_VIEWS_MAX];
@@ -36,6 +36,10 @@ typedef enum {
     FRAME_ACK = 7,
     FRAME_DEVICES = 8, /* publish the next device list */
     FRAME_WITHDRAW_NAME = 9,
+    FRAME_BLOB_CREATE = 10, /* room for the chunks of a file */
+    FRAME_PUT = 11,         /* one chunk */
+    FRAME_BLOB_STATUS = 12, /* which chunks need not be put (again) */
+    FRAME_BLOB_DROP = 13,
     /* both roles */
     FRAME_INFO = 16,
     FRAME_ECHO = 17,
@@ -44,6 +48,9 @@ typedef enum {
     FRAME_LISTS = 33,  /* device lists after a version */
     FRAME_BUNDLE = 34, /* prekeys of one device */
     FRAME_LOOKUP = 35, /* name -> directory entry */
+    FRAME_WATCH = 36,  /* push me the chunks that I do not have, a window of them */
+    FRAME_HAVE = 37,   /* these are on my disk */
+    FRAME_AGAIN = 38,  /* this one did not open */
     /* replies */
     FRAME_OK = 64,
     FRAME_ERROR = 65,
@@ -53,9 +60,12 @@ typedef enum {
     FRAME_LISTS_REPLY = 69,
     FRAME_BUNDLE_REPLY = 70,
     FRAME_LOOKUP_REPLY = 71,
+    FRAME_BLOB_STATUS_REPLY = 72,
     /* events of the relay */
     FRAME_DELIVER = 96,
     FRAME_CAUGHT_UP = 97, /* everything stored when the subscription began has been delivered */
+    FRAME_CHUNK = 98,
+    FRAME_BLOB_GONE = 99, /* dropped by its owner, or expired */
 } frame_kind;
 
 /* Stable error codes and what a client does about them. */
@@ -133,6 +143,40 @@ typedef struct {
         struct {
             view name;
         } lookup;
+        struct {
+            view blob;
+            uint32_t chunks, ttl_s;
+            view_list receivers; /* hashes of their capabilities */
+        } blob_create;
+        struct {
+            view blob;
+            uint32_t index;
+            view chunk;
+        } put, chunk;
+        struct {
+            view blob;
+            uint32_t first;
+        } blob_status;
+        struct {
+            view blob;
+        } blob_drop, blob_gone;
+        struct {
+            view blob, capability;
+            uint32_t credit; /* this many more chunks may be pushed and not yet answered by have or again */
+        } watch;
+        struct {
+            view blob, capability;
+            uint32_t first;
+            view bits; /* chunk first + 8 i + j: bit j (of value 1 << j) of byte i */
+        } have;
+        struct {
+            view blob, capability;
+            uint32_t index;
+        } again;
+        struct {
+            uint32_t chunks, first;
+            view bits; /* as in have */
+        } blob_status_reply;
         struct {
             uint16_t code;
             uint8_t cls;

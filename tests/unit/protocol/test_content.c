@@ -120,6 +120,32 @@ START_TEST(fields_stand_where_the_document_says)
     c.control.what = CONTROL_RESET;
     c.control.last_sequence = 41;
     looks_like(v, "control, reset", &c);
+    c = base_of(CONTENT_FILE_OFFER, 2, 0);
+    c.offer = (struct offer_content){ .blob = pattern(0x80, 16),
+                                      .key = pattern(0x81, 32),
+                                      .salt = pattern(0x82, 32),
+                                      .commitment = pattern(0x83, 32),
+                                      .capability = pattern(0x84, 32),
+                                      .chunks = TACET_BLOB_CHUNKS_MAX,
+                                      .size = UINT64_MAX,
+                                      .mode = TACET_FILE_MODE_MAX,
+                                      .mtime_s = 1700000000,
+                                      .form = FILE_FORM_FOLDER,
+                                      .reply_to = pattern(0x60, 16) };
+    char name[256] = "", media[128] = "";
+    for (int i = 0; i < 127; i++)
+        memcpy(name + 2 * i, "ü", 2);
+    name[254] = 'x';
+    memset(media, 'x', 127);
+    c.offer.name = text_view(name);
+    c.offer.media = text_view(media);
+    looks_like(v, "file offer of a folder, with everything", &c);
+    c = base_of(CONTENT_FILE_SEAL, 3, 0);
+    c.seal = (struct seal_content){ pattern(0x80, 16), pattern(0x85, 32), 17, 1048576 };
+    looks_like(v, "file seal", &c);
+    c = base_of(CONTENT_FILE_CANCEL, 4, 0);
+    c.cancel.blob = pattern(0x80, 16);
+    looks_like(v, "file cancel", &c);
     c = base_of(CONTENT_REQUEST, 1, 0);
     c.request.name = text_view("alice");
     c.request.relay = text_view("tacet://relay.example:7787/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");

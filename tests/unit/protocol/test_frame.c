@@ -140,6 +140,17 @@ START_TEST(fields_stand_where_the_document_says)
     looks_like(v, "bundle_reply", &(frame){ FRAME_BUNDLE_REPLY, 29, .bundle_reply = { pattern(22, 118), pattern(23, 118), pattern(24, 1270) } });
     looks_like(v, "lookup_reply", &(frame){ FRAME_LOOKUP_REPLY, 31, .lookup_reply = { pattern(25, 202) } });
     looks_like(v, "deliver", &(frame){ FRAME_DELIVER, 0, .deliver = { 1, TOKEN_DELIVERY, h26, 1699999200, pattern(27, 2617) } });
+    view blob = pattern(30, 16), capability = pattern(33, 32);
+    looks_like(v, "blob_create", &(frame){ FRAME_BLOB_CREATE, 32, .blob_create = { blob, 17, 2592000, { 1, { pattern(31, 32) } } } });
+    looks_like(v, "put", &(frame){ FRAME_PUT, 34, .put = { blob, TACET_BLOB_CHUNKS_MAX - 1, pattern(32, 300) } });
+    looks_like(v, "blob_status", &(frame){ FRAME_BLOB_STATUS, 35, .blob_status = { blob, 65536 } });
+    looks_like(v, "blob_drop", &(frame){ FRAME_BLOB_DROP, 36, .blob_drop = { blob } });
+    looks_like(v, "watch", &(frame){ FRAME_WATCH, 37, .watch = { blob, capability, 64 } });
+    looks_like(v, "have", &(frame){ FRAME_HAVE, 38, .have = { blob, capability, 8, pattern(34, 5) } });
+    looks_like(v, "again", &(frame){ FRAME_AGAIN, 40, .again = { blob, capability, 3 } });
+    looks_like(v, "blob_status_reply", &(frame){ FRAME_BLOB_STATUS_REPLY, 41, .blob_status_reply = { 17, 0, pattern(35, 3) } });
+    looks_like(v, "chunk", &(frame){ FRAME_CHUNK, 0, .chunk = { blob, 5, pattern(36, 299) } });
+    looks_like(v, "blob_gone", &(frame){ FRAME_BLOB_GONE, 0, .blob_gone = { blob } });
     looks_like(v, "caught_up", &(frame){ FRAME_CAUGHT_UP, 0, .caught_up = { UINT64_MAX } });
     json_decref(v);
 }
@@ -195,10 +206,12 @@ START_TEST(T16_roles_of_requests)
         frame_kind kind;
         unsigned roles;
     } want[] = {
-        { FRAME_REGISTER, 2 },  { FRAME_PUBLISH_NAME, 2 }, { FRAME_PUBLISH_PREKEYS, 2 }, { FRAME_PREKEY_STATUS, 2 }, { FRAME_TOKENS, 2 },
-        { FRAME_SUBSCRIBE, 2 }, { FRAME_ACK, 2 },          { FRAME_DEVICES, 2 },         { FRAME_WITHDRAW_NAME, 2 }, { FRAME_INFO, 6 },
-        { FRAME_ECHO, 6 },      { FRAME_SEND, 4 },         { FRAME_LISTS, 4 },           { FRAME_BUNDLE, 4 },        { FRAME_LOOKUP, 4 },
-        { FRAME_OK, 0 },        { FRAME_ERROR, 0 },        { FRAME_DELIVER, 0 },         { FRAME_CAUGHT_UP, 0 },     { 99, 0 },
+        { FRAME_REGISTER, 2 },    { FRAME_PUBLISH_NAME, 2 }, { FRAME_PUBLISH_PREKEYS, 2 }, { FRAME_PREKEY_STATUS, 2 }, { FRAME_TOKENS, 2 },
+        { FRAME_SUBSCRIBE, 2 },   { FRAME_ACK, 2 },          { FRAME_DEVICES, 2 },         { FRAME_WITHDRAW_NAME, 2 }, { FRAME_INFO, 6 },
+        { FRAME_BLOB_CREATE, 2 }, { FRAME_PUT, 2 },          { FRAME_BLOB_STATUS, 2 },     { FRAME_BLOB_DROP, 2 },     { FRAME_WATCH, 4 },
+        { FRAME_HAVE, 4 },        { FRAME_AGAIN, 4 },        { FRAME_CHUNK, 0 },           { FRAME_BLOB_GONE, 0 },     { FRAME_BLOB_STATUS_REPLY, 0 },
+        { FRAME_ECHO, 6 },        { FRAME_SEND, 4 },         { FRAME_LISTS, 4 },           { FRAME_BUNDLE, 4 },        { FRAME_LOOKUP, 4 },
+        { FRAME_OK, 0 },          { FRAME_ERROR, 0 },        { FRAME_DELIVER, 0 },         { FRAME_CAUGHT_UP, 0 },     { 99, 0 },
     };
     for (size_t i = 0; i < ROWS(want); i++)
         ck_assert_uint_eq(frame_roles(want[i].kind), want[i].roles);
