@@ -12,6 +12,9 @@
 relay_config relay_config_default(void)
 {
     relay_config c = { .slots = RELAY_SLOTS_DEFAULT,
+                       .ask_burst = RELAY_ASK_BURST,
+                       .ask_every_us = RELAY_ASK_EVERY_US,
+                       .open_idle_s = RELAY_OPEN_IDLE_S,
                        .handshakes = { RELAY_HANDSHAKE_BURST, RELAY_HANDSHAKE_EVERY_MS },
                        .core = core_config_default() };
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -90,6 +93,10 @@ static const struct {
 } numbers[] = {
     U32("relay", "workers", workers, 1, RELAY_WORKERS_MAX),
     U32("relay", "connections_per_worker", slots, 16, RELAY_SLOTS_MAX),
+    U32("relay", "connections_per_address", address_connections, 0, RELAY_SLOTS_MAX),
+    U32("relay", "ask_burst", ask_burst, 1, 1000000),
+    U32("relay", "ask_every_us", ask_every_us, 1, 1000000),
+    U32("relay", "open_idle_s", open_idle_s, 1, 86400),
     U32("limits", "mailbox_messages", core.mailbox_messages, 1, 1000000),
     U64("limits", "mailbox_bytes", core.mailbox_bytes, 65536, 1ull << 40),
     U32("limits", "request_queue", core.request_queue, 1, 1024),

@@ -27,6 +27,8 @@ void net_fail(net *n, const char *why)
     n->exit_code = 1;
 }
 
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
 /* ---- start ------------------------------------------------------------------------------------------------------------------------------------- */
 /* Inherited by every connection: small frames leave at once, a peer that has vanished is noticed within minutes. */
 static int prepare_listener(const net *n)
@@ -94,9 +96,14 @@ static int confine(net *n)
 
 static int prepare(net *n)
 {
+    const source_limits share = { n->o.address_connections, RELAY_ADDRESS_PENDING_MAX, RELAY_ADDRESS_REQUESTS_MAX, RELAY_ADDRESS_REQUEST_BYTES_MAX };
     int rc = conns_new(n);
     if (rc == TACET_OK)
+        rc = sources_new(&n->sources, n->o.slots, &share);
+    if (rc == TACET_OK)
         rc = limiter_new(&n->limiter, RELAY_LIMITER_ENTRIES, n->o.salt);
+    if (rc == TACET_OK)
+        rc = limiter_new(&n->budgets, RELAY_LIMITER_ENTRIES, n->o.salt);
     if (rc == TACET_OK)
         rc = store_init(n);
     if (rc != TACET_OK)
@@ -190,8 +197,6 @@ static bool is_over(const net *n)
     return n->store_gone || (n->stopped && (quiet || n->now_ms >= n->stop_at_ms));
 }
 
-static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
-
 static uint64_t wait_ms(const net *n)
 {
     uint64_t due = conns_due_ms(n);
@@ -227,6 +232,24 @@ static void loop(net *n)
     }
 }
 
+static void options_fill(net_options *o)
+{
+    const struct {
+        uint32_t *value, usual;
+    } row[] = {
+        { &o->handshake_burst, RELAY_HANDSHAKE_BURST },
+        { &o->handshake_every_ms, RELAY_HANDSHAKE_EVERY_MS },
+        { &o->address_connections, o->slots / RELAY_ADDRESS_SHARE > 16 ? o->slots / RELAY_ADDRESS_SHARE : 16 },
+        { &o->ask_burst, RELAY_ASK_BURST },
+        { &o->ask_every_us, RELAY_ASK_EVERY_US },
+        { &o->open_idle_s, RELAY_OPEN_IDLE_S },
+        { &o->stall_ms, RELAY_STALL_MS },
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        if (*row[i].value == 0)
+            *row[i].value = row[i].usual;
+}
+
 int net_run(const net_options *o)
 {
     assert(o->slots > 0 && o->slots <= RELAY_SLOTS_MAX);
@@ -234,8 +257,8 @@ int net_run(const net_options *o)
     if (!n)
         return 1;
     n->o = *o;
-    n->o.handshake_burst = o->handshake_burst ? o->handshake_burst : RELAY_HANDSHAKE_BURST;
-    n->o.handshake_every_ms = o->handshake_every_ms ? o->handshake_every_ms : RELAY_HANDSHAKE_EVERY_MS;
+    options_fill(&n->o);
+    n->look_ms = least(RELAY_LOOK_MS, least(n->o.stall_ms, UINT64_C(1000) * n->o.open_idle_s));
     n->env = env_system();
     n->now_ms = env_mono_ms(n->env);
     ignore_signals();
@@ -257,7 +280,9 @@ out:
     n->ring = ring_close(n->ring); /* first: the kernel lets go of our buffers */
     conns_free(n);
     store_free(n);
+    sources_free(&n->sources);
     n->limiter = limiter_free(n->limiter);
+    n->budgets = limiter_free(n->budgets);
     int code = n->exit_code;
     free(n);
     return code;

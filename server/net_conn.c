@@ -22,11 +22,9 @@ static const unsigned char next_state[CONN_STATES][CONN_EVENTS] = {
     [CONN_LINGER] = { [EV_BREAK] = TO(CONN_DYING) },
     [CONN_DYING] = { [EV_IDLE_OPS] = TO(CONN_FREE) },
 };
-static const due_list list_of[CONN_STATES] = { [CONN_FREE] = DUE_NONE,   [CONN_HELLO] = DUE_HELLO,  [CONN_ASKED] = DUE_HELLO, [CONN_READY] = DUE_AGE,
+static const due_list list_of[CONN_STATES] = { [CONN_FREE] = DUE_NONE,   [CONN_HELLO] = DUE_HELLO,  [CONN_ASKED] = DUE_HELLO, [CONN_READY] = DUE_LOOK,
                                                [CONN_FLUSH] = DUE_FLUSH, [CONN_LINGER] = DUE_FLUSH, [CONN_DYING] = DUE_NONE };
-static const uint64_t list_ms[DUE_LISTS] = {
-    [DUE_HELLO] = TACET_HANDSHAKE_DEADLINE_MS, [DUE_AGE] = UINT64_C(1000) * TACET_CONNECTION_MAX_S, [DUE_FLUSH] = RELAY_FLUSH_MAX_MS
-};
+static const uint64_t list_ms[DUE_LISTS] = { [DUE_HELLO] = TACET_HANDSHAKE_DEADLINE_MS, [DUE_FLUSH] = RELAY_FLUSH_MAX_MS };
 
 static uint32_t slot_of(const net *n, const conn *c) { return (uint32_t)(c - n->conn); }
 
@@ -42,7 +40,10 @@ static void list_remove(net *n, conn *c)
         n->due[c->list].last = c->before;
     else
         n->conn[c->after].before = c->before;
-    n->pending -= c->list == DUE_HELLO;
+    if (c->list == DUE_HELLO) {
+        n->pending--;
+        source_greeted(&n->sources, c->source);
+    }
     c->list = DUE_NONE;
 }
 
@@ -52,7 +53,7 @@ static void list_append(net *n, conn *c, due_list list)
     c->list = list;
     if (list == DUE_NONE)
         return;
-    c->due_ms = n->now_ms + list_ms[list];
+    c->due_ms = n->now_ms + (list == DUE_LOOK ? n->look_ms : list_ms[list]);
     c->before = n->due[list].last;
     c->after = NO_SLOT;
     if (c->before == NO_SLOT)
@@ -84,7 +85,8 @@ int conns_new(net *n)
     n->conn = calloc(n->o.slots, sizeof *n->conn);
     n->vacant = calloc(n->o.slots, sizeof *n->vacant);
     n->todo = calloc(2 * (size_t)n->o.slots, sizeof *n->todo); /* in a turn, old entries and new ones */
-    if (!n->conn || !n->vacant || !n->todo)
+    n->parked = calloc(n->o.slots, sizeof *n->parked);
+    if (!n->conn || !n->vacant || !n->todo || !n->parked)
         return TACET_E_NOMEM;
     for (int i = 0; i < DUE_LISTS; i++)
         n->due[i].first = n->due[i].last = NO_SLOT;
@@ -108,6 +110,7 @@ void conns_free(net *n)
     free(n->conn);
     free(n->vacant);
     free(n->todo);
+    free(n->parked);
     n->conn = NULL;
 }
 
@@ -123,6 +126,61 @@ void conn_touch(net *n, conn *c)
     if (!c->listed) {
         c->listed = true;
         n->todo[n->todo_count++] = slot_of(n, c);
+    }
+}
+
+/* ---- what its address holds ------------------------------------------------------------------------------------------------------------------ */
+/* Each request is paid for before it is read; a connection that has nothing to say holds one permit at most. */
+static bool has_permit(net *n, conn *c)
+{
+    const limiter_rate rate = { n->o.ask_burst, n->o.ask_every_us };
+    if (!source_may_ask(&n->sources, c->source))
+        return false;
+    if (!c->permit)
+        c->permit = limiter_take(n->budgets, c->address, rate, n->now_ms * 1000);
+    return c->permit;
+}
+
+static void ask(net *n, conn *c, size_t bytes)
+{
+    c->asked++;
+    c->asked_bytes += bytes;
+    c->permit = false;
+    c->heard_ms = n->now_ms;
+    source_ask(&n->sources, c->source, bytes);
+}
+
+/* Which of them were answered is not known, so their bytes go in proportion; the last answer settles it. */
+static void answered(net *n, conn *c, unsigned replies)
+{
+    uint64_t bytes = replies == c->asked ? c->asked_bytes : c->asked_bytes / c->asked * replies;
+    source_answered(&n->sources, c->source, replies, bytes);
+    c->asked -= replies;
+    c->asked_bytes -= bytes;
+}
+
+static void park(net *n, conn *c)
+{
+    if (c->parked)
+        return;
+    c->parked = true;
+    n->count[IPC_N_PARKED]++;
+    n->parked[(n->parked_at + n->parked_count++) % n->o.slots] = slot_of(n, c);
+}
+
+/* Some of those that wait for their address, in turn; the rest in the next millisecond. */
+static void parked_turn(net *n)
+{
+    if (n->parked_looked_ms == n->now_ms)
+        return;
+    n->parked_looked_ms = n->now_ms;
+    for (uint32_t i = n->parked_count < RELAY_PARKED_LOOKS ? n->parked_count : RELAY_PARKED_LOOKS; i > 0; i--) {
+        conn *c = &n->conn[n->parked[n->parked_at]];
+        n->parked_at = (n->parked_at + 1) % n->o.slots;
+        n->parked_count--;
+        c->parked = false;
+        if (c->state == CONN_READY)
+            conn_touch(n, c);
     }
 }
 
@@ -143,6 +201,8 @@ static void tell_closed(net *n, conn *c, ipc_reason why)
     if (c->opened)
         store_say(n, IPC_CLOSED, c, &payload, 1);
     c->opened = false;
+    if (c->asked)
+        answered(n, c, c->asked); /* nobody will hear it */
 }
 
 void conn_end(net *n, conn *c, ipc_reason why)
@@ -170,6 +230,7 @@ static void conn_vacate(net *n, conn *c)
     c->fd = -1;
     free(c->send_buf);
     c->send_buf = NULL;
+    source_leave(&n->sources, c->source);
     n->vacant[n->vacant_count++] = slot_of(n, c);
 }
 
@@ -210,7 +271,9 @@ void conn_accepted(net *n, int fd)
 {
     uint64_t address = address_key(n, fd);
     const limiter_rate rate = { n->o.handshake_burst, n->o.handshake_every_ms };
-    if (n->stopping || n->vacant_count == 0 || !limiter_take(n->limiter, address, rate, n->now_ms)) {
+    bool may = !n->stopping && n->vacant_count > 0 && limiter_take(n->limiter, address, rate, n->now_ms);
+    uint32_t share = may ? source_enter(&n->sources, address) : NO_SLOT;
+    if (share == NO_SLOT) {
         n->count[IPC_N_REFUSED_FULL]++;
         close(fd);
         return;
@@ -218,8 +281,8 @@ void conn_accepted(net *n, int fd)
     make_pending_room(n);
     conn *c = &n->conn[n->vacant[--n->vacant_count]];
     uint32_t generation = c->generation + 1 ? c->generation + 1 : 1;
-    bool listed = c->listed; /* its place in the list of this turn outlives the one before */
-    *c = (conn){ .generation = generation, .fd = fd, .listed = listed, .address = address, .list = DUE_NONE };
+    bool listed = c->listed, parked = c->parked; /* its places in these lists outlive the one before */
+    *c = (conn){ .generation = generation, .fd = fd, .listed = listed, .parked = parked, .address = address, .source = share, .list = DUE_NONE };
     wire_init(&c->wire);
     n->count[IPC_N_ACCEPTED]++;
     (void)conn_step(n, c, EV_ACCEPTED);
@@ -257,7 +320,7 @@ static void pass_frame(net *n, conn *c, const wire_item *item)
         conn_end(n, c, IPC_BY_PROTOCOL);
         return;
     }
-    c->asked++;
+    ask(n, c, item->bytes);
     store_say(n, IPC_FRAME_IN, c, item->at, item->bytes);
 }
 
@@ -273,9 +336,16 @@ static void refuse(net *n, conn *c, int rc)
     conn_end(n, c, rc > 0 ? IPC_BY_PROTOCOL : IPC_BY_ERROR);
 }
 
-static bool may_take(const net *n, const conn *c)
+static bool talks(const conn *c) { return c->state == CONN_HELLO || c->state == CONN_READY; }
+
+static bool may_take(net *n, conn *c)
 {
-    return (c->state == CONN_HELLO || c->state == CONN_READY) && c->asked < RELAY_REQUESTS_PENDING_MAX && store_has_room(n);
+    if (!talks(c) || c->asked >= RELAY_REQUESTS_PENDING_MAX || wire_waiting(&c->wire) >= RELAY_OUTPUT_SOFT_BYTES || !store_has_room(n))
+        return false;
+    if (c->state == CONN_HELLO || has_permit(n, c))
+        return true;
+    park(n, c);
+    return false;
 }
 
 /* Takes what is whole out of the bytes that are here, as long as store keeps up. */
@@ -304,7 +374,7 @@ void conn_received(net *n, conn *c, const ring_event *e)
     conn_touch(n, c);
     if (e->result > 0 && e->buffer >= 0) {
         n->count[IPC_N_BYTES_IN] += (uint64_t)e->result;
-        if (c->state == CONN_HELLO || c->state == CONN_READY) {
+        if (talks(c)) {
             wire_feed(&c->wire, ring_buffer(n->ring, e->buffer), (size_t)e->result);
             pump(n, c);
             if (c->state != CONN_DYING && wire_settle(&c->wire) != TACET_OK)
@@ -328,6 +398,7 @@ void conn_sent(net *n, conn *c, const ring_event *e)
     }
     size_t sent = e->result > 0 ? (size_t)e->result : 0;
     n->count[IPC_N_BYTES_OUT] += sent;
+    c->moved_ms = n->now_ms;
     c->send_at += sent;
     if (c->send_at < c->send_bytes)
         return;
@@ -352,6 +423,7 @@ static void send_some(net *n, conn *c)
             return;
         }
         n->count[IPC_N_RECORDS_OUT] += c->wire.records_out - before;
+        c->moved_ms = n->now_ms;
     }
     if (c->send_buf) {
         c->sending = ring_send(n->ring, c->fd, c->send_buf + c->send_at, c->send_bytes - c->send_at, op_pack(OP_SEND, slot_of(n, c), c->generation));
@@ -365,8 +437,7 @@ static void send_some(net *n, conn *c)
 
 static void receive_more(net *n, conn *c)
 {
-    bool talks = c->state == CONN_HELLO || c->state == CONN_READY;
-    if (c->receiving || !(talks ? may_take(n, c) && wire_hungry(&c->wire) : c->state == CONN_LINGER))
+    if (c->receiving || !(talks(c) ? wire_hungry(&c->wire) && may_take(n, c) : c->state == CONN_LINGER))
         return;
     c->receiving = ring_recv(n->ring, c->fd, op_pack(OP_RECV, slot_of(n, c), c->generation));
     n->ring_was_full |= !c->receiving;
@@ -377,7 +448,7 @@ static void receive_more(net *n, conn *c)
 /* ---- a turn -------------------------------------------------------------------------------------------------------------------------------------- */
 static void conn_turn(net *n, conn *c)
 {
-    if ((c->state == CONN_HELLO || c->state == CONN_READY) && !wire_hungry(&c->wire)) {
+    if (talks(c) && !wire_hungry(&c->wire)) {
         pump(n, c);
         if (c->state != CONN_DYING && wire_settle(&c->wire) != TACET_OK)
             conn_end(n, c, IPC_BY_ERROR);
@@ -386,12 +457,13 @@ static void conn_turn(net *n, conn *c)
     receive_more(n, c);
     if (c->state == CONN_DYING && !c->receiving && !c->sending)
         conn_vacate(n, c);
-    else if ((c->state == CONN_HELLO || c->state == CONN_READY) && !store_has_room(n))
+    else if (talks(c) && !store_has_room(n))
         conn_touch(n, c); /* store is behind: look again when something has gone */
 }
 
 void conns_turn(net *n)
 {
+    parked_turn(n);
     uint32_t count = n->todo_count;
     for (uint32_t i = 0; i < count; i++) {
         conn *c = &n->conn[n->todo[i]];
@@ -405,14 +477,30 @@ void conns_turn(net *n)
     n->todo_count -= count;
 }
 
+/* A connection that works is looked at from time to time: is it old, does its peer take nothing, does it only hold a place? */
+static void look_at(net *n, conn *c)
+{
+    uint64_t idle_ms = UINT64_C(1000) * n->o.open_idle_s;
+    if (n->now_ms - c->ready_ms >= UINT64_C(1000) * TACET_CONNECTION_MAX_S) {
+        conn_farewell(n, c, IPC_BY_AGE); /* into the list of those that flush */
+    } else if (c->send_buf && n->now_ms - c->moved_ms >= n->o.stall_ms) {
+        conn_end(n, c, IPC_BY_DEADLINE);
+    } else if (c->wire.role == TACET_ROLE_OPEN && !c->asked && n->now_ms - c->heard_ms >= idle_ms) {
+        conn_farewell(n, c, IPC_BY_IDLE);
+    } else {
+        list_remove(n, c);
+        list_append(n, c, DUE_LOOK);
+    }
+}
+
 void conns_expire(net *n)
 {
     for (int i = 0; i < DUE_LISTS; i++)
         while (n->due[i].first != NO_SLOT && n->conn[n->due[i].first].due_ms <= n->now_ms) {
             conn *c = &n->conn[n->due[i].first];
             n->count[IPC_N_DEADLINE] += i == DUE_HELLO;
-            if (i == DUE_AGE)
-                conn_farewell(n, c, IPC_BY_AGE); /* into the list of those that flush */
+            if (i == DUE_LOOK)
+                look_at(n, c);
             else
                 conn_end(n, c, IPC_BY_DEADLINE);
         }
@@ -420,7 +508,7 @@ void conns_expire(net *n)
 
 uint64_t conns_due_ms(const net *n)
 {
-    uint64_t due = UINT64_MAX;
+    uint64_t due = n->parked_count ? n->now_ms + 1 : UINT64_MAX;
     for (int i = 0; i < DUE_LISTS; i++)
         if (n->due[i].first != NO_SLOT && n->conn[n->due[i].first].due_ms < due)
             due = n->conn[n->due[i].first].due_ms;
@@ -440,6 +528,7 @@ int conn_answer(net *n, conn *c, const uint8_t *message, size_t bytes)
 int conn_keys(net *n, conn *c, const uint8_t keys[64])
 {
     int rc = c->state == CONN_ASKED ? wire_keys(&c->wire, keys, keys + 32) : TACET_E_REFUSED;
+    c->ready_ms = c->heard_ms = n->now_ms;
     if (rc == TACET_OK)
         (void)conn_step(n, c, EV_ADMITTED);
     return rc;
@@ -449,7 +538,9 @@ int conn_out(net *n, conn *c, unsigned replies, const uint8_t *stream, size_t by
 {
     if (c->state != CONN_READY || replies > c->asked)
         return TACET_E_REFUSED;
-    c->asked -= replies;
+    if (replies)
+        answered(n, c, replies);
+    c->heard_ms = n->now_ms;
     conn_touch(n, c);
     return wire_put(&c->wire, stream, bytes);
 }

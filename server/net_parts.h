@@ -10,6 +10,7 @@
 #include "server/net.h"
 #include "server/op.h"
 #include "server/ring.h"
+#include "server/sources.h"
 #include "server/wire.h"
 
 #define NO_SLOT UINT32_MAX
@@ -37,7 +38,7 @@ typedef enum {
 } conn_event;
 
 /* Connections that share a time to live, in the order in which it ends. */
-typedef enum { DUE_HELLO, DUE_AGE, DUE_FLUSH, DUE_LISTS, DUE_NONE = DUE_LISTS } due_list;
+typedef enum { DUE_HELLO, DUE_LOOK, DUE_FLUSH, DUE_LISTS, DUE_NONE = DUE_LISTS } due_list;
 
 typedef struct {
     uint32_t generation;
@@ -46,8 +47,13 @@ typedef struct {
     bool receiving, sending; /* an operation is in the ring */
     bool opened;             /* store knows it */
     bool listed;             /* in the list of connections with something to do */
+    bool parked;             /* in the list of those whose address asked too much */
+    bool permit;             /* its address has paid for its next request */
     unsigned asked;          /* requests that store has not answered */
+    uint64_t asked_bytes;    /* of these, about */
     uint64_t address;
+    uint32_t source;                       /* what its address holds; NO_SLOT: it has left */
+    uint64_t ready_ms, heard_ms, moved_ms; /* since when it is ready; last frame either way; last progress of what it sends */
     wire wire;
     uint8_t *send_buf; /* ours while `sending`, or a rest */
     size_t send_at, send_bytes, send_stream;
@@ -63,7 +69,8 @@ typedef struct {
     uint64_t now_ms;
     ring *ring;
     uint32_t facts;
-    limiter *limiter;
+    limiter *limiter, *budgets; /* of new connections; of requests, in microseconds */
+    sources sources;
 
     conn *conn; /* o.slots of them */
     uint32_t *vacant, vacant_count;
@@ -72,6 +79,8 @@ typedef struct {
     } due[DUE_LISTS];
     uint32_t pending; /* connections in CONN_HELLO and CONN_ASKED */
     uint32_t *todo, todo_count;
+    uint32_t *parked, parked_at, parked_count; /* a circle of o.slots places */
+    uint64_t parked_looked_ms, look_ms;        /* look_ms: between two looks at one connection */
     bool ring_was_full;
 
     bool accepting, stopping, stopped;

@@ -185,7 +185,11 @@ static _Noreturn void net_child(const supervisor *s, uint32_t worker, int fd)
                       .uid = s->uid,
                       .gid = s->gid,
                       .handshake_burst = s->config->handshakes.burst,
-                      .handshake_every_ms = s->config->handshakes.every_ms };
+                      .handshake_every_ms = s->config->handshakes.every_ms,
+                      .address_connections = s->config->address_connections,
+                      .ask_burst = s->config->ask_burst,
+                      .ask_every_us = s->config->ask_every_us,
+                      .open_idle_s = s->config->open_idle_s };
     memcpy(o.salt, s->salt, sizeof o.salt);
     keep_only(fd, s->listen_fd);
     signal(SIGINT, SIG_IGN); /* store says when to stop */

@@ -13,6 +13,8 @@ typedef struct {
 typedef struct {
     host_port listen, public_; /* public_: what the printed address says, when it is not `listen` */
     uint32_t workers, slots;
+    uint32_t address_connections; /* of one address and worker; 0: a share of slots */
+    uint32_t ask_burst, ask_every_us, open_idle_s;
     char user[33]; /* whom a net process becomes when started as root; empty: "tacetd" if there is one, else "nobody" */
     bool debug;
     limiter_rate handshakes;

@@ -41,7 +41,17 @@ typedef enum {
 } ipc_type;
 
 /* Why a connection ended, for the counters. */
-typedef enum { IPC_BY_PEER = 0, IPC_BY_STORE, IPC_BY_DEADLINE, IPC_BY_AGE, IPC_BY_PROTOCOL, IPC_BY_LIMIT, IPC_BY_ERROR, IPC_REASONS } ipc_reason;
+typedef enum {
+    IPC_BY_PEER = 0,
+    IPC_BY_STORE,
+    IPC_BY_DEADLINE,
+    IPC_BY_AGE,
+    IPC_BY_PROTOCOL,
+    IPC_BY_LIMIT,
+    IPC_BY_ERROR,
+    IPC_BY_IDLE,
+    IPC_REASONS
+} ipc_reason;
 
 enum ipc_sandbox_facts {
     IPC_HAS_RING_RESTRICTIONS = 1,
@@ -53,7 +63,7 @@ enum ipc_sandbox_facts {
 
 typedef enum {
     IPC_N_ACCEPTED = 0,
-    IPC_N_REFUSED_FULL, /* no slot */
+    IPC_N_REFUSED_FULL, /* no slot, or the address has its share */
     IPC_N_BAD_PREAMBLE, /* not ours, or of another version */
     IPC_N_DEADLINE,     /* handshake not finished in time */
     IPC_N_BAD_RECORD,   /* forged, or of a wrong shape */
@@ -64,6 +74,7 @@ typedef enum {
     IPC_N_BYTES_OUT,
     IPC_N_NO_BUFFERS, /* ENOBUFS: the buffer ring ran dry */
     IPC_N_RING_FULL,  /* submission queue full */
+    IPC_N_PARKED,     /* a connection waited because its address asked too much */
     IPC_N_IGNORED,    /* messages of store for a generation that has gone */
     IPC_COUNTERS_COUNT,
 } ipc_counter;

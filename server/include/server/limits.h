@@ -14,6 +14,18 @@ enum relay_limits {
     RELAY_REQUESTS_PENDING_MAX = 256,  /* of one connection, asked and not answered: net stops reading from it ... */
     RELAY_REQUESTS_PENDING_HARD = 512, /* ... and store closes it here, because net let more through */
 
+    /* what one address may hold of one worker, so that it leaves room for the others */
+    RELAY_ADDRESS_SHARE = 4,                           /* (ini) connections: slots divided by this */
+    RELAY_ADDRESS_PENDING_MAX = 1024,                  /* handshakes begun and not finished; more are refused */
+    RELAY_ADDRESS_REQUESTS_MAX = 1024,                 /* asked and not answered, over all its connections: none of them is read from above it */
+    RELAY_ADDRESS_REQUEST_BYTES_MAX = 8 * 1024 * 1024, /* ... nor above so many bytes of them */
+    RELAY_ASK_BURST = 1024,                            /* (ini) requests of one address at full speed, then ... */
+    RELAY_ASK_EVERY_US = 250,                          /* (ini) ... one in so many microseconds: what comes faster waits in its socket */
+    RELAY_PARKED_LOOKS = 256,                          /* connections that wait for such a share, looked at in one millisecond */
+    RELAY_OPEN_IDLE_S = 600,                           /* (ini) an open (role 2) connection that asks nothing for so long is closed */
+    RELAY_STALL_MS = 60 * 1000,                        /* a peer that takes nothing of what waits for it for so long is gone */
+    RELAY_LOOK_MS = 30 * 1000,                         /* each connection is looked at so often: is it stalled, idle, old? */
+
     /* io_uring of a net process */
     RELAY_RING_SUBMISSIONS = 4096,
     RELAY_RING_COMPLETIONS = 32768,

@@ -12,6 +12,9 @@ typedef struct {
     uint8_t salt[16];                             /* of the address keys; the same for all workers of one run, unknown outside */
     uint32_t uid, gid;                            /* to become, before anything is read; 0: stay who we are */
     uint32_t handshake_burst, handshake_every_ms; /* new connections of one address; 0: RELAY_HANDSHAKE_BURST and _EVERY_MS */
+    uint32_t address_connections;                 /* of one address at a time; 0: slots / RELAY_ADDRESS_SHARE */
+    uint32_t ask_burst, ask_every_us;             /* requests of one address; 0: RELAY_ASK_BURST and _EVERY_US */
+    uint32_t open_idle_s, stall_ms;               /* 0: RELAY_OPEN_IDLE_S, RELAY_STALL_MS */
 } net_options;
 
 /* Runs until store says IPC_STOP (0), closes its end (1), or something of ours fails (1, one line on stderr). Never returns to the caller's life:

@@ -69,6 +69,8 @@ TACET_MUST_USE int wire_unsupported(wire *w);
 /* Stream bytes to go out in records. TACET_E_REFUSED: no keys yet. TACET_E_QUOTA: more than RELAY_OUTPUT_HARD_BYTES and one message wait. */
 TACET_MUST_USE int wire_put(wire *w, const uint8_t *stream, size_t n);
 bool wire_has_output(const wire *w);
+/* Stream bytes that wait for a record. */
+static inline size_t wire_waiting(const wire *w) { return w->plain_used - w->plain_at; }
 /* Hands over (to be freed by the caller) bytes for the socket: clear bytes, then as much of the stream as fits into RELAY_SEND_RECORDS records.
  * *stream_bytes: how much of the stream that was. TACET_E_TRANSPORT: the counter has run out. TACET_E_NOMEM. */
 TACET_MUST_USE int wire_take_output(wire *w, uint8_t **bytes, size_t *n, size_t *stream_bytes);
