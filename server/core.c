@@ -310,7 +310,8 @@ static request_job *request_of(core *c, conn *k, const frame *f, const uint8_t *
 static void do_directory(core *c, conn *k, const frame *f, const uint8_t *body, size_t bytes)
 {
     uint64_t now_ms = c->now_us / 1000;
-    if (f->kind == FRAME_REGISTER && !limiter_take(c->registers, k->address, c->o.config.registers, now_ms)) {
+    bool stranger = f->kind == FRAME_REGISTER || (f->kind == FRAME_DEVICES && k->who.mailbox == 0);
+    if (stranger && !limiter_take(c->registers, k->address, c->o.config.registers, now_ms)) {
         core_reply_error(c, core_ref(c, k), f->id, ERROR_RATE);
         return;
     }
@@ -351,7 +352,10 @@ void core_verified(core *c, request_job *r)
 }
 
 /* What a device may ask before its transport key is known. */
-static bool needs_registration(frame_kind what) { return what != FRAME_REGISTER && what != FRAME_INFO && what != FRAME_ECHO; }
+static bool needs_registration(frame_kind what)
+{
+    return what != FRAME_REGISTER && what != FRAME_DEVICES && what != FRAME_INFO && what != FRAME_ECHO;
+}
 
 /* 0: go on; else why not. */
 static error_code admitted(const core *c, const conn *k, const frame *f)

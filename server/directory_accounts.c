@@ -60,7 +60,9 @@ error_code verify_devices(const request_job *r, const frame *f)
     device_list l;
     if (device_list_decode(&l, f->devices.list.at, f->devices.list.bytes) != TACET_OK)
         return ERROR_MALFORMED;
-    if (sodium_memcmp(l.account.bytes, r->who.account, 32) != 0)
+    /* A device that has a mailbox speaks for its account; one that has none brings a list that names it: a backup that was restored. */
+    bool may = r->who.mailbox ? sodium_memcmp(l.account.bytes, r->who.account, 32) == 0 : device_list_find_transport(&l, r->transport_key) != NULL;
+    if (!may)
         return ERROR_REFUSED;
     return proof_check(r, SIGN_DEVICES_CHANGE, &l, f->devices.proof) == TACET_OK ? 0 : ERROR_REFUSED;
 }
@@ -87,7 +89,7 @@ static int new_keys_are_free(relay_store *s, const device_list *known, const dev
     return TACET_OK;
 }
 
-static int add_mailboxes(request_job *r, relay_store *s, const device_list *known, const device_list *next)
+static int add_mailboxes(relay_store *s, const device_list *known, const device_list *next)
 {
     int rc = TACET_OK;
     for (unsigned i = 0; i < next->count && rc == TACET_OK; i++) {
@@ -96,8 +98,6 @@ static int add_mailboxes(request_job *r, relay_store *s, const device_list *know
         if (known && device_list_find(known, d->id))
             continue;
         rc = relay_mailbox_add(s, next->account.bytes, d->id, d->transport, &mailbox);
-        if (rc == TACET_OK && sodium_memcmp(d->transport, r->transport_key, 32) == 0)
-            r->who.mailbox = mailbox;
     }
     return rc > 0 ? TACET_E_BUG : rc; /* a verdict here means that the checks before were wrong: give the whole group up */
 }
@@ -119,6 +119,19 @@ static void become(request_job *r, const device_list *l, uint32_t device, uint32
     r->who.device = device;
     r->who.mailbox = mailbox;
     r->effects.registered = true;
+}
+
+/* The connection of a device that a list has just made known: from now on it is that device. */
+static int become_listed(request_job *r, relay_store *s, const device_list *l)
+{
+    const device_entry *d = device_list_find_transport(l, r->transport_key);
+    uint32_t mailbox = 0;
+    if (r->who.mailbox || !d)
+        return TACET_OK;
+    int rc = relay_mailbox_find(s, l->account.bytes, d->id, &mailbox);
+    if (rc == TACET_OK)
+        become(r, l, d->id, mailbox);
+    return rc > 0 ? TACET_E_CORRUPT : rc;
 }
 
 /* The transport key is known already: fine when this is the registration that made it known. */
@@ -182,11 +195,11 @@ int run_register(request_job *r, relay_store *s, const frame *f)
     blob list = { f->register_.list.at, f->register_.list.bytes };
     rc = relay_account_add(s, l.account.bytes, l.version, l.hash, list, (uint32_t)(r->now_s / 3600));
     if (rc == TACET_OK)
-        rc = add_mailboxes(r, s, NULL, &l);
+        rc = add_mailboxes(s, NULL, &l);
     if (rc != TACET_OK)
         return rc > 0 ? TACET_E_BUG : rc;
-    become(r, &l, f->register_.device, r->who.mailbox);
-    return directory_answer_ok(r);
+    rc = become_listed(r, s, &l);
+    return rc == TACET_OK ? directory_answer_ok(r) : rc;
 }
 
 /* Mailboxes of devices that `next` no longer has. */
@@ -212,12 +225,16 @@ int run_devices(request_job *r, relay_store *s, const frame *f)
     bool free_;
     if (device_list_decode(&next, f->devices.list.at, f->devices.list.bytes) != TACET_OK)
         return refuse(r, ERROR_MALFORMED);
-    int rc = directory_newest(s, r->who.account, &known);
+    int rc = directory_newest(s, next.account.bytes, &known);
+    if (rc == TACET_E_NOT_FOUND && !r->who.mailbox)
+        return refuse(r, ERROR_NOT_REGISTERED);
     if (rc != TACET_OK)
         return rc > 0 ? TACET_E_CORRUPT : rc;
     int follows = device_list_follows(&known, &next);
-    if (follows == TACET_E_REPLAY && next.version == known.version)
-        return directory_answer_ok(r); /* the same again */
+    if (follows == TACET_E_REPLAY && next.version == known.version) { /* the same again */
+        rc = become_listed(r, s, &next);
+        return rc == TACET_OK ? directory_answer_ok(r) : rc;
+    }
     if (follows != TACET_OK)
         return refuse(r, follows == TACET_E_VERSION || follows == TACET_E_FORGED || follows == TACET_E_KEY ? ERROR_REFUSED : ERROR_STALE_LIST);
     if (next.version > RELAY_LIST_VERSIONS_MAX)
@@ -229,9 +246,11 @@ int run_devices(request_job *r, relay_store *s, const frame *f)
         return refuse(r, ERROR_EXISTS);
     rc = relay_list_add(s, next.account.bytes, next.version, next.hash, (blob){ f->devices.list.at, f->devices.list.bytes });
     if (rc == TACET_OK)
-        rc = add_mailboxes(r, s, &known, &next);
+        rc = add_mailboxes(s, &known, &next);
     if (rc == TACET_OK)
         rc = remove_mailboxes(r, s, &known, &next);
+    if (rc == TACET_OK)
+        rc = become_listed(r, s, &next);
     if (rc != TACET_OK)
         return rc > 0 ? TACET_E_BUG : rc;
     r->effects.routes_changed = true;

@@ -100,7 +100,7 @@ static const struct {
     { FRAME_TOKENS, ERROR_NOT_REGISTERED, ERROR_WRONG_ROLE },
     { FRAME_SUBSCRIBE, ERROR_NOT_REGISTERED, ERROR_WRONG_ROLE },
     { FRAME_ACK, ERROR_NOT_REGISTERED, ERROR_WRONG_ROLE },
-    { FRAME_DEVICES, ERROR_NOT_REGISTERED, ERROR_WRONG_ROLE },
+    { FRAME_DEVICES, ERROR_MALFORMED, ERROR_WRONG_ROLE },
     { FRAME_WITHDRAW_NAME, ERROR_NOT_REGISTERED, ERROR_WRONG_ROLE },
     { FRAME_REGISTER, ERROR_MALFORMED, ERROR_WRONG_ROLE },
     { FRAME_PUBLISH_PREKEYS, ERROR_NOT_REGISTERED, ERROR_WRONG_ROLE },
@@ -492,8 +492,67 @@ START_TEST(a_removed_device_is_cut_off_and_stale)
 }
 END_TEST
 
+/* A restored backup: a connection whose key nobody knows brings the next list, which names it in place of the lost device. */
+START_TEST(a_restored_device_takes_the_place_of_the_lost_one)
+{
+    world *w = world_new(NULL);
+    person p, extra, other;
+    uint8_t bytes[TACET_DEVICE_LIST_MAX_BYTES], proof[64];
+    size_t n;
+    person_make(&p, w->wall_ms / 1000);
+    person_make(&extra, w->wall_ms / 1000);
+    person_make(&other, w->wall_ms / 1000);
+    client *lost = person_join(w, &p), *k = client_open(w, TACET_ROLE_OPEN, NULL, 1);
+    frame f = send_to(&p, p.token, "to the lost one", 15);
+    ck_assert_uint_eq(client_code(w, k, &f), 0);
+    device_list next = p.list;
+    next.version = 2;
+    memcpy(next.previous, p.list.hash, 32);
+    next.device[0] = extra.list.device[0];
+    next.device[0].id = 2;
+    ck_assert_int_eq(device_list_sign(&next, bytes, &n, p.ik.secret), TACET_OK);
+
+    client *stranger = client_open(w, TACET_ROLE_MAILBOX, &other, 1); /* not the device that the list names */
+    f = person_devices(&p, stranger->hash, &next, bytes, n, proof);
+    ck_assert_uint_eq(client_code(w, stranger, &f), ERROR_REFUSED);
+    client *fresh = client_open(w, TACET_ROLE_MAILBOX, &extra, 1), *twin = client_open(w, TACET_ROLE_MAILBOX, &extra, 1);
+    f = person_devices(&p, stranger->hash, &next, bytes, n, proof); /* a proof for another connection */
+    ck_assert_uint_eq(client_code(w, fresh, &f), ERROR_REFUSED);
+    f = person_devices(&other, fresh->hash, &next, bytes, n, proof); /* by another identity key */
+    ck_assert_uint_eq(client_code(w, fresh, &f), ERROR_REFUSED);
+    f = (frame){ .kind = FRAME_PREKEY_STATUS };
+    ck_assert_uint_eq(client_code(w, fresh, &f), ERROR_NOT_REGISTERED);
+    f = (frame){ .kind = FRAME_PREKEY_STATUS };
+    ck_assert_uint_eq(client_code(w, lost, &f), 0); /* nothing has changed so far */
+
+    f = person_devices(&p, fresh->hash, &next, bytes, n, proof);
+    ck_assert_uint_eq(client_code(w, fresh, &f), 0);
+    f.id = 0;
+    ck_assert_uint_eq(client_code(w, fresh, &f), 0); /* the same again */
+    f = person_devices(&p, twin->hash, &next, bytes, n, proof);
+    ck_assert_uint_eq(client_code(w, twin, &f), 0); /* and on another connection that did not know it yet */
+    for (int i = 0; i < 2; i++) {
+        f = (frame){ .kind = FRAME_SUBSCRIBE, .subscribe.credit = 10 };
+        ck_assert_uint_eq(client_code(w, i ? twin : fresh, &f), 0);
+    }
+    f = (frame){ .kind = FRAME_PREKEY_STATUS };
+    client *again = client_open(w, TACET_ROLE_MAILBOX, &p, 1);
+    ck_assert_uint_eq(client_code(w, again, &f), ERROR_NOT_REGISTERED); /* the lost one is nobody any more */
+    f = send_to(&p, p.token, "to the lost one", 15);
+    ck_assert_uint_eq(client_code(w, k, &f), ERROR_STALE_DEVICE);
+    f = send_to(&p, p.token, "to the new one", 14);
+    f.send.device = 2;
+    ck_assert_uint_eq(client_code(w, k, &f), 0); /* the account's tokens stay */
+
+    client *nobody = client_open(w, TACET_ROLE_MAILBOX, &other, 1); /* an account that this relay never saw */
+    f = person_devices(&other, nobody->hash, &other.list, other.list_bytes, other.list_size, proof);
+    ck_assert_uint_eq(client_code(w, nobody, &f), ERROR_NOT_REGISTERED);
+    world_free(w);
+}
+END_TEST
+
 SUITE("directory", TEST(registration_open_and_the_same_again), TEST(registration_closed_and_by_invitation), TEST(invitation_expires),
       LOOP(T11_T16_requests_by_role, ROWS(asked)), TEST(T11_garbage_closes), TEST(R05_one_address_cannot_drain_prekeys),
       TEST(R05_many_addresses_cannot_drain_one_device), TEST(R04_prekeys_are_checked_before_they_are_kept), TEST(prekeys_have_a_limit),
       TEST(bundle_of_nobody), TEST(names_first_come), TEST(names_change_and_expire), TEST(device_lists_follow_each_other),
-      TEST(a_removed_device_is_cut_off_and_stale))
+      TEST(a_removed_device_is_cut_off_and_stale), TEST(a_restored_device_takes_the_place_of_the_lost_one))
