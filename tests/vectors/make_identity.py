@@ -180,6 +180,15 @@ one, two = stretch(b"the right one", salt, 1, 8), stretch(b"the other one", salt
 twofold = salamander((one[0], two[0]), nonce, bound)
 opened = [xchacha_open(k[0], nonce, bound, twofold) for k in (one, two)]
 
+backup_key, backup_n, backup_text = seed("backup file key"), seed("backup nonce")[:24], b"a backup's first chunk"
+backup_head = b"tacetbak\x01" + keyfile([wrapped_slot(2, b"correct horse", salt, nonce, 1, 8, backup_key)])
+backup_prk = hmac.digest(b2(backup_head, 64), backup_key, "sha256")
+backup_info = b"tacet backup\0" + backup_n
+backup_t1 = hmac.digest(backup_prk, backup_info + b"\x01", "sha256")
+backup_t2 = hmac.digest(backup_prk, backup_t1 + backup_info + b"\x02", "sha256")
+backup_chunks = [xchacha_seal(backup_t1, bytes(15) + struct.pack(">QB", i, last), b"", text.ljust(65536, b"\0"))
+                 for i, last, text in ((0, 0, backup_text), (1, 1, b""))]
+
 kinds = [(1, 1, x25519("spk")), (2, 2, x25519("opk")), (3, 3, kem), (4, 4, kem)]
 out = {
     "document": "docs/PROTOCOL.md sections 3 and 9; bytes in hex",
@@ -211,6 +220,11 @@ out = {
         "passphrase": "the right one", "other_passphrase": "the other one", "wrap_key": one[0], "other_wrap_key": two[0], "nonce": nonce,
         "associated_data": bound, "sealed": twofold, "database_key": opened[0], "other_database_key": opened[1],
         "file": keyfile([bound + nonce + one[1] + twofold])},
+    "backup": {
+        "note": "two chunks of 65,552 bytes, of which the hash (BLAKE2b-256) and the first 32 bytes stand here; both texts are filled up with zeros",
+        "passphrase": "correct horse", "file_key": backup_key, "head": backup_head, "start": backup_n + backup_t2, "chunk_key": backup_t1,
+        "first_text": backup_text, "first_chunk_begins": backup_chunks[0][:32], "first_chunk_hash": b2(backup_chunks[0]),
+        "last_chunk_begins": backup_chunks[1][:32], "last_chunk_hash": b2(backup_chunks[1])},
 }
 
 

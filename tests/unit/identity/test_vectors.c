@@ -2,7 +2,7 @@
  * bytes, and read theirs. */
 #include "base/text.h"
 #include "fixture.h"
-#include "identity/keyfile.h"
+#include "identity/backup.h"
 #include "identity/link.h"
 #include "identity/safety.h"
 #include <jansson.h>
@@ -290,5 +290,54 @@ START_TEST(R21_a_key_file_for_two_passphrases_opens_with_one)
 }
 END_TEST
 
+START_TEST(backup_file)
+{
+    static uint8_t plain[BACKUP_PLAIN_BYTES], chunk[BACKUP_CHUNK_BYTES];
+    uint8_t head[BACKUP_HEAD_BYTES], start[BACKUP_START_BYTES], want[32], key[32], text[64];
+    static const char *const begins[] = { "first_chunk_begins", "last_chunk_begins" }, *const hash[] = { "first_chunk_hash", "last_chunk_hash" };
+    backup_stream s;
+    json_t *v = vectors("backup");
+    const char *passphrase = text_of(v, "passphrase");
+    ck_assert_uint_eq(bytes_of(v, "head", head, sizeof head), sizeof head);
+    ck_assert_uint_eq(bytes_of(v, "start", start, sizeof start), sizeof start);
+    key_of(v, "file_key", want);
+    ck_assert_int_eq(backup_head_open(key, head, passphrase, strlen(passphrase)), TACET_OK);
+    ck_assert_mem_eq(key, want, 32);
+    ck_assert_int_eq(backup_stream_open(&s, start, head, key), TACET_OK);
+    key_of(v, "chunk_key", want);
+    ck_assert_mem_eq(s.key, want, 32);
+    size_t n = bytes_of(v, "first_text", text, sizeof text);
+    for (int i = 0; i < 2; i++) {
+        memset(plain, 0, sizeof plain);
+        memcpy(plain, text, i ? 0 : n);
+        ck_assert_int_eq(backup_chunk_seal(&s, chunk, plain, i == 1), TACET_OK);
+        key_of(v, begins[i], want);
+        ck_assert_mem_eq(chunk, want, 32);
+        crypto_generichash(key, 32, chunk, sizeof chunk, NULL, 0);
+        key_of(v, hash[i], want);
+        ck_assert_mem_eq(key, want, 32);
+    }
+    json_decref(v);
+}
+END_TEST
+
+/* The same crafted key file as a backup's head. */
+START_TEST(R21_a_backup_for_two_passphrases_opens_with_one)
+{
+    uint8_t head[BACKUP_HEAD_BYTES] = "tacetbak\x01", want[32], got[32];
+    json_t *v = vectors("key_file_two_keys");
+    ck_assert_uint_eq(bytes_of(v, "file", head + 9, sizeof head - 9), sizeof head - 9);
+    key_of(v, "database_key", want);
+    const char *right = text_of(v, "passphrase"), *other = text_of(v, "other_passphrase");
+    ck_assert_int_eq(backup_head_open(got, head, right, strlen(right)), TACET_OK);
+    ck_assert_mem_eq(got, want, 32);
+    memset(got, 0xa5, sizeof got);
+    ck_assert_int_eq(backup_head_open(got, head, other, strlen(other)), TACET_E_PASSPHRASE);
+    untouched(got, sizeof got);
+    json_decref(v);
+}
+END_TEST
+
 SUITE("vectors", TEST(account_and_token), TEST(a_signature_of_each_purpose), TEST(device_lists), TEST(directory_entries), TEST(prekeys), TEST(links),
-      TEST(M03_safety_number), TEST(key_file), TEST(R21_a_key_file_for_two_passphrases_opens_with_one))
+      TEST(M03_safety_number), TEST(key_file), TEST(R21_a_key_file_for_two_passphrases_opens_with_one), TEST(backup_file),
+      TEST(R21_a_backup_for_two_passphrases_opens_with_one))
