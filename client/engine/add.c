@@ -133,7 +133,7 @@ static void fetch_keys(engine *e, op *o)
 {
     adding *a = o->data;
     a->step = ADD_FETCHING;
-    fetch_start(e, &a->plan.account, a->plan.relay_text, a->plan.name, NULL, true, got_keys, o->number);
+    fetch_start(e, &a->plan.account, a->plan.relay_text, a->plan.name, NULL, 0, true, got_keys, o->number);
 }
 
 /* The directory names another account for a contact that we know by this name: nothing is added, the change is shown. */

@@ -22,18 +22,22 @@ static int add_mark(engine *e, const vault_contact *c, uint32_t device, uint64_t
     return rc;
 }
 
-static int forked(engine *e, const vault_contact *c)
+int notice_add(engine *e, const vault_contact *c, const char *text)
 {
-    static const char text[] = "history forked";
     vault_message m = { .contact = c->id,
                         .kind = VAULT_NOTICE,
                         .state = VAULT_RECEIVED,
                         .read = true,
                         .time_ms = now_ms(e),
                         .received_ms = now_ms(e),
-                        .text = { (const uint8_t *)text, sizeof text - 1 } };
+                        .text = { (const uint8_t *)text, strlen(text) } };
     env_random(e->env, m.id, sizeof m.id);
-    int rc = vault_message_add(e->vault, &m);
+    return vault_message_add(e->vault, &m);
+}
+
+static int forked(engine *e, const vault_contact *c)
+{
+    int rc = notice_add(e, c, "history forked");
     json_t *event = json_event("history-forked");
     json_object_set_new(event, "conversation", json_string(c->alias));
     if (rc == TACET_OK)
@@ -85,4 +89,12 @@ int chain_check(engine *e, const vault_contact *c, uint32_t device, uint64_t seq
     if (rc == TACET_OK && !fork)
         rc = neighbours(e, c, device, sequence, previous, hash, &fork);
     return rc == TACET_OK && fork ? forked(e, c) : rc;
+}
+
+/* A message that is here already, under a number of another device perhaps: the number counts as come. */
+int chain_pass(engine *e, const vault_contact *c, uint32_t device, uint64_t sequence, const uint8_t previous[32], const uint8_t hash[32])
+{
+    uint64_t last = 0;
+    int rc = vault_chain_get(e->vault, c->id, device, &last);
+    return rc == TACET_OK && sequence > last ? chain_check(e, c, device, sequence, previous, hash) : rc;
 }

@@ -258,6 +258,7 @@ void engine_tick(engine *e)
     receipts_flush(e);
     housekeeping(e);
     slots_tick(e);
+    sessions_retry(e);
     outbox_pump(e);
     e->woken = true;
     engine_settle(e);
@@ -276,6 +277,8 @@ uint64_t engine_deadline_ms(const engine *e)
     }
     if (e->me.stage == ACCOUNT_REGISTERED && e->clock_known && !clock_off(e))
         at = earlier(at, e->housekeeping_at_ms > mono ? e->housekeeping_at_ms : mono);
+    if (e->me.stage == ACCOUNT_REGISTERED && !e->offline)
+        at = earlier(at, e->sessions_retry_ms > mono ? e->sessions_retry_ms : mono);
     return earlier(at, outbox_deadline(e));
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LISTS_MORE = 16 /* so many in one reply: there may be more */ };
 typedef enum { FETCH_CONNECT, FETCH_LISTS, FETCH_BUNDLES, FETCH_DONE } fetch_step;
 
 typedef struct {
@@ -12,8 +13,7 @@ typedef struct {
     account_id account;
     char who[VAULT_NAME_ROOM];
     char relay_text[TACET_RELAY_ADDRESS_MAX_BYTES + 1];
-    device_list known;
-    bool has_known, bundles, have_list;
+    bool bundles, have_list, asked, asked_more, own; /* own: our account, whose relay must still have the list that we know */
     size_t slot, next_device;
     fetch_fn *fn;
     uint64_t arg;
@@ -124,6 +124,11 @@ static void ask_bundle(engine *e, op *o)
 /* --- lists --- */
 static void judge_list(engine *e, op *o, int verdict)
 {
+    fetch *f = o->data;
+    if (f->own) {
+        finish_say(e, o, verdict == TACET_E_REPLAY ? SAY_OWN_ROLLBACK : SAY_OWN_FORK, verdict == TACET_E_REPLAY ? verdict : TACET_E_FORK);
+        return;
+    }
     static const struct {
         int verdict;
         sentence say;
@@ -136,6 +141,13 @@ static void judge_list(engine *e, op *o, int verdict)
     finish_say(e, o, SAY_LISTS_FORGED, TACET_E_FORGED);
 }
 
+/* Of the own account, the list that we know comes first: a relay that has forgotten it, or shows another one, is found out. */
+static bool same_first(const fetch *f, const view_list *lists)
+{
+    return f->own && lists->count && lists->item[0].bytes == f->result.signed_list_bytes &&
+           memcmp(lists->item[0].at, f->result.signed_list, f->result.signed_list_bytes) == 0;
+}
+
 /* Each list must follow the one before it, from the one we know or from the first. */
 static int follow(fetch *f, const view_list *lists)
 {
@@ -143,7 +155,7 @@ static int follow(fetch *f, const view_list *lists)
     if (!at)
         return TACET_E_NOMEM;
     int rc = TACET_OK;
-    for (uint32_t i = 0; rc == TACET_OK && i < lists->count; i++) {
+    for (uint32_t i = same_first(f, lists) ? 1 : 0; rc == TACET_OK && i < lists->count; i++) {
         const view *v = &lists->item[i];
         rc = device_list_decode(at, v->at, v->bytes);
         if (rc == TACET_OK && memcmp(&at->account, &f->account, sizeof f->account) != 0)
@@ -161,6 +173,21 @@ static int follow(fetch *f, const view_list *lists)
     return rc;
 }
 
+static void got_lists(engine *e, uint64_t arg, const frame *reply);
+
+/* After the newest that we have; of the own account first that one itself. */
+static void ask_lists(engine *e, op *o)
+{
+    fetch *f = o->data;
+    frame ask = { .kind = FRAME_LISTS };
+    ask.lists.account = (view){ f->account.bytes, sizeof f->account.bytes };
+    ask.lists.after = f->have_list ? f->result.list.version - (f->own && !f->asked ? 1 : 0) : 0;
+    f->asked_more = f->asked;
+    f->asked = true;
+    if (slot_ask(e, f->slot, &ask, got_lists, o->number) != TACET_OK)
+        finish_lost(e, o);
+}
+
 static void got_lists(engine *e, uint64_t arg, const frame *reply)
 {
     op *o = op_find(e, arg);
@@ -172,13 +199,20 @@ static void got_lists(engine *e, uint64_t arg, const frame *reply)
         return;
     }
     if (reply->kind != FRAME_LISTS_REPLY) {
-        error_of_frame(&f->result.error, reply, f->relay_text, f->who);
+        if (f->own && reply->kind == FRAME_ERROR && reply->error.code == ERROR_NOT_FOUND)
+            sentence_fill(&f->result.error, SAY_NOT_REGISTERED, f->relay_text, NULL, NULL);
+        else
+            error_of_frame(&f->result.error, reply, f->relay_text, f->who);
         finish(e, o, TACET_E_REFUSED);
         return;
     }
-    int rc = follow(f, &reply->lists_reply.lists);
+    const view_list *lists = &reply->lists_reply.lists;
+    bool known = !f->own || f->asked_more || same_first(f, lists);
+    int rc = known ? follow(f, lists) : lists->count ? TACET_E_FORK : TACET_E_REPLAY;
     if (rc != TACET_OK)
         judge_list(e, o, rc);
+    else if (lists->count >= LISTS_MORE)
+        ask_lists(e, o);
     else if (!f->have_list)
         finish_say(e, o, SAY_LISTS_FORGED, TACET_E_FORGED);
     else
@@ -197,34 +231,59 @@ static void fetch_wake(engine *e, op *o)
     if (!e->slots[f->slot].up)
         return;
     f->step = FETCH_LISTS;
-    frame ask = { .kind = FRAME_LISTS };
-    ask.lists.account = (view){ f->account.bytes, sizeof f->account.bytes };
-    ask.lists.after = f->has_known ? f->known.version : 0;
-    if (slot_ask(e, f->slot, &ask, got_lists, o->number) != TACET_OK)
-        finish_lost(e, o);
+    ask_lists(e, o);
 }
 
-void fetch_start(engine *e, const account_id *account, const char *relay_text, const char *who, const vault_contact *known, bool bundles,
-                 fetch_fn *fn, uint64_t arg)
+static void start(engine *e, fetch *f, const char *relay_text, const char *who, const uint8_t *known, size_t known_bytes)
 {
-    fetch *f = calloc(1, sizeof *f);
     if (f) {
-        *f = (fetch){ .account = *account, .bundles = bundles, .fn = fn, .arg = arg };
         text_put(f->who, sizeof f->who, who);
         text_put(f->relay_text, sizeof f->relay_text, relay_text);
-        if (known && contact_list(known, &f->known) == TACET_OK) {
-            f->has_known = f->have_list = true;
-            f->result.list = f->known;
-            memcpy(f->result.signed_list, known->list, known->list_bytes);
-            f->result.signed_list_bytes = known->list_bytes;
+        if (known && device_list_decode(&f->result.list, known, known_bytes) == TACET_OK) {
+            f->have_list = true;
+            memcpy(f->result.signed_list, known, known_bytes);
+            f->result.signed_list_bytes = known_bytes;
         }
         f->slot = slot_for_text(e, relay_text, TACET_ROLE_OPEN);
         if (f->slot < ENGINE_SLOTS_MAX)
             slot_want(e, f->slot, true);
     }
+}
+
+static void begin(engine *e, fetch *f, fetch_fn *fn, uint64_t arg)
+{
     if (!op_new(e, NULL, NULL, fetch_wake, NULL, f)) {
         fetched none = { .status = TACET_E_NOMEM };
         sentence_fill(&none.error, SAY_NO_MEMORY, NULL, NULL, NULL);
         fn(e, arg, &none);
     }
+}
+
+void fetch_start(engine *e, const account_id *account, const char *relay_text, const char *who, const uint8_t *known, size_t known_bytes,
+                 bool bundles, fetch_fn *fn, uint64_t arg)
+{
+    fetch *f = calloc(1, sizeof *f);
+    if (f)
+        *f = (fetch){ .account = *account, .bundles = bundles, .fn = fn, .arg = arg };
+    start(e, f, relay_text, who, known, known_bytes);
+    begin(e, f, fn, arg);
+}
+
+void fetch_own(engine *e, fetch_fn *fn, uint64_t arg)
+{
+    fetch *f = calloc(1, sizeof *f);
+    if (f)
+        *f = (fetch){ .account = e->me.list.account, .own = true, .fn = fn, .arg = arg };
+    start(e, f, e->me.relay_text, e->me.name, e->me.signed_list, e->me.signed_list_bytes);
+    begin(e, f, fn, arg);
+}
+
+bool fetch_runs(const engine *e, fetch_fn *fn, uint64_t arg)
+{
+    for (const op *o = e->ops; o; o = o->next) {
+        const fetch *f = o->data;
+        if (o->wake == fetch_wake && f->step != FETCH_DONE && f->fn == fn && f->arg == arg)
+            return true;
+    }
+    return false;
 }

@@ -89,8 +89,7 @@ static int check_sender(engine *e, vault_contact *c, const first_sender *s, cons
         return rc;
     switch (device_list_follows(&known, &s->list)) {
     case TACET_OK:
-        contact_list_set(c, &s->list, s->signed_list, s->signed_list_bytes);
-        return vault_contact_update(e->vault, c);
+        return devices_follow(e, c, &s->list, s->signed_list, s->signed_list_bytes);
     case TACET_E_REPLAY: /* the one we know, or an older one: then the device must still be in ours */
         *why = "from a device that is no longer in its account's list";
         return device_list_find(&known, s->device) ? TACET_OK : TACET_E_REFUSED;
@@ -151,6 +150,8 @@ static int respond(engine *e, vault_contact *c, opening *o, const first_envelope
     memcpy(a.session_id, info.id, sizeof a.session_id);
     if (c->id) {
         rc = session_stored(e, c, o, f, s); /* before the content, which may answer in this session */
+        if (rc == TACET_OK)
+            rc = outbox_seal_content(e, c); /* what moved here from a lost device */
         if (rc == TACET_OK)
             rc = receive_content(e, c, &a, o->plain, o->plain_bytes);
     } else {
@@ -222,13 +223,25 @@ static int open_first_or_nothing(engine *e, vault_contact *expected, opening *o,
     return rc == TACET_OK ? got : rc;
 }
 
+/* A token that we took back: dropped. After a restore it may as well be of a contact that the backup did not have yet: that is said. */
+static int unknown_token(engine *e, const opening *o)
+{
+    uint64_t at = 0;
+    int rc = vault_number_get(e->vault, SET_RESTORED, &at);
+    if (rc == TACET_E_NOT_FOUND)
+        return TACET_OK;
+    return rc == TACET_OK ? quarantine(e, o, 0, "from somebody whom the restored backup does not know; ask them to write to your new link") : rc;
+}
+
 static int by_delivery_token(engine *e, opening *o)
 {
     vault_contact c;
     const char *why = NULL;
     int rc = vault_contact_by_hash(e->vault, o->f->deliver.token_hash.at, &c);
-    if (rc == TACET_E_NOT_FOUND || (rc == TACET_OK && c.blocked))
-        return TACET_OK; /* a token that we took back: dropped */
+    if (rc == TACET_E_NOT_FOUND)
+        return unknown_token(e, o);
+    if (rc == TACET_OK && c.blocked)
+        return TACET_OK;
     if (rc == TACET_OK)
         rc = try_sessions(e, &c, o);
     if (rc == TACET_E_FORGED && o->kind == ENVELOPE_FIRST)

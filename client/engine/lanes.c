@@ -50,6 +50,14 @@ void outbox_lane(engine *e, const vault_contact *c)
     l->blocked = false;
 }
 
+void outbox_lane_now(engine *e, const vault_contact *c)
+{
+    outbox_lane(e, c);
+    lane *l = lane_of(e, c->id);
+    if (l)
+        l->retry_at_ms = 0;
+}
+
 void outbox_unblock(engine *e, int64_t contact)
 {
     lane *l = lane_of(e, contact);
@@ -246,9 +254,11 @@ static void row_answered(engine *e, uint64_t arg, const frame *reply)
     if (vault_out_get(e->vault, row, take_head, &h) != TACET_OK || vault_contact_get(e->vault, h.o.contact, &c) != TACET_OK)
         return; /* removed meanwhile */
     unsigned code = reply->kind == FRAME_ERROR ? reply->error.code : ERROR_INTERNAL;
-    if (code == ERROR_STALE_DEVICE || code == ERROR_STALE_LIST)
-        lists_wanted(e, c.id);
-    if (error_class_of((error_code)code) == CLASS_RETRY) {
+    if (code == ERROR_STALE_DEVICE) { /* the device is gone: the newer lists say which ones there are now, and move the row (devices.c) */
+        l->retry_at_ms = mono_ms(e) + ENGINE_LANE_RETRY_MS;
+        lane_again(l);
+        sessions_wanted(e, c.id);
+    } else if (error_class_of((error_code)code) == CLASS_RETRY) {
         l->retry_at_ms = mono_ms(e) + ENGINE_LANE_RETRY_MS;
         lane_again(l);
         e->refused_row = row;

@@ -21,6 +21,7 @@ enum engine_limits {
     ENGINE_BACKOFF_FIRST_MS = 250,
     ENGINE_BACKOFF_MAX_MS = 60000,
     ENGINE_LANE_RETRY_MS = 30000, /* after a quota or rate answer */
+    ENGINE_RETRY_CONTACTS = 64,   /* for which keys are fetched again at a time */
     ENGINE_OPEN_IDLE_MS = 30000,  /* an open link without work is closed: the relay sees it no longer than it is needed */
     ENGINE_HOUSEKEEPING_MS = 3600 * 1000,
     ENGINE_PUBLISH_NAME_S = 7 * 86400,

@@ -79,8 +79,10 @@ int outbox_content(engine *e, vault_contact *c, content *k, uint32_t what, int64
             o.content = blob_of(NULL, 0);
         if (rc == TACET_OK && !(what == VAULT_OUT_PASSING && o.state == VAULT_OUT_CONTENT)) /* what may get lost waits for no session */
             rc = vault_out_add(e->vault, &o);
-        if (rc == TACET_OK && o.state == VAULT_OUT_CONTENT && what != VAULT_OUT_PASSING)
+        if (rc == TACET_OK && o.state == VAULT_OUT_CONTENT && what != VAULT_OUT_PASSING) {
             sessions_wanted(e, c->id);
+            e->sessions_retry_ms = mono_ms(e) + ENGINE_LANE_RETRY_MS;
+        }
     }
     if (rc == TACET_OK)
         outbox_lane(e, c);

@@ -71,8 +71,11 @@ static int show(engine *e, vault_contact *c, const said *s, uint32_t kind, view 
     }
     bool owed = c->state == VAULT_CONTACT_ACCEPTED && kind != VAULT_UNKNOWN; /* what we cannot read is not confirmed (M09) */
     int rc = vault_message_find(e->vault, c->id, false, m.id, &row, &state);
-    if (rc == TACET_OK) /* in another envelope, after a reset: shown once, acknowledged again */
-        return owed ? receipts_owe(e, c, m.id, RECEIPT_DELIVERED, m.waits) : TACET_OK;
+    bool again = rc == TACET_OK; /* in another envelope, after a reset or from the sender's new device: shown once, acknowledged again */
+    if (again)
+        rc = chain_pass(e, c, s->a->device, m.sequence, m.previous, m.hash);
+    if (again)
+        return rc == TACET_OK && owed ? receipts_owe(e, c, m.id, RECEIPT_DELIVERED, m.waits) : rc;
     if (rc == TACET_E_NOT_FOUND)
         rc = chain_check(e, c, s->a->device, m.sequence, m.previous, m.hash);
     if (rc == TACET_OK)

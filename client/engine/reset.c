@@ -7,18 +7,6 @@ typedef enum { WANT_LISTS = 1, WANT_SESSIONS = 2, WANT_RESET = 3 } wanted;
 
 static uint64_t pack(int64_t contact, wanted what) { return (uint64_t)contact << 2 | (uint64_t)what; }
 
-/* Sessions of devices that are no longer listed go. */
-static int drop_gone_devices(engine *e, const vault_contact *c, const device_list *list)
-{
-    vault_session_head head[64];
-    size_t count = 0;
-    int rc = vault_session_heads(e->vault, c->id, 0, head, sizeof head / sizeof *head, &count);
-    for (size_t i = 0; rc == TACET_OK && i < count; i++)
-        if (!device_list_find(list, head[i].device))
-            rc = vault_session_remove(e->vault, head[i].id);
-    return rc;
-}
-
 static bool has_session(engine *e, int64_t contact, uint32_t device)
 {
     vault_session_head head;
@@ -63,26 +51,9 @@ static int send_reset(engine *e, vault_contact *c, const device_list *list)
     return rc;
 }
 
-/* A device that the account added itself: shown, and no key change. */
-static void tell_new_devices(engine *e, const vault_contact *c, const device_list *list)
-{
-    device_list known;
-    if (contact_list(c, &known) != TACET_OK)
-        return;
-    for (uint8_t i = 0; i < list->count; i++)
-        if (!device_list_find(&known, list->device[i].id)) {
-            json_t *event = json_event("new-device");
-            json_object_set_new(event, "contact", json_string(c->alias));
-            json_object_set_new(event, "device", json_integer(list->device[i].id));
-            emit(e, event);
-        }
-}
-
 static int apply(engine *e, vault_contact *c, wanted what, const fetched *f)
 {
-    tell_new_devices(e, c, &f->list);
-    contact_list_set(c, &f->list, f->signed_list, f->signed_list_bytes);
-    int rc = drop_gone_devices(e, c, &f->list);
+    int rc = devices_follow(e, c, &f->list, f->signed_list, f->signed_list_bytes);
     if (rc == TACET_OK && what != WANT_LISTS)
         rc = begin_sessions(e, c, f, what == WANT_RESET);
     if (rc == TACET_OK && what == WANT_RESET)
@@ -91,7 +62,11 @@ static int apply(engine *e, vault_contact *c, wanted what, const fetched *f)
         rc = vault_contact_update(e->vault, c);
     if (rc == TACET_OK && what == WANT_RESET)
         rc = send_reset(e, c, &f->list);
-    return rc == TACET_OK ? outbox_seal_content(e, c) : rc;
+    if (rc == TACET_OK)
+        rc = outbox_seal_content(e, c);
+    if (rc == TACET_OK)
+        e->sessions_retry_ms = 0; /* a device may have come without keys so far */
+    return rc;
 }
 
 static void arrived(engine *e, uint64_t arg, const fetched *f)
@@ -117,10 +92,12 @@ static void fetch_for(engine *e, int64_t contact, wanted what)
 {
     vault_contact c;
     account_id account;
+    if (fetch_runs(e, arrived, pack(contact, what)))
+        return; /* what it brings serves this reason as well */
     if (vault_contact_get(e->vault, contact, &c) != TACET_OK || c.blocked || e->offline)
         return;
     memcpy(account.bytes, c.account, sizeof account.bytes);
-    fetch_start(e, &account, c.relay, c.alias, &c, what != WANT_LISTS, arrived, pack(contact, what));
+    fetch_start(e, &account, c.relay, c.alias, c.list, c.list_bytes, what != WANT_LISTS, arrived, pack(contact, what));
 }
 
 void lists_wanted(engine *e, int64_t contact) { fetch_for(e, contact, WANT_LISTS); }

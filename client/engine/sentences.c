@@ -119,6 +119,17 @@ static const struct {
     [SAY_DOWNGRADE] = { "downgrade", EXIT_TRUST,
                         "$1's device claims to speak an older protocol than before; nothing was sent. Compare safety numbers (tacet verify $1)" },
 
+    [SAY_OWN_FORK] = { "own-list-fork", EXIT_TRUST,
+                       "the relay shows another device list of your account than the one known here; nothing was changed. The relay lies, or "
+                       "somebody "
+                       "has your identity key: make a new account and tell your contacts" },
+    [SAY_OWN_ROLLBACK] = { "own-list-rollback", EXIT_TRUST,
+                           "the relay has forgotten the newest device list of your account; nothing was changed. Ask who runs it whether it was "
+                           "reset, and try again" },
+    [SAY_REPLACED] = { "replaced", EXIT_TRUST,
+                       "this profile was replaced by a backup that was restored elsewhere; nothing was sent or received. Its history can still be "
+                       "read; write with the other one" },
+
     [SAY_UNREACHABLE] = { "relay-unreachable", EXIT_UNREACHABLE,
                           "no connection to the relay $1 ($2). Check the network; it goes on at the next try" },
     [SAY_RELAY_KEY] = { "relay-key", EXIT_TRUST,

@@ -131,6 +131,7 @@ struct engine {
     uint64_t handed_out;
     uint64_t receipt_due_ms;                          /* wall clock of the earliest, UINT64_MAX none */
     uint64_t housekeeping_at_ms;                      /* mono */
+    uint64_t sessions_retry_ms;                       /* mono; UINT64_MAX: nothing waits for a session */
     bool tokens_asked, prekeys_asked, tokens_refused; /* refused: not on this connection any more */
     engine_error tokens_error;
     uint32_t prekeys_sent_to; /* the highest id that was published last */
@@ -171,6 +172,7 @@ void say_clock(engine *e, op *o); /* ends it: our clock is off */
 void ops_wake(engine *e);
 void ops_close(engine *e); /* all complete with `stopping` */
 
+#define SET_RESTORED "restored_s" /* a setting that only a restored vault has */
 /* --- account.c: who we are ------------------------------------------------------------------------------------------------------------- */
 TACET_MUST_USE int account_load(engine *e);
 /* New keys and the first device list, in the open transaction. */
@@ -242,9 +244,17 @@ typedef struct {
     agreement_bundle bundle[TACET_DEVICES_MAX];
 } fetched;
 typedef void fetch_fn(engine *e, uint64_t arg, const fetched *f);
-/* Lists after the one that `known` holds (NULL: from the first), then, when wanted, a bundle for each device. `who` is for sentences. */
-void fetch_start(engine *e, const account_id *account, const char *relay_text, const char *who, const vault_contact *known, bool bundles,
-                 fetch_fn *fn, uint64_t arg);
+/* Lists after the signed one that is `known` (NULL: from the first), then, when wanted, a bundle for each device. `who` is for sentences. */
+void fetch_start(engine *e, const account_id *account, const char *relay_text, const char *who, const uint8_t *known, size_t known_bytes,
+                 bool bundles, fetch_fn *fn, uint64_t arg);
+/* Our own lists, after the one that we know. TACET_E_REPLAY: the relay has forgotten that one; TACET_E_FORK: it shows another. */
+void fetch_own(engine *e, fetch_fn *fn, uint64_t arg);
+bool fetch_runs(const engine *e, fetch_fn *fn, uint64_t arg); /* one with this end is under way */
+
+/* --- devices.c --- */
+/* Takes a checked list that follows (or is) the one in c, stores c, and sees to what the change means. */
+TACET_MUST_USE int devices_follow(engine *e, vault_contact *c, const device_list *next, const uint8_t *signed_list, size_t n);
+void sessions_retry(engine *e); /* when it is due: keys for content that waits for a session */
 
 /* --- sessions.c --- */
 TACET_MUST_USE int session_load(engine *e, const uint8_t id[32], session **out);
@@ -264,6 +274,7 @@ bool session_choose(const vault_session_head *heads, size_t count, size_t *chose
 /* --- lanes.c --- */
 TACET_MUST_USE int outbox_lanes(engine *e); /* at start: one for each contact with rows that are ready */
 void outbox_lane(engine *e, const vault_contact *c);
+void outbox_lane_now(engine *e, const vault_contact *c); /* without waiting for the next try */
 void outbox_unblock(engine *e, int64_t contact);
 void outbox_unblock_all(engine *e); /* what still has to wait finds out again */
 void outbox_pump(engine *e);
@@ -307,6 +318,9 @@ typedef struct {
 TACET_MUST_USE int receive_content(engine *e, vault_contact *c, const arrival *a, const uint8_t *plain, size_t plain_bytes);
 TACET_MUST_USE int chain_check(engine *e, const vault_contact *c, uint32_t device, uint64_t sequence, const uint8_t previous[32],
                                const uint8_t hash[32]);
+TACET_MUST_USE int chain_pass(engine *e, const vault_contact *c, uint32_t device, uint64_t sequence, const uint8_t previous[32],
+                              const uint8_t hash[32]);
+TACET_MUST_USE int notice_add(engine *e, const vault_contact *c, const char *text); /* a line of ours in the history */
 TACET_MUST_USE int receipts_take(engine *e, vault_contact *c, const content *k, uint32_t device);
 TACET_MUST_USE int receipts_owe(engine *e, const vault_contact *c, const uint8_t id[16], uint32_t state, bool at_once);
 TACET_MUST_USE int receipts_carrier(engine *e, vault_contact *c); /* a PQ step waits: if no receipt will carry it, a control does */

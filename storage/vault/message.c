@@ -132,6 +132,20 @@ int vault_history(vault *v, int64_t contact, int64_t before, size_t limit, vault
     return each_message(v, st, rc, each, ctx);
 }
 
+int vault_messages_after(vault *v, int64_t after, size_t limit, vault_message_fn *each, void *ctx)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = vault_select(v, &st, "SELECT " COLUMNS " FROM message m WHERE m.row>? ORDER BY m.row LIMIT ?", "ii", after, (int64_t)limit);
+    return each_message(v, st, rc, each, ctx);
+}
+
+int vault_messages_open(vault *v, int64_t contact, int64_t after, int64_t *rows, size_t room, size_t *count)
+{
+    return vault_numbers(v, rows, room, count,
+                         "SELECT row FROM message WHERE contact=? AND row>? AND outgoing=1 AND kind=? AND state BETWEEN ? AND ? ORDER BY row LIMIT ?",
+                         "iinnni", contact, after, (unsigned)VAULT_TEXT, (unsigned)VAULT_WAITING, (unsigned)VAULT_STORED, (int64_t)room);
+}
+
 int vault_search(vault *v, int64_t contact, const char *match, size_t limit, vault_message_fn *each, void *ctx)
 {
     sqlite3_stmt *st = NULL;
@@ -178,6 +192,11 @@ int vault_chain_get(vault *v, int64_t contact, uint32_t device, uint64_t *sequen
     *sequence = 0;
     int rc = vault_number(v, sequence, "SELECT sequence FROM chain WHERE contact=? AND device=?", "in", contact, device);
     return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
+}
+
+int vault_chain_devices(vault *v, int64_t contact, int64_t *devices, size_t room, size_t *count)
+{
+    return vault_numbers(v, devices, room, count, "SELECT device FROM chain WHERE contact=? ORDER BY device", "i", contact);
 }
 
 int vault_chain_put(vault *v, int64_t contact, uint32_t device, uint64_t sequence)

@@ -92,6 +92,20 @@ int vault_out_rows(vault *v, int64_t contact, uint32_t state, int64_t after, int
                          "inii", contact, state, after, (int64_t)room);
 }
 
+int vault_out_rows_for(vault *v, int64_t contact, uint32_t device, int64_t after, int64_t *rows, size_t room, size_t *count)
+{
+    return vault_numbers(v, rows, room, count, "SELECT row FROM outbox WHERE contact=? AND device=? AND row>? ORDER BY row LIMIT ?", "inii", contact,
+                         device, after, (int64_t)room);
+}
+
+int vault_out_has(vault *v, int64_t message, uint32_t device, bool *yes)
+{
+    uint64_t n = 0;
+    int rc = vault_number(v, &n, "SELECT count(*) FROM outbox WHERE message=? AND message<>0 AND device=?", "in", message, device);
+    *yes = rc == TACET_OK && n > 0;
+    return rc;
+}
+
 int vault_out_contacts(vault *v, uint32_t state, int64_t *contacts, size_t room, size_t *count)
 {
     return vault_numbers(v, contacts, room, count, "SELECT DISTINCT contact FROM outbox WHERE state=?", "n", state);

@@ -19,6 +19,24 @@ int vault_open(vault **out, const char *path, const uint8_t key[32])
     return TACET_OK;
 }
 
+int vault_open_view(vault **out, const vault *v)
+{
+    vault *view = calloc(1, sizeof *view);
+    if (!view)
+        return TACET_E_NOMEM;
+    int rc = database_open_reader(&view->db, v->db);
+    if (rc == TACET_OK)
+        rc = database_begin(view->db);
+    if (rc != TACET_OK) {
+        database_close(view->db);
+        free(view);
+        return rc;
+    }
+    view->inside = true;
+    *out = view;
+    return TACET_OK;
+}
+
 vault *vault_close(vault *v)
 {
     if (v) {
@@ -104,6 +122,8 @@ int vault_forget(vault *v, uint64_t now_s)
         rc = vault_run(v, "DELETE FROM met WHERE until_s < ?", "u", now_s);
     if (rc == TACET_OK)
         rc = vault_run(v, "DELETE FROM prekey WHERE expires_s + ? < ?", "nu", (unsigned)TACET_PREKEY_KEEP_S, now_s);
+    if (rc == TACET_OK)
+        rc = vault_run(v, "DELETE FROM session WHERE retired=1 AND max(opened_ms, created_ms) < ?", "u", now_s > keep ? (now_s - keep) * 1000 : 0);
     return rc;
 }
 

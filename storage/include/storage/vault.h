@@ -17,6 +17,8 @@ typedef struct {
 
 /* As database_open. */
 TACET_MUST_USE int vault_open(vault **out, const char *path, const uint8_t key[32]);
+/* One unchanging view of what v holds now, through a connection of its own: for reading only, and to be closed before v. */
+TACET_MUST_USE int vault_open_view(vault **out, const vault *v);
 vault *vault_close(vault *v);
 TACET_MUST_USE int vault_begin(vault *v);
 TACET_MUST_USE int vault_commit(vault *v);
@@ -187,6 +189,10 @@ TACET_MUST_USE int vault_message_raise(vault *v, int64_t row, uint32_t state);
 TACET_MUST_USE int vault_message_sealed(vault *v, int64_t row, uint64_t sequence, const uint8_t hash[32]);
 /* Last `limit` before row `before` (0: from the end), given oldest first. */
 TACET_MUST_USE int vault_history(vault *v, int64_t contact, int64_t before, size_t limit, vault_message_fn *each, void *ctx);
+/* All messages of all contacts in order of row, those above `after`, at most limit. */
+TACET_MUST_USE int vault_messages_after(vault *v, int64_t after, size_t limit, vault_message_fn *each, void *ctx);
+/* Rows of own texts to a contact that have no `delivered` and are not given up, in order, above `after`. */
+TACET_MUST_USE int vault_messages_open(vault *v, int64_t contact, int64_t after, int64_t *rows, size_t room, size_t *count);
 /* `match` in FTS5 syntax; contact 0: all; newest first. TACET_E_MALFORMED: match is no query. */
 TACET_MUST_USE int vault_search(vault *v, int64_t contact, const char *match, size_t limit, vault_message_fn *each, void *ctx);
 /* Incoming ones that no program has taken yet, oldest first. */
@@ -199,6 +205,8 @@ TACET_MUST_USE int vault_mark_read(vault *v, int64_t contact);
 
 /* --- the chain of what came in, for each sending device -------------------------------------------------------------------------------- */
 TACET_MUST_USE int vault_chain_get(vault *v, int64_t contact, uint32_t device, uint64_t *sequence); /* 0 when nothing came yet */
+/* The devices that a chain is known of, ascending. */
+TACET_MUST_USE int vault_chain_devices(vault *v, int64_t contact, int64_t *devices, size_t room, size_t *count);
 TACET_MUST_USE int vault_chain_put(vault *v, int64_t contact, uint32_t device, uint64_t sequence);
 typedef struct {
     uint8_t hash[32], previous[32];
@@ -236,6 +244,10 @@ TACET_MUST_USE int vault_out_remove(vault *v, int64_t row);
 TACET_MUST_USE int vault_out_get(vault *v, int64_t row, vault_outgoing_fn *each, void *ctx); /* TACET_E_NOT_FOUND */
 /* Rows of one state in order; contact 0: all contacts; after: rows above it only. */
 TACET_MUST_USE int vault_out_rows(vault *v, int64_t contact, uint32_t state, int64_t after, int64_t *rows, size_t room, size_t *count);
+/* Rows for one device of a contact, in order, above `after`. */
+TACET_MUST_USE int vault_out_rows_for(vault *v, int64_t contact, uint32_t device, int64_t after, int64_t *rows, size_t room, size_t *count);
+/* Whether a row of this message for that device is there; message 0: never. */
+TACET_MUST_USE int vault_out_has(vault *v, int64_t message, uint32_t device, bool *yes);
 TACET_MUST_USE int vault_out_each(vault *v, vault_outgoing_fn *each, void *ctx); /* all, in order, without content and ciphertext */
 /* Rows that belong to a message, and the sending device they were for. */
 TACET_MUST_USE int vault_out_delivered(vault *v, int64_t message, uint32_t device); /* removes them */
@@ -266,7 +278,7 @@ TACET_MUST_USE int vault_quarantine_put(vault *v, const uint8_t envelope_id[16],
                                         vault_blob ciphertext, size_t keep_max);
 TACET_MUST_USE int vault_quarantine_count(vault *v, uint64_t *count);
 
-/* Forgets what is past its time: seen ids, met session ids, private prekeys. */
+/* Forgets what is past its time: seen ids, met session ids, private prekeys, sessions that only receive and can receive nothing more. */
 TACET_MUST_USE int vault_forget(vault *v, uint64_t now_s);
 TACET_MUST_USE int vault_bytes(vault *v, uint64_t *bytes);
 #endif

@@ -90,6 +90,9 @@ typedef enum {
     SAY_LINK_DEAD,
     SAY_NOT_TAKEN,
     SAY_DOWNGRADE,
+    SAY_OWN_FORK,
+    SAY_OWN_ROLLBACK,
+    SAY_REPLACED,
     /* relay */
     SAY_UNREACHABLE,
     SAY_RELAY_KEY,
