@@ -1,5 +1,7 @@
 /* unlock, lock, passphrase: who may open the vault. */
 #include "cli.h"
+#include "new_vault.h"
+#include <sodium.h>
 #include <string.h>
 
 enum { UNLOCK_DEFAULT_S = 8 * 3600 };
@@ -67,7 +69,17 @@ static int new_passphrase(cli *c, passphrase *out, bool *none, engine_error *why
         return passphrase_from_file(out, c->arena, c->args.text[OPT_NEW_PASSPHRASE_FILE], why);
     if (c->args.given[OPT_NEW_PASSPHRASE_FD])
         return passphrase_from_fd(out, c->arena, (int)c->args.number[OPT_NEW_PASSPHRASE_FD], why);
-    return passphrase_choose(out, c->arena, why);
+    return passphrase_choose(out, c->arena, "New passphrase: ", why);
+}
+
+/* Another code in the place of the one that got lost, or into other hands. */
+static int recovery_anew(cli *c, bool none, char code[UNLOCK_CODE_CHARS + 1])
+{
+    engine_error why = { 0 };
+    if (none)
+        return EXIT_DONE;
+    int rc = unlock_recovery_set(&c->profile, c->key, cost_of(c), env_system(), code, &why);
+    return rc == TACET_OK ? EXIT_DONE : fail_why(c, &why);
 }
 
 int run_passphrase(cli *c)
@@ -80,18 +92,27 @@ int run_passphrase(cli *c)
                     "--no-passphrase, --new-passphrase-file and --new-passphrase-fd exclude each other; see: tacet passphrase --help");
     int exit = profile_reach(c, false);
     if (exit == EXIT_DONE)
-        exit = prove(c, "Old passphrase: ");
+        exit = prove(c, "Old passphrase, or recovery code: ");
     if (exit != EXIT_DONE)
         return exit;
-    keyfile_cost cost = c->args.given[OPT_LOW_MEMORY] ? keyfile_cost_small : keyfile_cost_default;
     int rc = new_passphrase(c, &chosen, &none, &why);
     if (rc == TACET_OK)
-        rc = unlock_change(&c->profile, c->key, none ? NULL : &chosen, cost, env_system(), &why);
+        rc = unlock_change(&c->profile, c->key, none ? NULL : &chosen, cost_of(c), env_system(), &why);
     passphrase_free(&chosen, c->arena);
     if (rc != TACET_OK)
         return fail_why(c, &why);
+    char code[UNLOCK_CODE_CHARS + 1] = "";
     note(c, none ? "the vault has no passphrase any more" : "the new passphrase is set");
-    if (c->json)
-        (void)say_object("passphrase", json_pack("{s:b}", "set", !none));
+    exit = c->args.given[OPT_RECOVERY_CODE] ? recovery_anew(c, none, code) : recovery_make(c, code);
+    if (exit != EXIT_DONE)
+        return exit;
+    if (c->json) {
+        json_t *o = json_pack("{s:b}", "set", !none);
+        recovery_add(o, code);
+        (void)say_object("passphrase", o);
+    } else {
+        recovery_say(code);
+    }
+    sodium_memzero(code, sizeof code);
     return say_flush(c);
 }

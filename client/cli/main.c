@@ -1,6 +1,7 @@
 /* tacet: from argv to one of the commands in commands.c. */
 #include "base/text.h"
 #include "cli.h"
+#include <malloc.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -59,6 +60,14 @@ static char **words_take(int argc, char **argv)
     return words;
 }
 
+/* JSON carries what people wrote, and the key of a backup: nothing of it stays in memory that was given back. */
+static void free_wiped(void *p)
+{
+    if (p)
+        sodium_memzero(p, malloc_usable_size(p));
+    free(p);
+}
+
 static int usage_wrong(cli *c, const char *why) { return fail(c, EXIT_USAGE, "usage", "%s", why); }
 
 static int run(cli *c, int argc, char *const argv[])
@@ -90,6 +99,7 @@ int main(int argc, char **argv)
         fputs("tacet: the process could not be protected from others; nothing was done\n", stderr);
         return EXIT_FAILED;
     }
+    json_set_alloc_funcs(malloc, free_wiped);
     (void)signal(SIGPIPE, SIG_IGN); /* a closed stdout is an error to be told, and keeps the message */
     char **words = words_take(argc, argv);
     int exit =

@@ -37,6 +37,9 @@ const option option_table[OPTIONS] = {
     [OPT_FOR] = { "for", VALUE_DURATION, "TIME", 1000, 366ULL * 86400000, "how long: 90s, 15m, 12h, 7d (default: 8h)" },
     [OPT_NEW_PASSPHRASE_FILE] = { "new-passphrase-file", VALUE_TEXT, "FILE", 0, 0, "read the new passphrase from the first line of FILE" },
     [OPT_NEW_PASSPHRASE_FD] = { "new-passphrase-fd", VALUE_NUMBER, "N", 0, 1023, "read the new passphrase from file descriptor N" },
+    [OPT_BACKUP_PASSPHRASE_FILE] = { "backup-passphrase-file", VALUE_TEXT, "FILE", 0, 0, "read the backup's passphrase from the first line of FILE" },
+    [OPT_BACKUP_PASSPHRASE_FD] = { "backup-passphrase-fd", VALUE_NUMBER, "N", 0, 1023, "read the backup's passphrase from file descriptor N" },
+    [OPT_RECOVERY_CODE] = { "recovery-code", VALUE_NONE, NULL, 0, 0, "also make a new recovery code; the old one stops working" },
     [OPT_SOCKET] = { "socket", VALUE_TEXT, "PATH", 0, 0, "listen at PATH, in place of stdin and stdout" },
     [OPT_COUNT] = { "count", VALUE_NUMBER, "N", 1, 1000, "how often (default: 4)" },
 };
@@ -230,10 +233,13 @@ static bool whole_check(const arguments *a, char *why, size_t why_bytes)
         snprintf(why, why_bytes, "%s needs %s", c->name, c->operands);
         return false;
     }
-    if (a->given[OPT_PASSPHRASE_FILE] && a->given[OPT_PASSPHRASE_FD]) {
-        snprintf(why, why_bytes, "--passphrase-file and --passphrase-fd exclude each other");
-        return false;
-    }
+    static const enum option_id either[][2] = { { OPT_PASSPHRASE_FILE, OPT_PASSPHRASE_FD },
+                                                { OPT_BACKUP_PASSPHRASE_FILE, OPT_BACKUP_PASSPHRASE_FD } };
+    for (size_t i = 0; i < sizeof either / sizeof *either; i++)
+        if (a->given[either[i][0]] && a->given[either[i][1]]) {
+            snprintf(why, why_bytes, "--%s and --%s exclude each other", option_table[either[i][0]].name, option_table[either[i][1]].name);
+            return false;
+        }
     return true;
 }
 

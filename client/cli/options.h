@@ -42,6 +42,9 @@ enum option_id {
     OPT_FOR,
     OPT_NEW_PASSPHRASE_FILE,
     OPT_NEW_PASSPHRASE_FD,
+    OPT_BACKUP_PASSPHRASE_FILE,
+    OPT_BACKUP_PASSPHRASE_FD,
+    OPT_RECOVERY_CODE,
     OPT_SOCKET,
     OPT_COUNT,
     OPTIONS, /* how many ids there are */

@@ -61,7 +61,7 @@ int passphrase_get(cli *c, const char *prompt, passphrase *out, engine_error *er
         return passphrase_from_fd(out, c->arena, (int)c->args.number[OPT_PASSPHRASE_FD], error);
     if (c->screen_away)
         c->screen_away();
-    int rc = prompt ? passphrase_from_terminal(out, c->arena, prompt, error) : passphrase_choose(out, c->arena, error);
+    int rc = prompt ? passphrase_from_terminal(out, c->arena, prompt, error) : passphrase_choose(out, c->arena, "New passphrase: ", error);
     if (c->screen_back)
         c->screen_back();
     return rc;

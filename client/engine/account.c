@@ -1,6 +1,7 @@
 /* Who we are: keys, name, relay, own device list. The secrets are one blob in the vault and live in the arena while the engine runs. */
 #include "state.h"
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Names of settings in the vault. */
@@ -13,6 +14,7 @@
 #define SET_TOKEN "request_token"
 #define SET_LISTED "listed"
 #define SET_READ "read_receipts"
+#define SET_PROXY "proxy"
 
 void account_forget(engine *e)
 {
@@ -37,6 +39,13 @@ static int load_exact(engine *e, const char *name, void *out, size_t bytes)
     return rc == TACET_OK && n != bytes ? TACET_E_CORRUPT : rc;
 }
 
+/* Not there: none was said at init. */
+static int load_proxy(engine *e)
+{
+    int rc = load_text(e, SET_PROXY, e->me.proxy, sizeof e->me.proxy);
+    return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
+}
+
 static int load_all(engine *e)
 {
     own_account *me = &e->me;
@@ -52,6 +61,8 @@ static int load_all(engine *e)
         rc = load_text(e, SET_NAME, me->name, sizeof me->name);
     if (rc == TACET_OK)
         rc = load_text(e, SET_RELAY, me->relay_text, sizeof me->relay_text);
+    if (rc == TACET_OK)
+        rc = load_proxy(e);
     if (rc == TACET_OK)
         rc = load_exact(e, SET_TOKEN, me->request_token, sizeof me->request_token);
     if (rc == TACET_OK)
@@ -95,6 +106,7 @@ int account_store(engine *e)
     } blob[] = {
         { SET_NAME, me->name, strlen(me->name) },
         { SET_RELAY, me->relay_text, strlen(me->relay_text) },
+        { SET_PROXY, me->proxy, strlen(me->proxy) },
         { SET_TOKEN, me->request_token, sizeof me->request_token },
         { SET_LIST, me->signed_list, me->signed_list_bytes },
     };
@@ -110,38 +122,60 @@ int account_store(engine *e)
     return rc;
 }
 
+int account_device_keys(engine *e)
+{
+    own_secrets *mine = e->me.secret;
+    sign_pair *sign = secret_alloc(e->arena, sizeof *sign);
+    dh_pair *dh = secret_alloc(e->arena, sizeof *dh);
+    int rc = sign && dh ? TACET_OK : TACET_E_NOMEM;
+    if (rc == TACET_OK) {
+        sign_pair_generate(sign, e->env);
+        memcpy(mine->sign, sign->secret, sizeof mine->sign);
+        dh_pair_generate(dh, e->env);
+        memcpy(mine->dh, dh->secret, sizeof mine->dh);
+        dh_pair_generate(dh, e->env);
+        memcpy(mine->transport, dh->secret, sizeof mine->transport);
+    }
+    secret_free(e->arena, sign);
+    secret_free(e->arena, dh);
+    return rc;
+}
+
+int account_device(const engine *e, device_entry *out)
+{
+    const own_secrets *mine = e->me.secret;
+    device_entry d = { .id = 1, .lowest = TACET_WIRE_VERSION, .highest = TACET_WIRE_VERSION, .created_s = now_s(e) };
+    memcpy(d.sign, mine->sign + 32, sizeof d.sign); /* libsodium's form ends with the public key */
+    if (crypto_scalarmult_base(d.dh, mine->dh) != 0 || crypto_scalarmult_base(d.transport, mine->transport) != 0)
+        return TACET_E_BUG;
+    *out = d;
+    return TACET_OK;
+}
+
 /* Four key pairs, none of which serves two purposes, and a list that names this one device. */
 static int make_keys(engine *e)
 {
     own_account *me = &e->me;
-    sign_pair *ik = secret_alloc(e->arena, sizeof *ik), *sign = secret_alloc(e->arena, sizeof *sign);
-    dh_pair *dh = secret_alloc(e->arena, sizeof *dh), *transport = secret_alloc(e->arena, sizeof *transport);
-    int rc = ik && sign && dh && transport ? TACET_OK : TACET_E_NOMEM;
-    if (rc == TACET_OK) {
+    sign_pair *ik = secret_alloc(e->arena, sizeof *ik);
+    int rc = TACET_E_NOMEM;
+    if (ik) {
         sign_pair_generate(ik, e->env);
-        sign_pair_generate(sign, e->env);
-        dh_pair_generate(dh, e->env);
-        dh_pair_generate(transport, e->env);
+        rc = account_device_keys(e);
+    }
+    if (rc == TACET_OK) {
         memcpy(me->secret->ik, ik->secret, sizeof me->secret->ik);
-        memcpy(me->secret->sign, sign->secret, sizeof me->secret->sign);
-        memcpy(me->secret->dh, dh->secret, sizeof me->secret->dh);
-        memcpy(me->secret->transport, transport->secret, sizeof me->secret->transport);
         me->list = (device_list){ .version = 1, .count = 1 };
         memcpy(me->list.ik, ik->public, sizeof me->list.ik);
-        device_entry *d = &me->list.device[0];
-        *d = (device_entry){ .id = 1, .lowest = TACET_WIRE_VERSION, .highest = TACET_WIRE_VERSION, .created_s = now_s(e) };
-        memcpy(d->sign, sign->public, sizeof d->sign);
-        memcpy(d->dh, dh->public, sizeof d->dh);
-        memcpy(d->transport, transport->public, sizeof d->transport);
-        me->device = d->id;
-        rc = device_list_sign(&me->list, me->signed_list, &me->signed_list_bytes, me->secret->ik);
+        rc = account_device(e, &me->list.device[0]);
+        me->device = me->list.device[0].id;
     }
+    if (rc == TACET_OK)
+        rc = device_list_sign(&me->list, me->signed_list, &me->signed_list_bytes, me->secret->ik);
     secret_free(e->arena, ik);
-    secret_free(e->arena, sign);
-    secret_free(e->arena, dh);
-    secret_free(e->arena, transport);
     return rc;
 }
+
+int account_store_secrets(engine *e) { return vault_setting_put(e->vault, SET_SECRETS, e->me.secret, sizeof *e->me.secret); }
 
 int account_make(engine *e, const relay_address *relay, const char *name, bool listed)
 {
@@ -154,6 +188,7 @@ int account_make(engine *e, const relay_address *relay, const char *name, bool l
     me->relay = *relay;
     memset(me->name, 0, sizeof me->name);
     memcpy(me->name, name, strlen(name));
+    text_put(me->proxy, sizeof me->proxy, e->proxy); /* what was said at init holds for good */
     me->listed = listed;
     me->read_receipts = true;
     me->stage = ACCOUNT_MADE;
@@ -162,7 +197,7 @@ int account_make(engine *e, const relay_address *relay, const char *name, bool l
     token_hash(wish.hash, me->request_token);
     int rc = make_keys(e);
     if (rc == TACET_OK)
-        rc = vault_setting_put(e->vault, SET_SECRETS, me->secret, sizeof *me->secret);
+        rc = account_store_secrets(e);
     if (rc == TACET_OK)
         rc = account_store(e);
     if (rc == TACET_OK)
@@ -170,6 +205,49 @@ int account_make(engine *e, const relay_address *relay, const char *name, bool l
     if (rc == TACET_OK)
         rc = prekeys_refill(e, 0, 0);
     return rc;
+}
+
+/* --- replaced ------------------------------------------------------------------------------------------------------------------------ */
+static int nothing_leaves(engine *e)
+{
+    int64_t *ids = calloc(ENGINE_CONTACTS_MAX, sizeof *ids);
+    size_t count = 0;
+    int rc = ids ? vault_contact_ids(e->vault, ids, ENGINE_CONTACTS_MAX, &count) : TACET_E_NOMEM;
+    for (size_t i = 0; rc == TACET_OK && i < count && i < ENGINE_CONTACTS_MAX; i++) {
+        vault_contact c;
+        rc = vault_contact_get(e->vault, ids[i], &c);
+        if (rc == TACET_OK)
+            rc = outbox_cancel(e, &c, VAULT_FAILED);
+    }
+    free(ids);
+    return rc;
+}
+
+void account_replaced(engine *e)
+{
+    engine_error error;
+    unsigned before = e->me.stage;
+    e->me.stage = ACCOUNT_REPLACED;
+    int rc = txn_begin(e);
+    if (rc == TACET_OK) {
+        rc = account_store(e);
+        if (rc == TACET_OK)
+            rc = nothing_leaves(e);
+        rc = txn_end(e, rc);
+    }
+    if (rc != TACET_OK) {
+        e->me.stage = before;
+        engine_fail(e, rc);
+        mailbox_break(e);
+        return;
+    }
+    e->lane_count = 0;
+    slot_close(e, e->mailbox);
+    e->slots[e->mailbox].used = false;
+    e->mailbox = ENGINE_SLOTS_MAX;
+    sentence_fill(&error, SAY_REPLACED, NULL, NULL, NULL);
+    emit(e, json_error(&error));
+    e->woken = true;
 }
 
 party account_party(const engine *e)

@@ -10,18 +10,26 @@
 #include <string.h>
 
 /* --- methods --------------------------------------------------------------------------------------------------------------------------- */
+typedef enum {
+    NEEDS_NOTHING,
+    NEEDS_VAULT,  /* an account, even one that lives on elsewhere: what is here can be read */
+    NEEDS_DEVICE, /* an account whose device this is */
+} needs;
 static const struct {
     const char *name;
     void (*call)(engine *e, json_t *params, engine_done done, void *ctx);
-    bool needs_account;
+    needs needs;
 } method[] = {
-    { "init", call_init, false },        { "whoami", call_whoami, true },     { "link", call_link, true },       { "add", call_add, true },
-    { "contacts", call_contacts, true }, { "rename", call_rename, true },     { "remove", call_remove, true },   { "block", call_block, true },
-    { "unblock", call_unblock, true },   { "requests", call_requests, true }, { "accept", call_accept, true },   { "reject", call_reject, true },
-    { "verify", call_verify, true },     { "trust", call_trust, true },       { "send", call_send, true },       { "receive", call_receive, true },
-    { "handed", call_handed, true },     { "sync", call_sync, true },         { "history", call_history, true }, { "search", call_search, true },
-    { "outbox", call_outbox, true },     { "read", call_read, true },         { "draft", call_draft, true },     { "settings", call_settings, true },
-    { "ping", call_ping, true },         { "status", call_status, false },
+    { "init", call_init, NEEDS_NOTHING },       { "restore", call_restore, NEEDS_NOTHING }, { "whoami", call_whoami, NEEDS_VAULT },
+    { "link", call_link, NEEDS_DEVICE },        { "add", call_add, NEEDS_DEVICE },          { "contacts", call_contacts, NEEDS_VAULT },
+    { "rename", call_rename, NEEDS_VAULT },     { "remove", call_remove, NEEDS_DEVICE },    { "block", call_block, NEEDS_DEVICE },
+    { "unblock", call_unblock, NEEDS_DEVICE },  { "requests", call_requests, NEEDS_VAULT }, { "accept", call_accept, NEEDS_DEVICE },
+    { "reject", call_reject, NEEDS_DEVICE },    { "verify", call_verify, NEEDS_VAULT },     { "trust", call_trust, NEEDS_DEVICE },
+    { "send", call_send, NEEDS_DEVICE },        { "receive", call_receive, NEEDS_VAULT },   { "handed", call_handed, NEEDS_VAULT },
+    { "sync", call_sync, NEEDS_DEVICE },        { "history", call_history, NEEDS_VAULT },   { "search", call_search, NEEDS_VAULT },
+    { "outbox", call_outbox, NEEDS_VAULT },     { "read", call_read, NEEDS_VAULT },         { "draft", call_draft, NEEDS_VAULT },
+    { "settings", call_settings, NEEDS_VAULT }, { "ping", call_ping, NEEDS_DEVICE },        { "status", call_status, NEEDS_NOTHING },
+    { "backup", call_backup, NEEDS_VAULT },
 };
 
 void engine_call_async(engine *e, const char *name, json_t *params, engine_done done, void *ctx)
@@ -31,8 +39,10 @@ void engine_call_async(engine *e, const char *name, json_t *params, engine_done 
         i++;
     if (i == sizeof method / sizeof *method)
         complete_say(e, done, ctx, SAY_UNKNOWN_METHOD, name, NULL);
-    else if (method[i].needs_account && e->me.stage != ACCOUNT_REGISTERED)
+    else if (method[i].needs != NEEDS_NOTHING && !engine_has_account(e))
         complete_say(e, done, ctx, SAY_NO_ACCOUNT, NULL, NULL);
+    else if (method[i].needs == NEEDS_DEVICE && e->me.stage == ACCOUNT_REPLACED)
+        complete_say(e, done, ctx, SAY_REPLACED, NULL, NULL);
     else
         method[i].call(e, params, done, ctx);
     outbox_pump(e);
@@ -112,7 +122,7 @@ engine *engine_close(engine *e)
     return NULL;
 }
 
-bool engine_has_account(const engine *e) { return e->me.stage == ACCOUNT_REGISTERED; }
+bool engine_has_account(const engine *e) { return e->me.stage == ACCOUNT_REGISTERED || e->me.stage == ACCOUNT_REPLACED; }
 
 bool engine_online(const engine *e) { return e->mailbox < ENGINE_SLOTS_MAX && e->slots[e->mailbox].up && e->caught_up; }
 
@@ -269,7 +279,7 @@ static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 uint64_t engine_deadline_ms(const engine *e)
 {
     uint64_t mono = mono_ms(e), at = slots_deadline(e);
-    if (e->batch || e->stored_count || e->woken || e->completions || json_array_size(e->events))
+    if (e->busy || e->batch || e->stored_count || e->woken || e->completions || json_array_size(e->events))
         return mono;
     if (e->receipt_due_ms != UINT64_MAX && e->me.stage == ACCOUNT_REGISTERED) {
         uint64_t now = now_ms(e);

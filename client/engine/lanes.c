@@ -354,9 +354,15 @@ static int lane_pump(engine *e, lane *l)
     return e->slots[l->slot].up ? lane_send(e, l, &c) : TACET_OK;
 }
 
+/* A profile that a restored backup has replaced must send nothing: its own relay is heard first, as long as it can be reached. */
+static bool may_send(const engine *e)
+{
+    return e->me.stage == ACCOUNT_REGISTERED && (e->confirmed || e->mailbox == ENGINE_SLOTS_MAX || e->slots[e->mailbox].failed);
+}
+
 void outbox_pump(engine *e)
 {
-    if (e->batch || vault_in_transaction(e->vault) || e->me.stage != ACCOUNT_REGISTERED)
+    if (e->batch || vault_in_transaction(e->vault) || !may_send(e))
         return; /* nothing leaves that is not committed */
     for (size_t i = 0; i < e->lane_count; i++) {
         if (e->lanes[i].cursor == 0 && e->lanes[i].dirty)

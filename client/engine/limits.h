@@ -33,6 +33,7 @@ enum engine_limits {
     ENGINE_RECEIVE_MAX = 100,
     ENGINE_CONTACTS_MAX = 4096, /* shown in one list */
     ENGINE_PING_MAX = 1000,
+    ENGINE_PROXY_MAX_CHARS = 511,
 };
 #define ENGINE_TIME_PAST_MS ((uint64_t)(TACET_TTL_MAX_S + 2 * 86400) * 1000) /* ... and so far back: what a relay may keep it, and a bit */
 #endif

@@ -267,6 +267,10 @@ void error_of_slot(const engine *e, size_t slot, engine_error *out)
         [LINK_CLOSED] = "it closed the connection", [LINK_UNREACHABLE] = "nobody answers there",  [LINK_UNRESOLVED] = "no such host",
         [LINK_TIMEOUT] = "no answer in time",       [LINK_FAULT] = "this machine cannot connect",
     };
+    if (e->me.stage == ACCOUNT_REPLACED) {
+        sentence_fill(out, SAY_REPLACED, NULL, NULL, NULL);
+        return;
+    }
     if (slot >= ENGINE_SLOTS_MAX || e->offline || !e->net.open) {
         sentence_fill(out, SAY_OFFLINE, NULL, NULL, NULL);
         return;

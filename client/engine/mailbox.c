@@ -19,6 +19,8 @@ static bool mailbox_up(const engine *e) { return e->mailbox < ENGINE_SLOTS_MAX &
 static void trouble(engine *e, const frame *reply, const char *what)
 {
     engine_error error;
+    if (reply->kind == FRAME_ERROR && reply->error.code == ERROR_NOT_REGISTERED)
+        return; /* what that means is found out once, by the answer to `subscribe` */
     error_of_frame(&error, reply, e->me.relay_text, what);
     emit(e, json_error(&error));
 }
@@ -288,11 +290,32 @@ void mailbox_name(engine *e)
 }
 
 /* --- delivery -------------------------------------------------------------------------------------------------------------------------------------------------------- */
+/* The relay does not know this device. If the account's own lists say that another one took its place, then that is so, whoever runs the relay. */
+static void got_own_lists(engine *e, uint64_t arg, const fetched *f)
+{
+    (void)arg;
+    if (f->status == TACET_OK && !device_list_find(&f->list, e->me.device)) {
+        account_replaced(e);
+        return;
+    }
+    if (f->status == TACET_OK)
+        sentence_fill(&e->fault, SAY_NOT_REGISTERED, e->me.relay_text, NULL, NULL);
+    else
+        e->fault = f->error;
+    emit(e, json_error(&e->fault));
+    mailbox_break(e);
+}
+
 static void got_subscribed(engine *e, uint64_t arg, const frame *reply)
 {
     (void)arg;
+    e->confirmed = reply && reply->kind == FRAME_OK;
     if (!reply || reply->kind == FRAME_OK)
         return;
+    if (reply->kind == FRAME_ERROR && reply->error.code == ERROR_NOT_REGISTERED) {
+        fetch_own(e, got_own_lists, 0);
+        return;
+    }
     error_of_frame(&e->fault, reply, e->me.relay_text, "mailbox");
     trouble(e, reply, "mailbox");
     mailbox_break(e);
@@ -327,7 +350,7 @@ void mailbox_link_down(engine *e)
         e->was_offline = true;
         emit(e, event);
     }
-    e->caught_up = e->subscribed = e->tokens_asked = e->prekeys_asked = false;
+    e->caught_up = e->subscribed = e->confirmed = e->tokens_asked = e->prekeys_asked = false;
     if (e->batch) { /* what came is kept; its acknowledgements have nowhere to go, so it comes again and is known then */
         e->batch = false;
         int rc = txn_end(e, TACET_OK);

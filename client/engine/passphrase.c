@@ -251,10 +251,10 @@ int passphrase_from_terminal(passphrase *out, secret_arena *a, const char *promp
     return rc;
 }
 
-int passphrase_choose(passphrase *out, secret_arena *a, engine_error *error)
+int passphrase_choose(passphrase *out, secret_arena *a, const char *prompt, engine_error *error)
 {
     passphrase one = { NULL, 0 }, two = { NULL, 0 };
-    int rc = passphrase_from_terminal(&one, a, "New passphrase: ", error);
+    int rc = passphrase_from_terminal(&one, a, prompt, error);
     if (rc == TACET_OK)
         rc = passphrase_from_terminal(&two, a, "The same again: ", error);
     if (rc == TACET_OK && (one.bytes != two.bytes || sodium_memcmp(one.text, two.text, one.bytes) != 0)) {

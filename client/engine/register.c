@@ -206,7 +206,7 @@ void call_init(engine *e, json_t *params, engine_done done, void *ctx)
 {
     const char *relay_text = param_text(params, "relay"), *name = param_text(params, "name"), *invite = param_text(params, "invite");
     relay_address relay;
-    if (e->me.stage == ACCOUNT_REGISTERED || e->registering) {
+    if (engine_has_account(e) || e->me.stage == ACCOUNT_RESTORED || e->registering) {
         complete_say(e, done, ctx, SAY_ACCOUNT_EXISTS, e->me.name, NULL);
         return;
     }

@@ -67,6 +67,21 @@ static const struct {
     [SAY_PASSPHRASE_UNREADABLE] = { "passphrase-unreadable", EXIT_FAILED,
                                     "the passphrase could not be read from $1 ($2); nothing was done. Check it and try again" },
 
+    [SAY_FILE_EXISTS] = { "file-exists", EXIT_FAILED, "there is already a file $1; nothing was written. Choose another name, or remove it first" },
+    [SAY_BACKUP_RUNS] = { "backup-runs", EXIT_FAILED, "a backup of this profile is being written already. Wait until it is done" },
+    [SAY_BACKUP_NONE] = { "no-backup", EXIT_FAILED, "$1 is no backup of tacet; nothing was changed. Make one with: tacet backup FILE" },
+    [SAY_BACKUP_NEWER] = { "backup-newer", EXIT_FAILED,
+                           "the backup $1 was made by a newer tacet; nothing was changed. Use that version, or a newer one" },
+    [SAY_BACKUP_CUT] = { "backup-cut", EXIT_FAILED,
+                         "the backup $1 is cut off: its end is missing; nothing was changed. Copy it again from where it is "
+                         "whole" },
+    [SAY_BACKUP_DAMAGED] = { "backup-damaged", EXIT_FAILED,
+                             "the backup $1 is damaged; the passphrase may well be right. Nothing was changed. Use another copy, or an older "
+                             "backup" },
+    [SAY_BACKUP_PASSPHRASE] = { "wrong-passphrase", EXIT_LOCKED,
+                                "this is not the passphrase of the backup; nothing was opened. It is the one that was chosen for the file. Try "
+                                "again" },
+
     [SAY_BAD_NAME] = { "bad-name", EXIT_USAGE,
                        "$1 is no name: lower-case letters, digits, dot, dash and underscore, at most 32, the first a letter or digit. Choose "
                        "another" },

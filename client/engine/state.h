@@ -21,12 +21,19 @@ typedef struct {
     uint8_t ik[64], sign[64], dh[32], transport[32];
 } own_secrets;
 
-enum account_stage { ACCOUNT_NONE = 0, ACCOUNT_MADE = 1, ACCOUNT_REGISTERED = 2 };
+enum account_stage {
+    ACCOUNT_NONE = 0,
+    ACCOUNT_MADE = 1, /* an init that has not come to its end */
+    ACCOUNT_REGISTERED = 2,
+    ACCOUNT_RESTORED = 3, /* a restore that has not come to its end */
+    ACCOUNT_REPLACED = 4, /* a backup of it was restored elsewhere: for reading only */
+};
 
 typedef struct {
     unsigned stage;
     char name[TACET_NAME_MAX_CHARS + 1];
     char relay_text[TACET_RELAY_ADDRESS_MAX_BYTES + 1];
+    char proxy[ENGINE_PROXY_MAX_CHARS + 1]; /* empty: none was said at init */
     relay_address relay;
     uint32_t device;
     uint8_t request_token[TACET_TOKEN_BYTES];
@@ -118,7 +125,10 @@ struct engine {
     uint64_t acks[ENGINE_ACKS_MAX];
     size_t ack_count;
     bool subscribed, caught_up, was_offline;
-    bool registering; /* an `init` is under way on the mailbox link */
+    bool confirmed;   /* the relay has said on this link that we are still a device of the account: before that nothing is sent */
+    bool registering; /* an `init` or `restore` is under way on the mailbox link */
+    size_t busy;      /* calls that go on at every tick */
+    char proxy[ENGINE_PROXY_MAX_CHARS + 1];
 
     /* rows that the relay accepted, not yet written down */
     int64_t stored[ENGINE_ACKS_MAX];
@@ -178,6 +188,11 @@ TACET_MUST_USE int account_load(engine *e);
 /* New keys and the first device list, in the open transaction. */
 TACET_MUST_USE int account_make(engine *e, const relay_address *relay, const char *name, bool listed);
 TACET_MUST_USE int account_store(engine *e); /* everything but the secrets */
+TACET_MUST_USE int account_store_secrets(engine *e);
+/* Fresh device keys into me.secret; the entry of a list that stands for them, number 1. */
+TACET_MUST_USE int account_device_keys(engine *e);
+TACET_MUST_USE int account_device(const engine *e, device_entry *out);
+void account_replaced(engine *e); /* another device has taken our place: nothing leaves any more */
 void account_forget(engine *e);
 party account_party(const engine *e);
 void account_link(const engine *e, char text[TACET_LINK_MAX_CHARS + 1]);
@@ -358,6 +373,8 @@ void call_sync(engine *e, json_t *params, engine_done done, void *ctx);
 void call_ping(engine *e, json_t *params, engine_done done, void *ctx);
 void call_status(engine *e, json_t *params, engine_done done, void *ctx);
 void call_settings(engine *e, json_t *params, engine_done done, void *ctx);
+void call_backup(engine *e, json_t *params, engine_done done, void *ctx);
+void call_restore(engine *e, json_t *params, engine_done done, void *ctx);
 
 /* A free alias like `wish`: itself, or with -2, -3 … */
 TACET_MUST_USE int contact_alias(engine *e, const char *wish, char out[VAULT_NAME_ROOM]);

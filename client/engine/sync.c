@@ -198,7 +198,7 @@ void call_status(engine *e, json_t *params, engine_done done, void *ctx)
     }
     json_t *o = json_event("status");
     json_object_set_new(o, "online", json_boolean(engine_online(e)));
-    json_object_set_new(o, "account", e->me.stage == ACCOUNT_REGISTERED ? json_string(e->me.name) : json_null());
+    json_object_set_new(o, "account", engine_has_account(e) ? json_string(e->me.name) : json_null());
     json_object_set_new(o, "relay", e->me.stage == ACCOUNT_NONE ? json_null() : json_string(e->me.relay_text));
     json_object_set_new(o, "clock_offset_s", e->clock_known ? json_integer(e->clock_offset_s) : json_null());
     json_object_set_new(o, "queued", json_integer((json_int_t)queued));

@@ -162,10 +162,27 @@ static int change_lock(const profile *p, engine_error *error)
 
 /* ---- opening ------------------------------------------------------------------------------------------------------------------------- */
 
-static bool could_be_code(const passphrase *given)
+/* What a person makes of a code that was written down: capitals, groups, and the figures that base32 does not have for the letters they look like.
+ * False: it can be none. */
+static bool code_read(char code[UNLOCK_CODE_CHARS + 1], const passphrase *given)
 {
+    static const char figures[] = "018", letters[] = "olb";
     uint8_t bytes[UNLOCK_CODE_CHARS * 5 / 8];
-    bool is = base32_decode(bytes, sizeof bytes, given->text, given->bytes) == TACET_OK;
+    size_t n = 0;
+    bool is = true;
+    for (size_t i = 0; is && i < given->bytes; i++) {
+        char c = given->text[i];
+        const char *figure = c ? strchr(figures, c) : NULL;
+        if (c == '-' || c == ' ' || c == '.' || c == '_')
+            continue;
+        if (c >= 'A' && c <= 'Z')
+            c = (char)(c - 'A' + 'a');
+        is = n < UNLOCK_CODE_CHARS;
+        if (is)
+            code[n++] = figure ? letters[figure - figures] : c;
+    }
+    code[n] = '\0';
+    is = is && base32_decode(bytes, sizeof bytes, code, n) == TACET_OK;
     sodium_memzero(bytes, sizeof bytes);
     return is;
 }
@@ -173,9 +190,11 @@ static bool could_be_code(const passphrase *given)
 /* Each try costs a second and 256 MiB, so the recovery slot is asked only about what looks like a code. */
 static int open_with_passphrase(const keyfile *k, const passphrase *given, uint8_t key[TACET_DATABASE_KEY_BYTES])
 {
+    char code[UNLOCK_CODE_CHARS + 1];
     int rc = keyfile_open(k, KEYFILE_PASSPHRASE, key, given->text, given->bytes);
-    if ((rc == TACET_E_PASSPHRASE || rc == TACET_E_NOT_FOUND) && could_be_code(given) && keyfile_has(k, KEYFILE_RECOVERY))
-        rc = keyfile_open(k, KEYFILE_RECOVERY, key, given->text, given->bytes);
+    if ((rc == TACET_E_PASSPHRASE || rc == TACET_E_NOT_FOUND) && keyfile_has(k, KEYFILE_RECOVERY) && code_read(code, given))
+        rc = keyfile_open(k, KEYFILE_RECOVERY, key, code, UNLOCK_CODE_CHARS);
+    sodium_memzero(code, sizeof code);
     return rc == TACET_E_NOT_FOUND ? TACET_E_PASSPHRASE : rc;
 }
 
@@ -242,13 +261,22 @@ int unlock_prove(const profile *p, const passphrase *given, uint8_t key[TACET_DA
     return open_any(p, given, false, key, way, error);
 }
 
-int unlock_needs_passphrase(const profile *p, bool *needs, engine_error *error)
+int unlock_has(const profile *p, enum keyfile_slot slot, bool *has, engine_error *error)
 {
     keyfile *k = NULL;
     int rc = key_file_load(&k, p, error);
     if (rc == TACET_OK)
-        *needs = !keyfile_has(k, KEYFILE_PLAIN);
+        *has = keyfile_has(k, slot);
     keyfile_free(k);
+    return rc;
+}
+
+int unlock_needs_passphrase(const profile *p, bool *needs, engine_error *error)
+{
+    bool plain = false;
+    int rc = unlock_has(p, KEYFILE_PLAIN, &plain, error);
+    if (rc == TACET_OK)
+        *needs = !plain;
     return rc;
 }
 

@@ -139,11 +139,11 @@ int vault_messages_after(vault *v, int64_t after, size_t limit, vault_message_fn
     return each_message(v, st, rc, each, ctx);
 }
 
-int vault_messages_open(vault *v, int64_t contact, int64_t after, int64_t *rows, size_t room, size_t *count)
+int vault_messages_open(vault *v, int64_t contact, uint32_t kind, int64_t after, int64_t *rows, size_t room, size_t *count)
 {
     return vault_numbers(v, rows, room, count,
                          "SELECT row FROM message WHERE contact=? AND row>? AND outgoing=1 AND kind=? AND state BETWEEN ? AND ? ORDER BY row LIMIT ?",
-                         "iinnni", contact, after, (unsigned)VAULT_TEXT, (unsigned)VAULT_WAITING, (unsigned)VAULT_STORED, (int64_t)room);
+                         "iinnni", contact, after, kind, (unsigned)VAULT_WAITING, (unsigned)VAULT_STORED, (int64_t)room);
 }
 
 int vault_search(vault *v, int64_t contact, const char *match, size_t limit, vault_message_fn *each, void *ctx)

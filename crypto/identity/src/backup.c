@@ -53,9 +53,9 @@ static int head_decode(keyfile **out, const uint8_t *head, size_t n)
         return TACET_OK;
     }
     keyfile_free(k);
-    if (rc == TACET_OK || rc == TACET_E_CORRUPT || rc == TACET_E_NOMEM)
-        return rc == TACET_OK ? TACET_E_CORRUPT : rc; /* the inside is sound, so the outside is not */
-    return ours ? TACET_E_CORRUPT : TACET_E_MALFORMED;
+    if (rc == TACET_E_NOMEM)
+        return rc;
+    return ours || rc == TACET_OK ? TACET_E_CORRUPT : TACET_E_MALFORMED; /* a sound inside: it is the outside that was changed */
 }
 
 int backup_head_check(const uint8_t *head, size_t n)

@@ -148,7 +148,8 @@ static pid_t asked(int how)
             if (s != SIGUSR1)
                 signal(s, SIG_DFL); /* the test runner's handlers would end the runner */
         start();
-        int rc = how == CHOOSE ? passphrase_choose(&got, arena, &error) : passphrase_from_terminal(&got, arena, "Passphrase: ", &error);
+        int rc = how == CHOOSE ? passphrase_choose(&got, arena, "New passphrase: ", &error)
+                               : passphrase_from_terminal(&got, arena, "Passphrase: ", &error);
         _exit(rc != TACET_OK ? 40 + rc : got.bytes == 6 && memcmp(got.text, "secret", 6) == 0 ? 0 : 1);
     }
     return child;

@@ -17,6 +17,6 @@ TACET_MUST_USE int passphrase_from_fd(passphrase *out, secret_arena *a, int fd, 
 /* Asks on /dev/tty. The terminal is as it was afterwards, also when a signal ends or stops us in between. */
 TACET_MUST_USE int passphrase_from_terminal(passphrase *out, secret_arena *a, const char *prompt, engine_error *error);
 /* Asks twice; TACET_E_MALFORMED as well when the two differ. */
-TACET_MUST_USE int passphrase_choose(passphrase *out, secret_arena *a, engine_error *error);
+TACET_MUST_USE int passphrase_choose(passphrase *out, secret_arena *a, const char *prompt, engine_error *error);
 void passphrase_free(passphrase *p, secret_arena *a); /* wipes; empty is fine */
 #endif

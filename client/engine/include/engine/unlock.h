@@ -27,6 +27,8 @@ TACET_MUST_USE int unlock_open(const profile *p, const passphrase *given, uint8_
 /* The same without the keyring: for what the passphrase itself must be shown for (tacet passphrase, unlock). */
 TACET_MUST_USE int unlock_prove(const profile *p, const passphrase *given, uint8_t key[TACET_DATABASE_KEY_BYTES], unlock_way *way,
                                 engine_error *error);
+/* Whether the key file has such a way in. */
+TACET_MUST_USE int unlock_has(const profile *p, enum keyfile_slot slot, bool *has, engine_error *error);
 /* True when a passphrase is needed whenever the keyring has nothing. */
 TACET_MUST_USE int unlock_needs_passphrase(const profile *p, bool *needs, engine_error *error);
 
@@ -39,7 +41,7 @@ TACET_MUST_USE int unlock_create(const profile *p, const passphrase *chosen, key
 TACET_MUST_USE int unlock_change(const profile *p, const uint8_t key[TACET_DATABASE_KEY_BYTES], const passphrase *chosen, keyfile_cost cost,
                                  const tacet_env *env, engine_error *error);
 
-/* A recovery code: 160 random bits in base32, taken wherever a passphrase is. A new one replaces the old one. */
+/* A recovery code: 160 random bits in base32, taken wherever a passphrase is, in capitals and groups as well. A new one replaces the old one. */
 enum { UNLOCK_CODE_CHARS = 32 };
 TACET_MUST_USE int unlock_recovery_set(const profile *p, const uint8_t key[TACET_DATABASE_KEY_BYTES], keyfile_cost cost, const tacet_env *env,
                                        char code[UNLOCK_CODE_CHARS + 1], engine_error *error);
