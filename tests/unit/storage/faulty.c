@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +42,7 @@ static struct {
     sqlite3_vfs vfs, *real;
     disk_file file[FILES_MAX];
     unsigned files, kinds;
-    uint64_t steps, fail_at, power_at, random;
+    uint64_t steps, fail_at, power_at, kill_at, random;
     int code, error, last_error;
     const void *marker;
     size_t marker_bytes;
@@ -187,6 +188,8 @@ static int step(faulty_step kind)
             disk.off = true;
             rc = SQLITE_IOERR;
         }
+        if (disk.steps == disk.kill_at && kind != STEP_WRITE)
+            (void)raise(SIGKILL);
     }
     (void)pthread_mutex_unlock(&disk.lock);
     return rc;
@@ -213,6 +216,10 @@ static int f_write(sqlite3_file *f, const void *in, int n, sqlite3_int64 at)
     if (DISK(f) && (rc == SQLITE_OK || lost)) /* the write during which the power goes may get through in parts */
         disk_change(DISK(f), at, -1, in, (size_t)n);
     (void)pthread_mutex_unlock(&disk.lock);
+    if (disk.kill_at != 0 && disk.steps == disk.kill_at) {
+        (void)REAL(f)->pMethods->xWrite(REAL(f), in, n / 2, at); /* nobody is left to hear of it */
+        (void)raise(SIGKILL);
+    }
     return rc == SQLITE_OK ? REAL(f)->pMethods->xWrite(REAL(f), in, n, at) : rc;
 }
 static int f_truncate(sqlite3_file *f, sqlite3_int64 size)
@@ -370,8 +377,7 @@ void faulty_install(void)
 void faulty_fail(unsigned kinds, uint64_t k, int sqlite_code, int error)
 {
     disk.kinds = kinds;
-    disk.steps = 0;
-    disk.power_at = 0;
+    disk.steps = disk.power_at = disk.kill_at = 0;
     disk.fail_at = k;
     disk.code = sqlite_code;
     disk.error = error;
@@ -381,10 +387,16 @@ void faulty_fail(unsigned kinds, uint64_t k, int sqlite_code, int error)
 void faulty_power_loss(uint64_t k, uint64_t random)
 {
     disk.kinds = STEP_ANY;
-    disk.steps = 0;
-    disk.fail_at = 0;
+    disk.steps = disk.fail_at = disk.kill_at = 0;
     disk.power_at = k;
     disk.random = random;
+}
+
+void faulty_kill(uint64_t k)
+{
+    disk.kinds = STEP_ANY;
+    disk.steps = disk.fail_at = disk.power_at = 0;
+    disk.kill_at = k;
 }
 
 bool faulty_power_is_off(void) { return disk.off; }
@@ -434,7 +446,7 @@ void faulty_reset(void)
         disk_forget(&disk.file[i]);
     disk.files = disk.kinds = 0;
     disk.off = false;
-    disk.steps = disk.fail_at = disk.power_at = 0;
+    disk.steps = disk.fail_at = disk.power_at = disk.kill_at = 0;
     disk.last_error = 0;
 }
 

@@ -15,6 +15,8 @@ void faulty_fail(unsigned kinds, uint64_t k, int sqlite_code, int error);
 /* At the k-th step (any kind) the power goes. `random` decides what survives. */
 void faulty_power_loss(uint64_t k, uint64_t random);
 bool faulty_power_is_off(void);
+/* At the k-th step (any kind) the process is killed, a write half done. What it had written stays: it is the process that goes, not the machine. */
+void faulty_kill(uint64_t k);
 /* Writes what survived into the files and switches the power on. Every connection must be closed. */
 void faulty_restart(void);
 /* Forgets all files and counts. */

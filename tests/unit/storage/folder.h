@@ -19,19 +19,21 @@ static inline void folder_make(void)
     ck_assert_ptr_nonnull(mkdtemp(folder));
 }
 
-/* Everything in it, not below it. */
-static inline void folder_empty(void)
+/* Removes everything in it, not below it, but for the file `kept` (NULL: nothing is kept). */
+static inline void folder_keep(const char *kept)
 {
     DIR *d = opendir(folder);
     char path[384];
     ck_assert_ptr_nonnull(d);
     for (struct dirent *e; (e = readdir(d));)
-        if (e->d_name[0] != '.') {
+        if (e->d_name[0] != '.' && (!kept || strcmp(e->d_name, kept) != 0)) {
             (void)snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
             ck_assert_int_eq(unlink(path), 0);
         }
     ck_assert_int_eq(closedir(d), 0);
 }
+
+static inline void folder_empty(void) { folder_keep(NULL); }
 
 static inline void folder_remove(void)
 {
