@@ -161,7 +161,10 @@ void engine_link_down(engine *e, uint64_t link, link_reason why)
     relay_slot *s = slot_of_link(e, link);
     if (!s)
         return;
+    bool again = why == LINK_EARLY && s->failures == 0;
     slot_down(e, s, why, true);
+    if (again) /* a relay that is just going down breaks handshakes off as well as one with another key: the second try tells */
+        slot_want(e, index_of(e, s), true);
     engine_settle(e);
 }
 
