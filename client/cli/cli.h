@@ -81,7 +81,7 @@ int stopped(cli *c, const caller_news *n, engine_error *why);
 /* clang-format off */
 #define EACH_COMMAND(X) \
     X(init) X(whoami) X(link) X(add) X(contacts) X(rename) X(remove) X(block) X(unblock) \
-    X(requests) X(accept) X(reject) X(verify) X(trust) X(send) X(receive) X(history) X(search) \
+    X(requests) X(accept) X(reject) X(verify) X(trust) X(untrust) X(send) X(receive) X(history) X(search) \
     X(outbox) X(unlock) X(lock) X(passphrase) X(backup) X(restore) X(rpc) X(chat) X(ping) X(doctor)
 /* clang-format on */
 #define DECLARE_RUN(name) int run_##name(cli *c);

@@ -1,5 +1,6 @@
 /* contacts, add, rename, remove, block, unblock, requests, accept, reject: one call each, one line for what came of it. */
 #include "cli.h"
+#include "standing.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,20 +8,6 @@ static const char *text_of(const json_t *o, const char *key)
 {
     const char *s = json_string_value(json_object_get(o, key));
     return s ? s : "";
-}
-
-static bool is(const json_t *o, const char *key) { return json_is_true(json_object_get(o, key)); }
-
-/* What a person wants to know about a contact, in a few words. */
-static const char *standing(const json_t *contact)
-{
-    if (is(contact, "blocked"))
-        return "blocked";
-    if (is(contact, "key_changed"))
-        return "key has changed";
-    if (strcmp(text_of(contact, "state"), "requested") == 0)
-        return "awaiting acceptance";
-    return is(contact, "verified") ? "verified" : "not verified";
 }
 
 /* Each object of an array as one JSON line, or through `line`. Releases the array. */
@@ -42,7 +29,7 @@ static int each(cli *c, json_t *array, void (*line)(const cli *c, const json_t *
 static void contact_line(const cli *c, const json_t *o)
 {
     (void)c;
-    say("%-20s %s", text_of(o, "name"), standing(o));
+    say("%-20s %s", text_of(o, "name"), standing_of(o)->word);
 }
 
 int run_contacts(cli *c)
@@ -56,9 +43,20 @@ int run_contacts(cli *c)
     return each(c, contacts, contact_line);
 }
 
+/* Whether the person is also told what is known about the contact now, and what is not. */
+typedef enum { OUTCOME_ONLY, WITH_STANDING } telling;
+
+static void standing_note(const cli *c, const json_t *contact)
+{
+    char line[STANDING_ROOM];
+    const standing *s = standing_of(contact);
+    (void)standing_say(line, sizeof line, s, s->command, text_of(contact, "name"));
+    note(c, "%s", line);
+}
+
 /* Says the contact object, or for people its name and the outcome, after the relay (and through it the other side) was told. Without a relay it is done
  * here all the same, and the rest goes out later. Releases the contact. */
-static int contact_done(cli *c, json_t *contact, const char *outcome)
+static int contact_done(cli *c, json_t *contact, const char *outcome, telling told)
 {
     engine_error why = { 0 };
     json_t *state = NULL;
@@ -70,16 +68,18 @@ static int contact_done(cli *c, json_t *contact, const char *outcome)
         exit = fail(c, exit, why.code, "%s%s, but the relay does not know yet: %s", name, outcome, why.message);
     else
         note(c, "%s%s", name, outcome);
+    if (exit == EXIT_DONE && told == WITH_STANDING)
+        standing_note(c, contact);
     json_decref(contact);
     json_decref(state);
     return exit == EXIT_DONE ? say_flush(c) : exit;
 }
 
-static int contact_call(cli *c, const char *method, json_t *params, const char *outcome)
+static int contact_call(cli *c, const char *method, json_t *params, const char *outcome, telling told)
 {
     json_t *contact = NULL;
     int exit = engine_ask(c, method, params, c->relay_ms, &contact);
-    return exit == EXIT_DONE ? contact_done(c, contact, outcome) : exit;
+    return exit == EXIT_DONE ? contact_done(c, contact, outcome, told) : exit;
 }
 
 /* `add -` takes the link from stdin, where no process list shows it. */
@@ -102,23 +102,22 @@ int run_add(cli *c)
     int exit = engine_ask(c, "add", params, c->relay_ms, &contact);
     if (exit != EXIT_DONE)
         return exit;
-    bool accepted = strcmp(text_of(contact, "state"), "accepted") == 0, by_name = strncmp(target, "tacet://", 8) != 0;
-    return contact_done(c, contact,
-                        accepted  ? " is a contact, not verified (tacet verify)"
-                        : by_name ? " was asked; messages go out once they accept. Only the relay says who that is: tacet verify"
-                                  : " was asked; messages go out once they accept");
+    bool accepted = strcmp(text_of(contact, "state"), "accepted") == 0;
+    return contact_done(c, contact, accepted ? " is a contact now" : " was asked", WITH_STANDING);
 }
 
 static json_t *named(const cli *c) { return json_pack("{s:s}", "name", c->args.operand[0]); }
 
 int run_rename(cli *c)
 {
-    return contact_call(c, "rename", json_pack("{s:s,s:s}", "name", c->args.operand[0], "to", c->args.operand[1]), " is the name from now on");
+    return contact_call(c, "rename", json_pack("{s:s,s:s}", "name", c->args.operand[0], "to", c->args.operand[1]), " is the name from now on",
+                        OUTCOME_ONLY);
 }
-int run_remove(cli *c) { return contact_call(c, "remove", named(c), " is removed, with everything that was written"); }
-int run_block(cli *c) { return contact_call(c, "block", named(c), " is blocked: nothing gets through any more"); }
-int run_unblock(cli *c) { return contact_call(c, "unblock", named(c), " may write again"); }
-int run_trust(cli *c) { return contact_call(c, "trust", named(c), " is trusted with the new key, not verified"); }
+int run_remove(cli *c) { return contact_call(c, "remove", named(c), " is removed, with everything that was written", OUTCOME_ONLY); }
+int run_block(cli *c) { return contact_call(c, "block", named(c), " is blocked: nothing gets through any more", OUTCOME_ONLY); }
+int run_unblock(cli *c) { return contact_call(c, "unblock", named(c), " may write again", OUTCOME_ONLY); }
+int run_trust(cli *c) { return contact_call(c, "trust", named(c), " is trusted with the new key", WITH_STANDING); }
+int run_untrust(cli *c) { return contact_call(c, "untrust", named(c), ": what was decided about this key is taken back", WITH_STANDING); }
 
 /* The request may be at the relay still: whoever types a name that they were told does not want to fetch it first. */
 static int fetch_requests(cli *c)
@@ -136,7 +135,7 @@ int run_accept(cli *c)
 {
     int exit = fetch_requests(c);
     if (exit == EXIT_DONE)
-        exit = contact_call(c, "accept", named(c), " is a contact now");
+        exit = contact_call(c, "accept", named(c), " is a contact now", WITH_STANDING);
     if (exit != EXIT_DONE || !c->args.given[OPT_AS])
         return exit;
     json_t *renamed = NULL;

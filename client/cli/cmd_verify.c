@@ -27,16 +27,17 @@ int run_verify(cli *c)
     }
     digits = json_string_value(json_object_get(answer, "safety_number"));
     bool verified = json_is_true(json_object_get(answer, "verified")), drawn = true;
-    if (c->args.given[OPT_CONFIRM]) {
-        note(c, "the number is right: %s is verified", name);
-    } else if (digits && strlen(digits) == SAFETY_DIGITS) {
+    if (!c->args.given[OPT_CONFIRM] && digits && strlen(digits) == SAFETY_DIGITS) {
         number_say(digits);
         drawn = !c->args.given[OPT_QR] || qr_print(digits, c->color);
-        note(c,
-             verified ? "%s is verified already"
-                      : "compare this with %s by voice or in person; when it is the same: tacet verify %s --confirm 'THE DIGITS'",
-             name, name);
     }
+    if (verified)
+        note(c, "%s is verified: you compared these digits, so nobody is in between. To take that back: tacet untrust %s", name, name);
+    else
+        note(c,
+             "not verified yet. Let %s read out their digits (tacet verify there), by voice or side by side. The same: tacet verify %s --confirm "
+             "'THE DIGITS'. Different: somebody is in between; send nothing",
+             name, name);
     json_decref(answer);
     return drawn ? say_flush(c) : fail(c, EXIT_FAILED, "qr", "the QR code could not be drawn: not enough memory");
 }

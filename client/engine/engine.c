@@ -29,7 +29,7 @@ static const struct {
     { "sync", call_sync, NEEDS_DEVICE },        { "history", call_history, NEEDS_VAULT },   { "search", call_search, NEEDS_VAULT },
     { "outbox", call_outbox, NEEDS_VAULT },     { "read", call_read, NEEDS_VAULT },         { "draft", call_draft, NEEDS_VAULT },
     { "settings", call_settings, NEEDS_VAULT }, { "ping", call_ping, NEEDS_DEVICE },        { "status", call_status, NEEDS_NOTHING },
-    { "backup", call_backup, NEEDS_VAULT },
+    { "backup", call_backup, NEEDS_VAULT },     { "untrust", call_untrust, NEEDS_VAULT },
 };
 
 void engine_call_async(engine *e, const char *name, json_t *params, engine_done done, void *ctx)

@@ -58,13 +58,13 @@ static int check_text(engine *e, const char *text, size_t n, engine_done done, v
     return which == SAY_COUNT ? TACET_OK : TACET_E_REFUSED;
 }
 
-/* True: `text` names a message of this conversation, of theirs or ours. */
-static bool answers(engine *e, const vault_contact *c, const char *text, uint8_t id[16])
+/* The row of a message of this conversation, of theirs or ours. */
+static bool row_of_id(engine *e, const vault_contact *c, const char *text, int64_t *row)
 {
-    int64_t row = 0;
+    uint8_t id[16];
     uint32_t state = 0;
-    return json_id(id, text) && (vault_message_find(e->vault, c->id, false, id, &row, &state) == TACET_OK ||
-                                 vault_message_find(e->vault, c->id, true, id, &row, &state) == TACET_OK);
+    return json_id(id, text) && (vault_message_find(e->vault, c->id, false, id, row, &state) == TACET_OK ||
+                                 vault_message_find(e->vault, c->id, true, id, row, &state) == TACET_OK);
 }
 
 void call_send(engine *e, json_t *params, engine_done done, void *ctx)
@@ -94,7 +94,8 @@ void call_send(engine *e, json_t *params, engine_done done, void *ctx)
     m.text = (vault_blob){ (const uint8_t *)json_string_value(text), json_string_length(text) };
     if (check_text(e, json_string_value(text), m.text.bytes, done, ctx) != TACET_OK)
         return;
-    if (reply_to && !answers(e, &c, reply_to, m.reply_to)) {
+    int64_t answered = 0;
+    if (reply_to && !(row_of_id(e, &c, reply_to, &answered) && json_id(m.reply_to, reply_to))) {
         complete_say(e, done, ctx, SAY_NO_MESSAGE, reply_to, NULL);
         return;
     }
@@ -217,24 +218,22 @@ static void search(engine *e, int64_t contact, const char *query, size_t limit, 
 void call_history(engine *e, json_t *params, engine_done done, void *ctx)
 {
     vault_contact c;
-    const char *before = param_text(params, "before"), *query = param_text(params, "search");
+    const char *before = param_text(params, "before"), *from = param_text(params, "from"), *query = param_text(params, "search");
     size_t limit = limit_of(params, ENGINE_HISTORY_DEFAULT, ENGINE_HISTORY_MAX);
     int64_t row = 0;
-    uint8_t id[16];
-    uint32_t state = 0;
     if (!contact_param(e, params, "history", "name", &c, done, ctx))
         return;
     if (query) {
         search(e, c.id, query, limit, done, ctx);
         return;
     }
-    if (before && (!json_id(id, before) || (vault_message_find(e->vault, c.id, false, id, &row, &state) != TACET_OK &&
-                                            vault_message_find(e->vault, c.id, true, id, &row, &state) != TACET_OK))) {
-        complete_say(e, done, ctx, SAY_NO_MESSAGE, before, NULL);
+    const char *place = from ? from : before;
+    if (place && !row_of_id(e, &c, place, &row)) {
+        complete_say(e, done, ctx, SAY_NO_MESSAGE, place, NULL);
         return;
     }
     collecting list = { e, json_array() };
-    int rc = vault_history(e->vault, c.id, row, limit, collect, &list);
+    int rc = from ? vault_history_from(e->vault, c.id, row, limit, collect, &list) : vault_history(e->vault, c.id, row, limit, collect, &list);
     complete_list(e, list.list, rc, done, ctx);
 }
 

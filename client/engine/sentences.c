@@ -117,6 +117,8 @@ static const struct {
     [SAY_KEY_CHANGED] = { "key-changed", EXIT_TRUST,
                           "$1's key has changed; nothing was sent. Compare safety numbers (tacet verify $1), then: tacet trust $1" },
     [SAY_NOTHING_CHANGED] = { "nothing-changed", EXIT_FAILED, "$1's key has not changed; there is nothing to trust. To verify it: tacet verify $1" },
+    [SAY_NOTHING_TRUSTED] = { "nothing-trusted", EXIT_FAILED,
+                              "$1 is not verified and no changed key of theirs was accepted; there is nothing to take back. See: tacet verify $1" },
     [SAY_FORK] = { "list-fork", EXIT_TRUST,
                    "the relay showed two different device lists of $1; nothing was sent. Somebody lies: compare safety numbers (tacet verify $1)" },
     [SAY_LISTS_FORGED] = { "list-forged", EXIT_TRUST,

@@ -359,6 +359,7 @@ void call_accept(engine *e, json_t *params, engine_done done, void *ctx);
 void call_reject(engine *e, json_t *params, engine_done done, void *ctx);
 void call_verify(engine *e, json_t *params, engine_done done, void *ctx);
 void call_trust(engine *e, json_t *params, engine_done done, void *ctx);
+void call_untrust(engine *e, json_t *params, engine_done done, void *ctx);
 void call_send(engine *e, json_t *params, engine_done done, void *ctx);
 void call_receive(engine *e, json_t *params, engine_done done, void *ctx);
 void call_handed(engine *e, json_t *params, engine_done done, void *ctx);

@@ -146,12 +146,21 @@ int vault_messages_open(vault *v, int64_t contact, uint32_t kind, int64_t after,
                          "iinnni", contact, after, kind, (unsigned)VAULT_WAITING, (unsigned)VAULT_STORED, (int64_t)room);
 }
 
+int vault_history_from(vault *v, int64_t contact, int64_t from, size_t limit, vault_message_fn *each, void *ctx)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = vault_select(v, &st, "SELECT " COLUMNS " FROM message m WHERE m.contact=? AND m.row>=? ORDER BY m.row LIMIT ?", "iii", contact, from,
+                          (int64_t)limit);
+    return each_message(v, st, rc, each, ctx);
+}
+
+/* The order is that of the full-text index, so that a word found a million times costs as much as its newest hits. */
 int vault_search(vault *v, int64_t contact, const char *match, size_t limit, vault_message_fn *each, void *ctx)
 {
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st,
-                          "SELECT " COLUMNS " FROM message_text f JOIN message m ON m.row=f.rowid WHERE message_text MATCH ?1"
-                          " AND (?2=0 OR m.contact=?2) ORDER BY m.row DESC LIMIT ?3",
+                          "SELECT " COLUMNS " FROM message_text f CROSS JOIN message m ON m.row=f.rowid WHERE message_text MATCH ?1"
+                          " AND (?2=0 OR m.contact=?2) ORDER BY f.rowid DESC LIMIT ?3",
                           "tii", match, contact, (int64_t)limit);
     return each_message(v, st, rc, each, ctx);
 }

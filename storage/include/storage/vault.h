@@ -193,6 +193,8 @@ TACET_MUST_USE int vault_history(vault *v, int64_t contact, int64_t before, size
 TACET_MUST_USE int vault_messages_after(vault *v, int64_t after, size_t limit, vault_message_fn *each, void *ctx);
 /* Rows of own messages of one kind to a contact that have no `delivered` and are not given up, in order, above `after`. */
 TACET_MUST_USE int vault_messages_open(vault *v, int64_t contact, uint32_t kind, int64_t after, int64_t *rows, size_t room, size_t *count);
+/* The first `limit` from row `from` on, oldest first. */
+TACET_MUST_USE int vault_history_from(vault *v, int64_t contact, int64_t from, size_t limit, vault_message_fn *each, void *ctx);
 /* `match` in FTS5 syntax; contact 0: all; newest first. TACET_E_MALFORMED: match is no query. */
 TACET_MUST_USE int vault_search(vault *v, int64_t contact, const char *match, size_t limit, vault_message_fn *each, void *ctx);
 /* Incoming ones that no program has taken yet, oldest first. */

@@ -254,6 +254,10 @@ START_TEST(verify_compares_sixty_digits)
     ck_assert(!contact_flag(w, a, "bob", "verified"));
     json_decref(must(w, a, "verify", json_pack("{ss ss}", "name", "bob", "confirm", grouped)));
     ck_assert(contact_flag(w, a, "bob", "verified"));
+    json_decref(must(w, a, "untrust", json_pack("{ss}", "name", "bob")));
+    ck_assert(!contact_flag(w, a, "bob", "verified"));
+    must_fail(w, a, "untrust", json_pack("{ss}", "name", "bob"), "nothing-trusted", 1);
+    must_fail(w, a, "untrust", json_pack("{ss}", "name", "zoe"), "no-such-contact", 5);
     world_free(w);
 }
 END_TEST
@@ -403,6 +407,18 @@ START_TEST(M02_changed_key_holds_what_waits)
     json_decref(must(w, a, "trust", json_pack("{ss}", "name", "bob")));
     check_contact(w, a, "bob", "state", "requested");
     ck_assert(!contact_flag(w, a, "bob", "key_changed"));
+    /* ... thinks better of it, and then decides the same once more */
+    json_decref(must(w, a, "untrust", json_pack("{ss}", "name", "bob")));
+    ck_assert(contact_flag(w, a, "bob", "key_changed"));
+    check_contact(w, a, "bob-new", "state", "requested");
+    ck_assert_uint_eq(world_events(w, a, "key-changed"), 2);
+    out = must(w, a, "outbox", NULL);
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(out, 0), "conversation")), "bob");
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(out, 0), "state")), "held");
+    json_decref(out);
+    must_fail(w, a, "untrust", json_pack("{ss}", "name", "bob-new"), "nothing-trusted", 1);
+    json_decref(must(w, a, "trust", json_pack("{ss}", "name", "bob")));
+    check_contact(w, a, "bob", "state", "requested");
     json_decref(must(w, m, "accept", json_pack("{ss}", "name", "alice")));
     world_advance(w, 5000);
     ck_assert_str_eq(world_received(w, m, room, sizeof room), "secret for bob");

@@ -90,6 +90,7 @@ typedef enum {
     /* trust */
     SAY_KEY_CHANGED,
     SAY_NOTHING_CHANGED,
+    SAY_NOTHING_TRUSTED,
     SAY_FORK,
     SAY_LISTS_FORGED,
     SAY_PREKEYS_FORGED,
