@@ -1,5 +1,6 @@
 /* chat: opens the way to the engine as every command does, then gives the terminal to tui/. */
 #include "cli.h"
+#include "exec.h"
 #include "tui/tui.h"
 #include <unistd.h>
 
@@ -13,7 +14,11 @@ int run_chat(cli *c)
     int exit = engine_reach(c);
     if (exit != EXIT_DONE)
         return exit;
-    tui_options o = { .env = env_system(), .name = c->args.operands > 0 ? c->args.operand[0] : NULL, .color = c->color };
+    tui_options o = { .env = env_system(),
+                      .name = c->args.operands > 0 ? c->args.operand[0] : NULL,
+                      .color = c->color,
+                      .exec = c->args.text[OPT_EXEC],
+                      .exec_start = exec_start };
     c->follows = true;
     c->screen_away = tui_away;
     c->screen_back = tui_back;

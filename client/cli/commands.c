@@ -155,9 +155,10 @@ const command command_table[] = {
       1,
       "full screen: conversations, history, keys; F1 there shows everything",
       "tacet chat bob",
-      "What was shown counts as handed over. It needs a terminal of at least 20 columns and 6 rows.",
+      "What was shown counts as handed over. CMD of --exec is for eyes and ears (a sound, a notification): what it prints goes nowhere, and a\n"
+      "message for which it did not run does not come again. Made for 80 columns and 24 rows and more; smaller works down to 20 and 6.",
       { 0 },
-      { 0 },
+      { OPT_EXEC },
       run_chat },
     { "ping", "", 0, 0, "round-trip times to the relay", "tacet ping --count 10", NULL, { 0 }, { OPT_COUNT }, run_ping },
     { "doctor", "", 0, 0, "check home, permissions, vault, keyring, relay and clock", "tacet doctor", NULL, { 0 }, { 0 }, run_doctor },

@@ -89,3 +89,14 @@ int exec_message(cli *c, const char *script, const json_t *message)
     int outcome = exit_of(child);
     return c->stopped ? EXEC_STOPPED : outcome;
 }
+
+bool exec_start(const char *script, const json_t *message, pid_t *child)
+{
+    char *silent = NULL;
+    int in = line_file(message);
+    bool started = in >= 0 && asprintf(&silent, "exec >/dev/null 2>&1\n%s", script) >= 0 && start(child, silent, in);
+    free(silent);
+    if (in >= 0)
+        close(in);
+    return started;
+}

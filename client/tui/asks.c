@@ -48,7 +48,7 @@ bool ask_for(chat *c, const char *method, json_t *params, ask_done *done, json_t
     if (!q) {
         json_decref(params);
         json_decref(about);
-        chat_say(c, true, "not enough memory");
+        chat_tell(c, SAY_NO_MEMORY, NULL, NULL);
         return false;
     }
     *q = (ask){ .method = method, .params = params, .about = about, .done = done };

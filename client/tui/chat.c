@@ -17,17 +17,26 @@ enum { NEWS_IN_A_ROW = 200, LEAVE_MS = 2000 };
 
 /* --- saying ------------------------------------------------------------------------------------------------------------------------------------ */
 
-void chat_say(chat *c, bool bad, const char *format, ...)
+void chat_why(chat *c, const engine_error *why)
 {
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(c->status, sizeof c->status, format, args);
-    va_end(args);
-    c->status_bad = bad;
+    (void)snprintf(c->status, sizeof c->status, "%s", why->message);
+    c->status_bad = why->exit != EXIT_DONE;
     c->dirty = true;
 }
 
-void chat_why(chat *c, const engine_error *why) { chat_say(c, true, "%s", why->message); }
+void chat_tell(chat *c, sentence which, const char *one, const char *two)
+{
+    engine_error said;
+    sentence_fill(&said, which, one, two, NULL);
+    chat_why(c, &said);
+}
+
+void chat_hint(chat *c, const char *words)
+{
+    (void)snprintf(c->status, sizeof c->status, "%s", words);
+    c->status_bad = false;
+    c->dirty = true;
+}
 
 void chat_show(chat *c, screen s)
 {
@@ -39,33 +48,52 @@ void chat_show(chat *c, screen s)
 
 /* --- one conversation ---------------------------------------------------------------------------------------------------------------------------- */
 
-/* Which page an answer is: about = {name, asked, older}. The conversation may have been left meanwhile. */
+/* Which page an answer is: about = {name, asked, kind}. The conversation may have been left meanwhile. */
 static bool page_is_current(const chat *c, json_t *about)
 {
     const conversation *who = conversation_current(&c->list);
     return who && strcmp(who->name, json_string_value(json_object_get(about, "name"))) == 0;
 }
 
-static void page_ask(chat *c, const char *before, size_t limit);
-
-/* The oldest message of what is loaded that has an id, as the place before which the next page ends. */
-static const char *oldest(const chat *c)
+/* The oldest, the newest entry that the vault has under its id. */
+static const char *end_id(const chat *c, bool newest)
 {
-    for (size_t i = 0; i < c->log.count; i++)
-        if (c->log.item[i].kind == ENTRY_TEXT)
-            return c->log.item[i].id;
+    for (size_t i = 0; i < c->log.count; i++) {
+        const entry *e = &c->log.item[newest ? c->log.count - 1 - i : i];
+        if (*e->id)
+            return e->id;
+    }
     return NULL;
 }
 
-/* What a search found is looked for page by page. */
+static void page_came(chat *c, json_t *result, const engine_error *error, json_t *about);
+
+static void page_ask(chat *c, page_kind kind, const char *before, const char *from, size_t limit)
+{
+    const conversation *who = conversation_current(&c->list);
+    if (!who || c->log_loading)
+        return;
+    json_int_t asked = (json_int_t)limit;
+    json_t *params = json_pack("{s:s,s:I,s:s*,s:s*}", "name", who->name, "limit", asked, "before", before, "from", from);
+    c->log_loading = ask_for(c, "history", params, page_came, json_pack("{s:s,s:I,s:i}", "name", who->name, "asked", asked, "kind", (int)kind));
+}
+
+/* Brings what a search found into view. Where it is not loaded, the page that begins with it is, and then the one before. */
 static void reveal(chat *c)
 {
     const entry *e = c->reveal ? transcript_find(&c->log, c->reveal) : NULL;
     measures m = main_measures(c);
-    if (e)
-        transcript_reveal(&c->log, e, (size_t)m.text_columns, (size_t)m.log_rows);
-    else if (c->reveal && !c->log.whole && oldest(c))
-        page_ask(c, oldest(c), (size_t)PAGE_MESSAGES * 10);
+    if (!c->revealing || c->log_loading)
+        return;
+    if (!e) {
+        page_ask(c, PAGE_MIDDLE, NULL, c->reveal, PAGE_MESSAGES);
+        return;
+    }
+    transcript_reveal(&c->log, e, (size_t)m.text_columns, (size_t)m.log_rows);
+    if (e == c->log.item && !c->log.whole)
+        chat_older(c); /* and then looks once more */
+    else
+        c->revealing = false;
 }
 
 /* Everything that was not read and came in is shown now: the last `unread` incoming ones. */
@@ -83,19 +111,19 @@ static void page_came(chat *c, json_t *result, const engine_error *error, json_t
 {
     conversation *who = conversation_current(&c->list);
     size_t asked = (size_t)json_integer_value(json_object_get(about, "asked"));
-    bool older = json_is_true(json_object_get(about, "older"));
+    page_kind kind = (page_kind)json_integer_value(json_object_get(about, "kind"));
     measures m = main_measures(c);
     if (!page_is_current(c, about))
         return;
     c->log_loading = false;
     if (!result) {
+        c->revealing = false;
         chat_why(c, error);
         return;
     }
-    bool ok = older ? transcript_older(&c->log, result, asked, (size_t)m.text_columns) : transcript_newest(&c->log, result, asked);
-    if (!ok)
-        chat_say(c, true, "not enough memory");
-    if (!older) {
+    if (!transcript_page(&c->log, kind, result, asked, (size_t)m.text_columns))
+        chat_tell(c, SAY_NO_MEMORY, NULL, NULL);
+    if (kind == PAGE_NEWEST) {
         note_shown(c, who);
         if (who->unread > 0)
             c->read_at = env_mono_ms(c->env);
@@ -105,41 +133,53 @@ static void page_came(chat *c, json_t *result, const engine_error *error, json_t
     reveal(c);
 }
 
-static void page_ask(chat *c, const char *before, size_t limit)
-{
-    const conversation *who = conversation_current(&c->list);
-    if (!who || c->log_loading)
-        return;
-    json_int_t asked = (json_int_t)limit;
-    c->log_loading = ask_for(c, "history", json_pack("{s:s,s:I,s:s*}", "name", who->name, "limit", asked, "before", before), page_came,
-                             json_pack("{s:s,s:I,s:b}", "name", who->name, "asked", asked, "older", before != NULL));
-}
-
 void chat_older(chat *c)
 {
-    if (!c->log.whole && oldest(c))
-        page_ask(c, oldest(c), PAGE_MESSAGES);
+    if (!c->log.whole && end_id(c, false))
+        page_ask(c, PAGE_OLDER, end_id(c, false), NULL, PAGE_MESSAGES);
+}
+
+void chat_newer(chat *c)
+{
+    if (!c->log.newest && end_id(c, true))
+        page_ask(c, PAGE_NEWER, NULL, end_id(c, true), PAGE_MESSAGES);
 }
 
 /* Only at the lower end: whoever reads further up is not disturbed, and gets the newest when back there. */
 void chat_reload(chat *c)
 {
-    c->log_stale = c->log.scroll > 0 || c->log_loading;
+    c->log_stale = c->log.scroll > 0 || c->log_loading || (!c->log.newest && c->log.count > 0);
     if (!c->log_stale)
-        page_ask(c, NULL, c->log.count > PAGE_MESSAGES ? c->log.count : PAGE_MESSAGES);
+        page_ask(c, PAGE_NEWEST, NULL, NULL, c->log.count > PAGE_MESSAGES ? c->log.count : PAGE_MESSAGES);
+}
+
+void chat_at_end(chat *c)
+{
+    conversation *who = conversation_current(&c->list);
+    if (!c->log.newest || c->log_stale) {
+        c->log_stale = c->log_loading;
+        page_ask(c, PAGE_NEWEST, NULL, NULL, PAGE_MESSAGES);
+    } else if (who && c->unseen) {
+        note_shown(c, who);
+        c->read_at = env_mono_ms(c->env);
+    }
+    c->unseen = false;
 }
 
 void chat_open(chat *c)
 {
     const conversation *who = conversation_current(&c->list);
     transcript_clear(&c->log);
-    c->log_loading = c->log_stale = false;
+    c->log_loading = c->log_stale = c->unseen = false;
     if (!who)
         return;
     editor_set(&c->edit, who->draft);
     c->edit.changed = false;
-    size_t unread = who->unread < 2000 ? (size_t)who->unread : 2000;
-    page_ask(c, NULL, unread > PAGE_MESSAGES ? unread : PAGE_MESSAGES);
+    size_t unread = who->unread < TRANSCRIPT_MAX ? (size_t)who->unread : TRANSCRIPT_MAX;
+    if (c->revealing)
+        reveal(c);
+    else
+        page_ask(c, PAGE_NEWEST, NULL, NULL, unread > PAGE_MESSAGES ? unread : PAGE_MESSAGES);
 }
 
 static void draft_keep(chat *c)
@@ -149,7 +189,7 @@ static void draft_keep(chat *c)
     if (!who || strcmp(who->draft, c->edit.text) == 0)
         return;
     if (!conversation_draft(who, c->edit.text))
-        chat_say(c, true, "not enough memory");
+        chat_tell(c, SAY_NO_MEMORY, NULL, NULL);
     (void)ask_for(c, "draft", json_pack("{s:s,s:s}", "name", who->name, "text", c->edit.text), news_failed, NULL);
 }
 
@@ -198,8 +238,8 @@ static void sent(chat *c, json_t *result, const engine_error *error, json_t *abo
 {
     const char *id = json_string_value(json_object_get(about, "id")), *state = json_string_value(json_object_get(result, "state"));
     if (result) {
-        if (state)
-            (void)transcript_state(&c->log, id, state);
+        if (state && !transcript_state(&c->log, id, state) && !c->log.newest)
+            chat_at_end(c);
         c->status_at = 0;
         return;
     }
@@ -223,8 +263,8 @@ static void send_text(chat *c, const char *text)
         at[0] = '\0';
     json_t *message =
         json_pack("{s:s,s:s,s:s,s:s,s:b,s:s}", "event", "message", "id", id, "text", text, "sent_at", at, "outgoing", 1, "state", "waiting");
-    if (!message || !transcript_add(&c->log, message, (size_t)m.text_columns))
-        chat_say(c, true, "not enough memory");
+    if (!message || (c->log.newest && !transcript_add(&c->log, message, (size_t)m.text_columns)))
+        chat_tell(c, SAY_NO_MEMORY, NULL, NULL);
     json_decref(message);
     c->log.scroll = 0;
     (void)ask_for(c, "send", json_pack("{s:s,s:s,s:s}", "to", who->name, "text", text, "id", id), sent,
@@ -247,11 +287,11 @@ void chat_send(chat *c)
         return;
     }
     if (!who) {
-        chat_say(c, true, "there is nobody to send this to yet. Add somebody: /add LINK");
+        chat_tell(c, SAY_CHAT_NOBODY, NULL, NULL);
         return;
     }
-    if (conversation_stopped(who)) {
-        chat_say(c, true, "nothing was sent to %s: %s", who->name, conversation_warning(who));
+    if (who->trust->stops) {
+        chat_tell(c, SAY_CHAT_STOPPED, who->name, who->trust->chat);
         return;
     }
     send_text(c, text[0] == '/' ? text + 1 : text);
@@ -296,10 +336,11 @@ static int until_due(const chat *c)
 /* One piece of news, or the wait for it. False: there was none. */
 static bool news_take(chat *c, int timeout_ms)
 {
-    struct pollfd fds[2];
+    struct pollfd fds[3];
     caller_news n;
     terminal_fds(fds);
-    caller_watch(c->caller, fds, 2, timeout_ms, &n);
+    fds[2] = hook_watch(&c->hook);
+    caller_watch(c->caller, fds, 3, timeout_ms, &n);
     if (n.kind == CALLER_EVENT) {
         news_event(c, n.body);
     } else if (n.kind == CALLER_REPLY) {
@@ -341,6 +382,7 @@ static void turn(chat *c)
         c->dirty = true;
     while (!c->over && terminal_key(&k))
         key_pressed(c, &k);
+    hook_turn(c);
     on_time(c);
 }
 
@@ -365,6 +407,7 @@ static void finish(chat *c)
 static void chat_close(chat *c)
 {
     asks_close(&c->asks);
+    hook_close(&c->hook);
     conversations_close(&c->list);
     transcript_clear(&c->log);
     editor_close(&c->edit);
@@ -379,6 +422,7 @@ static void chat_close(chat *c)
 int tui_chat(caller *c, const tui_options *o, engine_error *error)
 {
     chat it = { .caller = c, .env = o->env, .color = o->color, .dirty = true, .draft_at = UINT64_MAX, .read_at = UINT64_MAX, .handed = json_array() };
+    hook_open(&it.hook, o->exec, o->exec_start);
     it.wanted = o->name ? strdup(o->name) : NULL;
     if (!editor_open(&it.edit) || !it.handed || (o->name && !it.wanted)) {
         sentence_fill(error, SAY_NO_MEMORY, NULL, NULL, NULL);

@@ -5,20 +5,20 @@
 #include "asks.h"
 #include "conversations.h"
 #include "editor.h"
+#include "hook.h"
 #include "transcript.h"
 #include "tui/tui.h"
 
 typedef enum { SCREEN_MAIN, SCREEN_HELP, SCREEN_VERIFY, SCREEN_REQUESTS, SCREEN_SEARCH, SCREEN_LINK, SCREENS } screen;
 
 enum {
-    PAGE_MESSAGES = 200,
-    HITS_MAX = 500,
+    PAGE_MESSAGES = 200,  /* loaded at a time */
     DRAFT_MS = 500,       /* after the last key */
     READ_MS = 300,        /* a conversation in which much comes in is marked as read at most so often */
     STATUS_MS = 3000,     /* how often the engine is asked whether the relay is there */
     HANDED_AT_ONCE = 400, /* shown messages are given up as handed over in portions of at most this */
     STATUS_ROOM = 700,
-    SCREEN_ROWS_MAX = 1000,
+    HITS_MAX = 500,
 };
 
 typedef struct chat {
@@ -39,7 +39,10 @@ typedef struct chat {
 
     transcript log;
     bool log_loading, log_stale;
-    char *reveal; /* an id that is being looked for, page by page */
+    char *reveal; /* an id that a search found: marked, and to be brought into view */
+    bool revealing;
+    bool unseen; /* something came in below the view */
+    hook hook;
     editor edit;
     json_t *handed;                        /* ids that were shown */
     uint64_t draft_at, read_at, status_at; /* UINT64_MAX: nothing is due */
@@ -51,13 +54,15 @@ typedef struct chat {
     char *verify_name, *digits; /* the verification screen */
     bool verified;
 
-    char status[STATUS_ROOM]; /* one line about what just happened, until the next key; "": none */
+    char status[STATUS_ROOM]; /* what is said at the lower edge; one line about what just happened, until the next key; "": none */
     bool status_bad;
 } chat;
 
 /* chat.c */
-void chat_say(chat *c, bool bad, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* One of the table's sentences at the lower edge; what stands with an exit code there is an error. */
+void chat_tell(chat *c, sentence which, const char *one, const char *two);
 void chat_why(chat *c, const engine_error *why);
+void chat_hint(chat *c, const char *words); /* what Tab could become */
 /* Opens the conversation that is the current one of the list: its newest page, its draft. */
 void chat_open(chat *c);
 /* Puts away what belongs to the conversation that is about to be left: its draft, what was shown. */
@@ -65,6 +70,9 @@ void chat_leave(chat *c);
 void chat_select(chat *c, const char *name);
 void chat_show(chat *c, screen s);
 void chat_older(chat *c);
+void chat_newer(chat *c);
+/* The view is at its lower end: what came in meanwhile is shown, and so read. */
+void chat_at_end(chat *c);
 void chat_reload(chat *c);
 /* The line that was typed goes to the conversation. */
 void chat_send(chat *c);

@@ -1,4 +1,5 @@
 #include "commands.h"
+#include "files.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,12 @@ static const char *current_name(const chat *c)
 }
 /* The word given, or the conversation that is open. */
 static const char *whom(const chat *c, const char *rest) { return *rest ? rest : current_name(c); }
+
+/* What news_changed says and, with `open`, opens afterwards. */
+static json_t *changed(sentence say, const char *name, bool open)
+{
+    return json_pack("{s:i,s:s,s:s}", "say", (int)say, "name", name, "open", open ? name : "");
+}
 
 /* --- the commands ---------------------------------------------------------------------------------------------------------------------------- */
 
@@ -37,7 +44,7 @@ static void searched(chat *c, json_t *result, const engine_error *error, json_t 
     free(c->query);
     c->query = strdup(json_string_value(about));
     if (json_array_size(result) == 0)
-        chat_say(c, false, "nothing was found");
+        chat_tell(c, SAY_CHAT_NOTHING_FOUND, json_string_value(about), NULL);
     else
         chat_show(c, SCREEN_SEARCH);
 }
@@ -62,7 +69,7 @@ static void number_came(chat *c, json_t *result, const engine_error *error, json
     c->digits = strdup(digits);
     c->verified = json_is_true(json_object_get(result, "verified"));
     if (!c->verify_name || !c->digits)
-        chat_say(c, true, "not enough memory");
+        chat_tell(c, SAY_NO_MEMORY, NULL, NULL);
     else
         chat_show(c, SCREEN_VERIFY);
     news_contacts(c);
@@ -71,18 +78,21 @@ static void number_came(chat *c, json_t *result, const engine_error *error, json
 static void run_verify(chat *c, const char *rest) { (void)ask_for(c, "verify", named(whom(c, rest)), number_came, NULL); }
 static void run_trust(chat *c, const char *rest)
 {
-    chat_say(c, false, "asking the relay about %s …", whom(c, rest));
-    (void)ask_for(c, "trust", named(whom(c, rest)), news_changed,
-                  json_pack("{s:s,s:s}", "say", "the new key is trusted; it is not verified yet: /verify", "open", whom(c, rest)));
+    chat_tell(c, SAY_CHAT_ASKING, whom(c, rest), NULL);
+    (void)ask_for(c, "trust", named(whom(c, rest)), news_changed, changed(SAY_CHAT_TRUSTED, whom(c, rest), true));
+}
+
+static void run_untrust(chat *c, const char *rest)
+{
+    (void)ask_for(c, "untrust", named(whom(c, rest)), news_changed, changed(SAY_CHAT_UNTRUSTED, whom(c, rest), true));
 }
 
 static void run_add(chat *c, const char *rest)
 {
     size_t n = strcspn(rest, " \n");
     const char *text = rest + n + strspn(rest + n, " \n");
-    chat_say(c, false, "asking the relay …");
-    (void)ask_for(c, "add", json_pack("{s:s%,s:s*}", "target", rest, n, "text", *text ? text : NULL), news_changed,
-                  json_pack("{s:s,s:b}", "say", "added", "added", 1));
+    chat_tell(c, SAY_CHAT_ASKING, "them", NULL);
+    (void)ask_for(c, "add", json_pack("{s:s%,s:s*}", "target", rest, n, "text", *text ? text : NULL), news_changed, json_pack("{s:b}", "added", 1));
 }
 
 static void run_requests(chat *c, const char *rest)
@@ -92,36 +102,24 @@ static void run_requests(chat *c, const char *rest)
     chat_show(c, SCREEN_REQUESTS);
 }
 
-static void run_accept(chat *c, const char *rest)
-{
-    (void)ask_for(c, "accept", named(rest), news_changed,
-                  json_pack("{s:s,s:s}", "say", "accepted; nobody compared numbers yet: /verify", "open", rest));
-}
-
-static void run_reject(chat *c, const char *rest)
-{
-    (void)ask_for(c, "reject", named(rest), news_changed, json_pack("{s:s}", "say", "rejected; they are not told"));
-}
+static void run_accept(chat *c, const char *rest) { (void)ask_for(c, "accept", named(rest), news_changed, changed(SAY_CHAT_ACCEPTED, rest, true)); }
+static void run_reject(chat *c, const char *rest) { (void)ask_for(c, "reject", named(rest), news_changed, changed(SAY_CHAT_REJECTED, rest, false)); }
 static void run_block(chat *c, const char *rest)
 {
-    (void)ask_for(c, "block", named(whom(c, rest)), news_changed, json_pack("{s:s}", "say", "blocked"));
+    (void)ask_for(c, "block", named(whom(c, rest)), news_changed, changed(SAY_CHAT_BLOCKED, whom(c, rest), false));
 }
 static void run_unblock(chat *c, const char *rest)
 {
-    (void)ask_for(c, "unblock", named(whom(c, rest)), news_changed, json_pack("{s:s}", "say", "not blocked any more"));
+    (void)ask_for(c, "unblock", named(whom(c, rest)), news_changed, changed(SAY_CHAT_UNBLOCKED, whom(c, rest), false));
 }
 
 static void run_rename(chat *c, const char *rest)
 {
     chat_leave(c);
-    (void)ask_for(c, "rename", json_pack("{s:s,s:s}", "name", current_name(c), "to", rest), news_changed,
-                  json_pack("{s:s,s:s}", "say", "renamed, for you alone", "open", rest));
+    (void)ask_for(c, "rename", json_pack("{s:s,s:s}", "name", current_name(c), "to", rest), news_changed, changed(SAY_CHAT_RENAMED, rest, true));
 }
 
-static void run_remove(chat *c, const char *rest)
-{
-    (void)ask_for(c, "remove", named(rest), news_changed, json_pack("{s:s}", "say", "removed, with all that was written"));
-}
+static void run_remove(chat *c, const char *rest) { (void)ask_for(c, "remove", named(rest), news_changed, changed(SAY_CHAT_REMOVED, rest, false)); }
 
 static void run_link(chat *c, const char *rest)
 {
@@ -135,7 +133,7 @@ static void run_open(chat *c, const char *rest)
     if (conversation_find(&c->list, rest))
         chat_select(c, rest);
     else
-        chat_say(c, true, "there is no contact called %s", rest);
+        chat_tell(c, SAY_CHAT_NO_CONTACT, rest, NULL);
 }
 
 const chat_command chat_command_table[] = {
@@ -144,6 +142,10 @@ const chat_command chat_command_table[] = {
     { "search", "WORDS", "find messages of all conversations", WORD_TEXT, true, false, run_search },
     { "verify", "[NAME]", "the safety number, to compare with theirs", WORD_CONTACT, false, true, run_verify },
     { "trust", "[NAME]", "accept that their key has changed", WORD_CONTACT, false, true, run_trust },
+    { "untrust", "[NAME]", "take back what you decided about their key", WORD_CONTACT, false, true, run_untrust },
+    { "file", "PATH", "send a file", WORD_PATH, true, true, files_send },
+    { "save", "[FILE]", "take a file that was offered: the newest, or this one", WORD_FILE, false, true, files_save },
+    { "cancel", "[FILE]", "stop sending or taking a file", WORD_FILE, false, true, files_cancel },
     { "add", "LINK|NAME [TEXT]", "ask somebody, or accept by adding", WORD_TEXT, true, false, run_add },
     { "link", "", "your own link, to give to others", WORD_NONE, false, false, run_link },
     { "requests", "", "who wants to write to you", WORD_NONE, false, false, run_requests },
@@ -159,28 +161,34 @@ const size_t chat_command_count = sizeof chat_command_table / sizeof *chat_comma
 
 /* --- running --------------------------------------------------------------------------------------------------------------------------------------- */
 
+static const chat_command *command_named(const char *name, size_t n)
+{
+    for (size_t i = 0; i < chat_command_count; i++)
+        if (strlen(chat_command_table[i].name) == n && strncmp(chat_command_table[i].name, name, n) == 0)
+            return &chat_command_table[i];
+    return NULL;
+}
+
 bool command_run(chat *c, const char *line)
 {
     size_t n = strcspn(line + 1, " \n");
     char *rest = strdup(line + 1 + n + strspn(line + 1 + n, " \n"));
-    const chat_command *found = NULL;
+    const chat_command *found = command_named(line + 1, n);
     if (!rest) {
-        chat_say(c, true, "not enough memory");
+        chat_tell(c, SAY_NO_MEMORY, NULL, NULL);
         return false;
     }
     for (size_t i = strlen(rest); i > 0 && (rest[i - 1] == ' ' || rest[i - 1] == '\n'); i--)
         rest[i - 1] = '\0';
-    for (size_t i = 0; i < chat_command_count && !found; i++)
-        if (strlen(chat_command_table[i].name) == n && strncmp(chat_command_table[i].name, line + 1, n) == 0)
-            found = &chat_command_table[i];
     bool ran = false;
+    char typed[41];
+    (void)snprintf(typed, sizeof typed, "%.*s", (int)(n > 40 ? 40 : n), line + 1);
     if (!found)
-        chat_say(c, true, "there is no command /%.*s; F1 shows all. To send a text that begins with a slash, write two", (int)(n > 40 ? 40 : n),
-                 line + 1);
+        chat_tell(c, SAY_CHAT_NO_COMMAND, typed, NULL);
     else if (found->needs_word && !*rest)
-        chat_say(c, true, "usage: /%s %s", found->name, found->operands);
+        chat_tell(c, SAY_CHAT_COMMAND_USAGE, found->name, found->operands);
     else if (found->needs_contact && !conversation_current(&c->list))
-        chat_say(c, true, "there is no conversation yet. Add somebody: /add LINK");
+        chat_tell(c, SAY_CHAT_NO_CONVERSATION, NULL, NULL);
     else
         ran = true;
     if (ran)
@@ -191,27 +199,16 @@ bool command_run(chat *c, const char *line)
 
 /* --- completing --------------------------------------------------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    const char *typed;
-    size_t typed_bytes;
-    const char *first; /* the first word that begins so */
-    size_t common;     /* what all of them have in common */
-    size_t count;
-    char all[400];
-} completion;
-
-static void consider(completion *k, const char *candidate)
+void consider(completion *k, const char *candidate)
 {
     size_t same = 0, used = strlen(k->all);
     if (!candidate || strncmp(candidate, k->typed, k->typed_bytes) != 0)
         return;
-    if (k->count++ == 0) {
-        k->first = candidate;
-        k->common = strlen(candidate);
-    }
-    while (same < k->common && candidate[same] == k->first[same])
+    if (k->count++ == 0)
+        (void)snprintf(k->common, sizeof k->common, "%s", candidate);
+    while (k->common[same] && candidate[same] == k->common[same])
         same++;
-    k->common = same;
+    k->common[same] = '\0';
     (void)snprintf(k->all + used, sizeof k->all - used, "%s%s", used ? "  " : "", candidate);
 }
 
@@ -223,6 +220,10 @@ static void consider_all(const chat *c, completion *k, word_kind kind)
         consider(k, c->list.item[i].name);
     if (kind == WORD_REQUEST)
         json_array_foreach(c->requests, i, asking) consider(k, json_string_value(json_object_get(asking, "from")));
+    if (kind == WORD_PATH)
+        files_consider_paths(k);
+    if (kind == WORD_FILE)
+        files_consider_names(c, k);
 }
 
 void command_complete(chat *c)
@@ -231,24 +232,21 @@ void command_complete(chat *c)
     const char *line = c->edit.text, *blank = strchr(line, ' ');
     if (line[0] != '/' || c->edit.cursor != c->edit.bytes)
         return;
-    if (!blank) {
-        k.typed = line + 1;
-        k.typed_bytes = strlen(k.typed);
-        for (size_t i = 0; i < chat_command_count; i++)
-            consider(&k, chat_command_table[i].name);
-    } else {
-        k.typed = blank + 1;
-        k.typed_bytes = strlen(k.typed);
-        for (size_t i = 0; i < chat_command_count; i++)
-            if (strlen(chat_command_table[i].name) == (size_t)(blank - line) - 1 &&
-                strncmp(chat_command_table[i].name, line + 1, (size_t)(blank - line) - 1) == 0)
-                consider_all(c, &k, chat_command_table[i].word);
-    }
+    k.typed = blank ? blank + 1 : line + 1;
+    k.typed_bytes = strlen(k.typed);
+    const chat_command *of = blank ? command_named(line + 1, (size_t)(blank - line) - 1) : NULL;
+    for (size_t i = 0; !blank && i < chat_command_count; i++)
+        consider(&k, chat_command_table[i].name);
+    if (of)
+        consider_all(c, &k, of->word);
     if (k.count == 0)
         return;
-    (void)editor_insert(&c->edit, k.first + k.typed_bytes, k.common - k.typed_bytes);
-    if (k.count == 1)
+    size_t n = strlen(k.common);
+    bool goes_on = n > 0 && k.common[n - 1] == '/'; /* a folder */
+    if (n > k.typed_bytes)
+        (void)editor_insert(&c->edit, k.common + k.typed_bytes, n - k.typed_bytes);
+    if (k.count > 1)
+        chat_hint(c, k.all);
+    else if (!goes_on)
         (void)editor_insert(&c->edit, " ", 1);
-    else
-        chat_say(c, false, "%s", k.all);
 }

@@ -14,18 +14,11 @@ static const char *word(const json_t *o, const char *key)
     return s ? s : "";
 }
 
-static bool is(const json_t *o, const char *key) { return json_is_true(json_object_get(o, key)); }
-
 static bool fill(conversation *c, const json_t *o, const char *draft)
 {
     *c = (conversation){ .name = strdup(word(o, "name")),
                          .draft = strdup(draft ? draft : word(o, "draft")),
-                         .verified = is(o, "verified"),
-                         .key_changed = is(o, "key_changed"),
-                         .list_forked = is(o, "list_forked"),
-                         .blocked = is(o, "blocked"),
-                         .requested = strcmp(word(o, "state"), "requested") == 0,
-                         .reduced = is(o, "reduced_secrecy"),
+                         .trust = standing_of(o),
                          .unread = json_integer_value(json_object_get(o, "unread")) };
     return c->name && c->draft;
 }
@@ -97,19 +90,4 @@ bool conversation_draft(conversation *c, const char *text)
     free(c->draft);
     c->draft = copy;
     return true;
-}
-
-bool conversation_stopped(const conversation *c) { return c->key_changed || c->list_forked || c->blocked; }
-
-const char *conversation_warning(const conversation *c)
-{
-    if (c->blocked)
-        return "blocked: nothing comes through. To undo it: /unblock";
-    if (c->key_changed)
-        return "! THE KEY HAS CHANGED. Ask them, then: /trust";
-    if (c->list_forked)
-        return "! TWO DEVICE LISTS. Compare: /verify, then: /trust";
-    if (c->requested)
-        return "waits until they accept; what you write is sent then";
-    return "";
 }

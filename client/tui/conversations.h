@@ -1,13 +1,13 @@
 /* tui/conversations.h: the list on the left: who, how many unread, how far to be trusted, and what was begun to write. Names are the engine's aliases. */
 #ifndef TUI_CONVERSATIONS_H
 #define TUI_CONVERSATIONS_H
-#include <jansson.h>
+#include "standing.h"
 #include <stdbool.h>
 #include <stddef.h>
 
 typedef struct {
     char *name, *draft; /* never NULL */
-    bool verified, key_changed, list_forked, blocked, requested, reduced;
+    const standing *trust;
     long long unread;
 } conversation;
 
@@ -26,8 +26,4 @@ void conversations_select(conversations *c, const char *name);
 /* The next one down (or up), around the ends; with `unread` only such as have unread messages. */
 void conversations_step(conversations *c, bool down, bool unread);
 bool conversation_draft(conversation *c, const char *text); /* false: no memory */
-/* The first sentence that applies about what stands between the person and this conversation; "" when nothing does. */
-const char *conversation_warning(const conversation *c);
-/* True when nothing may be sent until the person has decided. */
-bool conversation_stopped(const conversation *c);
 #endif

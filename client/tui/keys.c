@@ -16,7 +16,7 @@ static bool pasting, paste_after_cr; /* between the marks of a bracketed paste *
 static void insert(chat *c, const char *text, size_t n)
 {
     if (!editor_insert(&c->edit, text, n))
-        chat_say(c, true, "a message has at most %d bytes; the rest was left out", EDITOR_BYTES_MAX);
+        chat_tell(c, SAY_CHAT_FULL, "12288", NULL);
 }
 
 /* --- actions ----------------------------------------------------------------------------------------------------------------------------- */
@@ -46,7 +46,7 @@ static void press_search(chat *c)
     if (c->edit.bytes == 0)
         insert(c, "/search ", 8);
     else
-        chat_say(c, false, "send or clear what you wrote, then: /search WORDS");
+        chat_tell(c, SAY_CHAT_CLEAR_FIRST, NULL, NULL);
 }
 
 static void step(chat *c, bool down, bool unread)
@@ -71,11 +71,18 @@ static void page(chat *c, int direction)
     long rows = (m.log_rows > 3 ? m.log_rows - 2 : 1) * (long)direction;
     if (m.log_rows > 0 && !transcript_scroll(&c->log, rows, (size_t)m.text_columns, (size_t)m.log_rows) && direction > 0)
         chat_older(c);
-    if (c->log.scroll == 0 && c->log_stale)
-        chat_reload(c);
+    if (direction < 0 && c->log.scroll < (size_t)m.log_rows * 2)
+        chat_newer(c);
+    if (c->log.scroll == 0 && c->log.newest)
+        chat_at_end(c);
 }
 static void press_page_up(chat *c) { page(c, 1); }
 static void press_page_down(chat *c) { page(c, -1); }
+static void press_escape(chat *c)
+{
+    c->log.scroll = 0;
+    chat_at_end(c);
+}
 
 static void press_quit(chat *c) { c->over = true; }
 static void press_interrupt(chat *c)
@@ -85,7 +92,7 @@ static void press_interrupt(chat *c)
     } else if (c->quit_asked) {
         c->over = true;
     } else {
-        chat_say(c, false, "Ctrl-C again leaves (so does Ctrl-Q, or /quit); drafts are kept");
+        chat_tell(c, SAY_CHAT_LEAVE, NULL, NULL);
         c->quit_asked = true;
     }
 }
@@ -137,7 +144,7 @@ const key_row key_table[] = {
     { "Ctrl-Z", "back to the shell for now (fg continues)", false, CTRL('Z'), press_suspend, -1 },
     { "Ctrl-C", "clear the line; twice: leave", false, CTRL('C'), press_interrupt, -1 },
     { "Ctrl-Q", "leave; drafts are kept", false, CTRL('Q'), press_quit, -1 },
-    { "Esc", "back from a screen like this one", false, ESCAPE, NULL, -1 },
+    { "Esc", "back from a screen like this one; there: to the newest message", false, ESCAPE, press_escape, -1 },
 };
 const size_t key_count = sizeof key_table / sizeof *key_table;
 

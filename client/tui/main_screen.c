@@ -1,5 +1,5 @@
 #include "main_screen.h"
-#include "draw.h"
+#include "files.h"
 #include "text_width.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,14 +11,31 @@ enum {
     FRAME_FROM = 10 /* rows */,
     NAME_MAX_COLUMNS = 12,
     TIME_COLUMNS = 5,
-    ROWS_MAX = 500
+    ROWS_MAX = 500,
+    BANNER_ROWS_MAX = 4,
+    COLUMNS_LEAST = 20,
+    ROWS_LEAST = 6,
 };
-static const char HINT[] = "F1 help · /search · /verify · /add · PgUp history · Ctrl-N next · /quit";
+static const char HINT[] = "F1 help · /search · /file · /verify · PgUp history · Ctrl-N next · /quit";
 
 static int least(int a, int b) { return a < b ? a : b; }
 static int most(int a, int b) { return a > b ? a : b; }
 
 static int edit_lines(const chat *c, int columns) { return (int)line_count(c->edit.text, c->edit.bytes, (size_t)most(columns, 1)); }
+
+/* What stands above the conversation: its trust, where there is something to be said. */
+static size_t banner_text(char *out, size_t room, const conversation *who)
+{
+    return who && who->trust->shows ? standing_say(out, room, who->trust, who->trust->chat, who->name) : 0;
+}
+
+static int banner_rows(const conversation *who, int columns, int rows_free)
+{
+    char text[STANDING_ROOM];
+    size_t n = banner_text(text, sizeof text, who);
+    int rows = n ? (int)line_count(text, n, (size_t)most(columns, 1)) : 0;
+    return least(rows, least(BANNER_ROWS_MAX, most(rows_free, 0)));
+}
 
 measures main_measures(const chat *c)
 {
@@ -30,11 +47,12 @@ measures main_measures(const chat *c)
     m.edit_columns = most(m.columns - 4 - (m.framed ? 1 : 0), LINE_COLUMNS_MIN) - 1; /* the cursor behind the last character needs a place, too */
     m.edit_rows = least(edit_lines(c, m.edit_columns), most(m.rows / 3, 1));
     m.edit_row = m.rows - m.edit_rows - (m.framed ? 1 : 0);
-    m.banner = who && *conversation_warning(who);
-    m.log_row = (m.framed ? 1 : 0) + (m.banner ? 1 : 0);
-    m.log_rows = most(m.edit_row - 1 - m.log_row, 0);
     m.log_column = m.list_columns ? m.list_columns + 2 : (m.framed ? 1 : 0);
     m.log_columns = most(m.columns - m.log_column - (m.framed ? 1 : 0), 4);
+    m.log_row = m.framed ? 1 : 0;
+    m.banner = banner_rows(who, m.log_columns - 2, m.edit_row - 3 - m.log_row);
+    m.log_row += m.banner;
+    m.log_rows = most(m.edit_row - 1 - m.log_row, 0);
     m.name_columns = who ? most(3, least((int)text_columns(who->name, strlen(who->name)), m.log_columns >= 44 ? NAME_MAX_COLUMNS : 4)) : 3;
     m.state_columns = m.log_columns >= 40 ? 7 : 2;
     m.gap = m.log_columns >= 50 ? 2 : 1;
@@ -90,13 +108,11 @@ static void list_line(const conversation *who, const measures *m, int y, bool ch
     int width = m->list_columns - 1, name = width - 6;
     if (who->unread > 0)
         (void)snprintf(unread, sizeof unread, who->unread > 999 ? "999+" : "%lld", who->unread);
-    const char *mark = who->key_changed || who->list_forked ? "!" : who->verified ? "✓" : "";
+    const char *mark = who->trust->mark;
     ink with = chosen ? INK_CHOSEN : who->unread > 0 ? INK_BOLD : INK_PLAIN;
     draw_field(y, 1, width, with, "");
     int used = draw_text(y, 2, name - 1, with, who->name);
-    (void)draw_text(y, 3 + used, 1, chosen ? INK_CHOSEN : *mark == '!' ? INK_BAD : INK_GOOD, mark);
-    if (who->blocked)
-        (void)draw_text(y, 3 + used, 1, with, "×");
+    (void)draw_text(y, 3 + used, 1, chosen ? INK_CHOSEN : who->trust->stops ? INK_BAD : INK_GOOD, mark);
     (void)draw_text(y, width - (int)strlen(unread), 4, with, unread);
 }
 
@@ -148,13 +164,20 @@ static void text_row_draw(const chat *c, const measures *m, int y, const log_row
         (void)draw_found(y, m->text_column, m->text_columns, e->text + r->line.begin, r->line.bytes, c->query);
     else
         (void)draw_bytes(y, m->text_column, m->text_columns, INK_PLAIN, e->text + r->line.begin, r->line.bytes);
-    if (r->last && e->outgoing) {
+    if (r->last && e->outgoing && e->kind == ENTRY_TEXT) {
         const char *state = state_shown(e->state);
         int width = (int)text_columns(state, strlen(state)), right = m->log_column + m->log_columns - 1;
         width = least(width, m->state_columns);
         bool bad = strcmp(e->state, "failed") == 0 || strcmp(e->state, "expired") == 0 || strcmp(e->state, "held") == 0;
         (void)draw_text(y, right - width, width, bad ? INK_BAD : INK_PLAIN, state);
     }
+}
+
+static void file_row_draw(const measures *m, int y, const entry *e)
+{
+    char line[FILE_LINE_ROOM];
+    file_line(line, e, (size_t)m->text_columns);
+    (void)draw_text(y, m->text_column + 2, m->text_columns - 2, strcmp(e->state, "failed") == 0 ? INK_BAD : INK_PLAIN, line);
 }
 
 static void row_draw(const chat *c, const measures *m, int y, const log_row *r)
@@ -165,33 +188,49 @@ static void row_draw(const chat *c, const measures *m, int y, const log_row *r)
     switch (r->kind) {
     case ROW_BEGIN:
         (void)draw_text(y, m->log_column + 1, m->log_columns - 2, INK_PLAIN,
-                        who && who->verified ? "── the beginning; you compared numbers: verified ──"
-                                             : "── the beginning; nobody compared numbers yet: /verify ──");
+                        who && strcmp(who->trust->mark, "✓") == 0 ? "── the beginning; you compared numbers: verified ──"
+                                                                  : "── the beginning; nobody compared numbers yet: /verify ──");
         break;
     case ROW_DAY:
         if (localtime_r(&r->of->at, &local) && strftime(line, sizeof line, "%a %d %b %Y", &local))
             (void)draw_text(y, m->log_column + 1, m->log_columns - 2, INK_BOLD, line);
         break;
     case ROW_TEXT:
-        if (r->of->kind == ENTRY_TEXT)
+        if (r->of->kind == ENTRY_TEXT || r->of->kind == ENTRY_FILE)
             text_row_draw(c, m, y, r);
         else
             (void)draw_text(y, m->log_column + 1, m->log_columns - 2, INK_BAD, r->of->text);
         break;
+    case ROW_FILE:
+        file_row_draw(m, y, r->of);
+        break;
     }
 }
 
-/* With nobody to talk to yet. */
-static void welcome_draw(const chat *c, const measures *m)
+int paragraph_draw(int y, int x, int rows, int columns, ink with, const char *text)
 {
-    static const char *const line[] = { "Nobody is here yet.",
-                                        "",
-                                        "Give your link to somebody:   /link",
-                                        "Or take theirs:               /add LINK",
-                                        "Who asked for you:            /requests",
-                                        "Everything else:              F1" };
-    for (int i = 0; c->list_known && i < (int)(sizeof line / sizeof *line) && i < m->log_rows; i++)
-        (void)draw_text(m->log_row + i, m->log_column + 2, m->log_columns - 3, INK_PLAIN, line[i]);
+    line_walk w = lines_of(text, strlen(text), (size_t)most(columns, 1));
+    text_line l;
+    int used = 0;
+    while (used < rows && line_take(&w, &l))
+        (void)draw_bytes(y + used++, x, columns, with, text + l.begin, l.bytes);
+    return used;
+}
+
+int say_draw(int y, int x, int rows, int columns, ink with, sentence which, const char *one, const char *two, const char *three)
+{
+    engine_error said;
+    sentence_fill(&said, which, one, two, three);
+    return paragraph_draw(y, x, rows, columns, with, said.message);
+}
+
+/* With everything around the transcript. */
+static void banner_draw(const conversation *who, const measures *m)
+{
+    char text[STANDING_ROOM];
+    ink with = who->trust->stops ? INK_BAD : INK_BOLD;
+    if (banner_text(text, sizeof text, who) > 0)
+        (void)paragraph_draw(m->log_row - m->banner, m->log_column + 1, m->banner, m->log_columns - 2, with, text);
 }
 
 static void log_draw(chat *c, const measures *m)
@@ -199,17 +238,18 @@ static void log_draw(chat *c, const measures *m)
     static log_row rows[ROWS_MAX];
     const conversation *who = conversation_current(&c->list);
     if (!who) {
-        welcome_draw(c, m);
+        if (c->list_known) /* nobody to talk to yet */
+            (void)say_draw(m->log_row, m->log_column + 2, m->log_rows, m->log_columns - 4, INK_PLAIN, SAY_CHAT_WELCOME, NULL, NULL, NULL);
         return;
     }
     if (m->banner)
-        draw_field(m->log_row - 1, m->log_column, m->log_columns, conversation_stopped(who) ? INK_BAD : INK_BOLD, conversation_warning(who));
+        banner_draw(who, m);
     size_t n = transcript_rows(&c->log, (size_t)m->text_columns, (size_t)least(m->log_rows, ROWS_MAX), rows);
     for (size_t i = 0; i < n; i++)
         row_draw(c, m, m->log_row + m->log_rows - (int)n + (int)i, &rows[i]);
-    if (c->log.scroll > 0) {
+    if (c->log.scroll > 0 || !c->log.newest) {
         char line[64];
-        (void)snprintf(line, sizeof line, " %zu lines below: PgDn ", c->log.scroll);
+        (void)snprintf(line, sizeof line, c->log.newest ? " %zu lines below: PgDn, Esc " : " more below: PgDn, Esc ", c->log.scroll);
         int width = (int)text_columns(line, strlen(line));
         if (width < m->log_columns)
             (void)draw_text(m->edit_row - 1, m->log_column + m->log_columns - width, width, INK_CHOSEN, line);
@@ -250,7 +290,7 @@ static void edit_draw(const chat *c, const measures *m, int *row_out, int *colum
     const conversation *who = conversation_current(&c->list);
     if (!m->list_columns && who && m->columns > 8) {
         char name[80];
-        (void)snprintf(name, sizeof name, " %s%s ", who->name, who->key_changed || who->list_forked ? " !" : who->verified ? " ✓" : "");
+        (void)snprintf(name, sizeof name, " %s%s%s ", who->name, *who->trust->mark ? " " : "", who->trust->mark);
         (void)draw_text(m->edit_row - 1, 2, m->columns - 4, INK_BOLD, name);
     }
     (void)draw_text(m->edit_row, left, 1, INK_BOLD, ">");
@@ -261,16 +301,25 @@ static void edit_draw(const chat *c, const measures *m, int *row_out, int *colum
     *column_out = left + 2 + column;
 }
 
+bool small_draw(const measures *m)
+{
+    char columns[12], rows[12];
+    if (m->rows >= ROWS_LEAST && m->columns >= COLUMNS_LEAST)
+        return false;
+    (void)snprintf(columns, sizeof columns, "%d", COLUMNS_LEAST);
+    (void)snprintf(rows, sizeof rows, "%d", ROWS_LEAST);
+    (void)say_draw(0, 0, m->rows, m->columns, INK_PLAIN, SAY_CHAT_TOO_SMALL, columns, rows, NULL);
+    draw_end(-1, 0);
+    return true;
+}
+
 void main_draw(chat *c)
 {
     int row = -1, column = 0;
     measures m = main_measures(c);
     draw_begin();
-    if (m.rows < 4 || m.columns < 20) {
-        (void)draw_text(0, 0, m.columns, INK_PLAIN, "too small");
-        draw_end(-1, 0);
+    if (small_draw(&m))
         return;
-    }
     frame_draw(c, &m, HINT);
     if (m.list_columns)
         list_draw(c, &m);

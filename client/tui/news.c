@@ -1,6 +1,7 @@
 /* What the engine says by itself, and the answers that concern more than one place. */
 #include "chat.h"
 #include "main_screen.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,11 +21,11 @@ static void contacts_came(chat *c, json_t *result, const engine_error *error, js
     if (!result)
         chat_why(c, error);
     else if (!conversations_load(&c->list, result))
-        chat_say(c, true, "not enough memory");
+        chat_tell(c, SAY_NO_MEMORY, NULL, NULL);
     c->list_known |= result != NULL;
     if (result && c->wanted) {
         if (!conversation_find(&c->list, c->wanted))
-            chat_say(c, true, "there is no contact called %s; /add LINK adds one", c->wanted);
+            chat_tell(c, SAY_CHAT_NO_CONTACT, c->wanted, NULL);
         conversations_select(&c->list, c->wanted);
         free(c->wanted);
         c->wanted = NULL;
@@ -107,16 +108,14 @@ void news_failed(chat *c, json_t *result, const engine_error *error, json_t *abo
 
 void news_changed(chat *c, json_t *result, const engine_error *error, json_t *about)
 {
-    const char *say = word(about, "say"), *open = word(about, "open");
+    const char *name = word(about, "name"), *open = word(about, "open");
     if (!result) {
         chat_why(c, error);
     } else if (json_is_true(json_object_get(about, "added"))) {
         open = word(result, "name");
-        chat_say(c, false,
-                 strcmp(word(result, "state"), "accepted") == 0 ? "%s is a contact now" : "%s was asked; what you write is sent once they accept",
-                 open);
+        chat_tell(c, strcmp(word(result, "state"), "accepted") == 0 ? SAY_CHAT_ADDED : SAY_CHAT_ASKED, open, NULL);
     } else {
-        chat_say(c, false, "%s", say);
+        chat_tell(c, (sentence)json_integer_value(json_object_get(about, "say")), name, NULL);
     }
     if (result && *open) {
         chat_leave(c);
@@ -149,26 +148,36 @@ static bool concerns_current(const chat *c, const json_t *event)
     return who && strcmp(who->name, word(event, "conversation")) == 0;
 }
 
-static void on_message(chat *c, const json_t *event)
+/* What came in for the conversation that is open. It is shown, and so read, when the end of the conversation is in view. */
+static void on_own_message(chat *c, conversation *who, const json_t *event)
 {
-    conversation *who = conversation_find(&c->list, word(event, "conversation"));
     measures m = main_measures(c);
-    c->bell = true;
-    if (!who) {
-        news_contacts(c);
-    } else if (concerns_current(c, event) && !c->log_loading) {
-        if (!transcript_add(&c->log, event, (size_t)m.text_columns))
-            chat_say(c, true, "not enough memory");
+    bool in_view = c->screen == SCREEN_MAIN && c->log.scroll == 0 && c->log.newest;
+    if (c->log_loading || !c->log.newest)
+        c->log_stale = true;
+    else if (!transcript_add(&c->log, event, (size_t)m.text_columns))
+        chat_tell(c, SAY_NO_MEMORY, NULL, NULL);
+    if (in_view && !c->log_loading) {
         (void)json_array_append(c->handed, json_object_get(event, "id"));
         if (c->read_at == UINT64_MAX)
             c->read_at = env_mono_ms(c->env) + READ_MS;
-        if (c->screen != SCREEN_MAIN)
-            who->unread++;
-    } else if (concerns_current(c, event)) {
-        c->log_stale = true;
     } else {
         who->unread++;
+        c->unseen = true;
     }
+}
+
+static void on_message(chat *c, const json_t *event)
+{
+    conversation *who = conversation_find(&c->list, word(event, "conversation"));
+    c->bell = true;
+    hook_message(&c->hook, event);
+    if (!who)
+        news_contacts(c);
+    else if (concerns_current(c, event))
+        on_own_message(c, who, event);
+    else
+        who->unread++;
 }
 
 static void on_receipt(chat *c, const json_t *event)
@@ -187,7 +196,7 @@ static void on_conversation(chat *c, const json_t *event)
 static void on_request(chat *c, const json_t *event)
 {
     c->bell = true;
-    chat_say(c, false, "%s wants to write to you: F2", word(event, "from"));
+    chat_tell(c, SAY_CHAT_REQUEST, word(event, "from"), NULL);
     news_requests(c);
     c->list_stale = false; /* a request under a known name changes that contact */
     news_contacts(c);
@@ -195,7 +204,7 @@ static void on_request(chat *c, const json_t *event)
 
 static void on_accepted(chat *c, const json_t *event)
 {
-    chat_say(c, false, "%s accepted", word(event, "contact"));
+    chat_tell(c, SAY_CHAT_THEY_ACCEPTED, word(event, "contact"), NULL);
     c->list_stale = false;
     news_contacts(c);
 }
@@ -204,7 +213,7 @@ static void on_key_changed(chat *c, const json_t *event)
 {
     const char *name = *word(event, "contact") ? word(event, "contact") : word(event, "conversation");
     c->bell = true;
-    chat_say(c, true, "! %s: the key has changed, or the relay lies. Nothing is sent until you decide", name);
+    chat_tell(c, SAY_CHAT_KEY_CHANGED, name, NULL);
     c->list_stale = false;
     news_contacts(c);
 }
@@ -212,23 +221,45 @@ static void on_key_changed(chat *c, const json_t *event)
 static void on_history_forked(chat *c, const json_t *event)
 {
     c->bell = true;
-    chat_say(c, true, "! %s: two different histories came from one device. Compare numbers: /verify", word(event, "conversation"));
+    chat_tell(c, SAY_CHAT_HISTORY_FORKED, word(event, "conversation"), NULL);
     on_conversation(c, event);
 }
 
 static void on_online(chat *c, const json_t *event) { c->online = json_is_true(json_object_get(event, "online")); }
-static void on_error(chat *c, const json_t *event) { chat_say(c, true, "%s", word(event, "message")); }
+static void on_error(chat *c, const json_t *event)
+{
+    engine_error said = { .code = "error", .exit = EXIT_FAILED };
+    (void)snprintf(said.message, sizeof said.message, "%s", word(event, "message"));
+    chat_why(c, &said);
+}
 
 static void on_quarantined(chat *c, const json_t *event)
 {
-    long long n = (long long)json_integer_value(json_object_get(event, "count"));
-    chat_say(c, true, "%lld message%s could not be opened (%s)", n, n == 1 ? "" : "s", word(event, "reason"));
+    char many[24];
+    (void)snprintf(many, sizeof many, "%lld", (long long)json_integer_value(json_object_get(event, "count")));
+    chat_tell(c, SAY_CHAT_QUARANTINED, many, word(event, "reason"));
 }
 
 static void on_clock(chat *c, const json_t *event)
 {
     (void)event;
-    chat_say(c, true, "this machine's clock is far off against the relay's. Set it");
+    chat_tell(c, SAY_CHAT_CLOCK, NULL, NULL);
+}
+
+static void on_session_reset(chat *c, const json_t *event) { chat_tell(c, SAY_CHAT_SESSION_RESET, word(event, "conversation"), NULL); }
+static void on_new_device(chat *c, const json_t *event)
+{
+    chat_tell(c, SAY_CHAT_NEW_DEVICE, word(event, "contact"), NULL);
+    on_conversation(c, event);
+}
+
+/* A file that is there moves on; one that is not comes with the page. */
+static void on_file(chat *c, const json_t *event)
+{
+    if (transcript_file(&c->log, event) || !concerns_current(c, event))
+        return;
+    if (strcmp(word(event, "event"), "file") == 0)
+        chat_reload(c);
 }
 
 void news_event(chat *c, const json_t *event)
@@ -242,7 +273,11 @@ void news_event(chat *c, const json_t *event)
                 { "notice", on_conversation },
                 { "request", on_request },
                 { "accepted", on_accepted },
-                { "online", on_online },
+                { "connection", on_online },
+                { "session-reset", on_session_reset },
+                { "new-device", on_new_device },
+                { "file", on_file },
+                { "progress", on_file },
                 { "key-changed", on_key_changed },
                 { "list-fork", on_key_changed },
                 { "history-forked", on_history_forked },

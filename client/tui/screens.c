@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ESCAPE = 27, SAFETY_DIGITS = 60, CONTENT_ROW = 1, LINK_COLUMNS_MIN = 10 };
+enum { ESCAPE = 27, SAFETY_DIGITS = 60, CONTENT_ROW = 1, LINK_COLUMNS_MIN = 10, DIGITS_COLUMNS = 28 };
 
 static const char *word(const json_t *o, const char *name)
 {
@@ -62,9 +62,14 @@ static bool help_line(size_t i, char *left, char *right, size_t room)
     static const char *const marks[][2] = { { "", "" },
                                             { "Marks", "" },
                                             { "✓ after a name", "you compared safety numbers: verified" },
-                                            { "! after a name", "the key has changed: nothing is sent until /trust" },
+                                            { "! after a name", "the key has changed: nothing is sent until you decide" },
                                             { "× after a name", "blocked" },
-                                            { "…  ✓  ✓✓  ✓✓ read", "not sent, at the relay, on their device, read" } };
+                                            { "…  ✓  ✓✓  ✓✓ read", "not sent, at the relay, on their device, read" },
+                                            { "waits, held", "until they accept; until you decide about the key" },
+                                            { "✗ lost, ✗ fail", "it was never delivered: send it again" },
+                                            { "time in red", "the sender's claim, and cannot be" },
+                                            { "▤", "a file" },
+                                            { "── 2 messages missing ──", "the relay lost or kept them: ask for them" } };
     if (i >= sizeof marks / sizeof *marks)
         return false;
     (void)snprintf(left, room, "%s", marks[i][0]);
@@ -89,10 +94,11 @@ static void help_draw(chat *c, const measures *m)
 
 /* --- the safety number ---------------------------------------------------------------------------------------------------------------------------- */
 
-/* A picture of lines at y, x; false when it does not fit. */
-static bool picture_draw(int y, int x, int rows, int columns, const char *text)
+/* A picture of lines at y, x. Where there is no room for it, that is said, with the command that draws it in a shell. Returns the rows it took, and in
+ * *width (may be NULL) its columns. */
+static int picture_draw(int y, int x, int rows, int columns, const char *text, const char *command, int *width_out)
 {
-    char *picture = qr_text(text, draw_paper());
+    char *picture = qr_text(text, draw_paper()), need[2][12];
     int height = 0, width = picture ? (int)text_columns(picture, strcspn(picture, "\n")) : 0;
     for (const char *p = picture; p && *p; p++)
         height += *p == '\n';
@@ -104,32 +110,39 @@ static bool picture_draw(int y, int x, int rows, int columns, const char *text)
         line += n + 1;
     }
     free(picture);
-    return fits;
+    if (width_out)
+        *width_out = fits ? width : 0;
+    if (fits)
+        return height;
+    (void)snprintf(need[0], sizeof need[0], "%d", width + x + 1);
+    (void)snprintf(need[1], sizeof need[1], "%d", height + y + 1);
+    return command ? say_draw(y, x, rows, columns, INK_PLAIN, SAY_CHAT_QR_ROOM, need[0], need[1], command) : 0;
 }
 
+/* Picture on the left, digits and what to do on the right; without the picture where it would leave no room for them. */
 static void verify_draw(chat *c, const measures *m)
 {
-    char line[160];
-    int y = m->framed ? CONTENT_ROW : 0, x = 2, rows = content_rows(m);
+    char line[160], command[120];
+    int y = m->framed ? CONTENT_ROW : 0, x = 2, rows = content_rows(m), width = 0;
     if (!c->digits || strlen(c->digits) != SAFETY_DIGITS)
         return;
-    if (m->columns >= 72 && picture_draw(y, 1, rows, 41, c->digits))
-        x = 44;
+    (void)snprintf(command, sizeof command, "tacet verify %s --qr", c->verify_name);
+    bool beside = m->columns >= 72;
+    if (beside) {
+        (void)picture_draw(y, 1, rows, m->columns - DIGITS_COLUMNS, c->digits, NULL, &width);
+        x = width ? width + 3 : 2;
+    }
+    int columns = m->columns - x - 2;
     (void)snprintf(line, sizeof line, "you and %s", c->verify_name);
-    (void)draw_text(y + 1, x, m->columns - x - 1, INK_BOLD, line);
+    (void)draw_text(y + 1, x, columns, INK_BOLD, line);
     for (int i = 0; i < 3; i++) {
         const char *d = c->digits + i * 20;
         (void)snprintf(line, sizeof line, "%.5s %.5s %.5s %.5s", d, d + 5, d + 10, d + 15);
-        (void)draw_text(y + 3 + i, x, m->columns - x - 1, INK_BOLD, line);
+        (void)draw_text(y + 3 + i, x, columns, INK_BOLD, line);
     }
-    static const char *const todo[] = { "Ask them, by voice or side by", "side, for these 60 digits.",     "",
-                                        "The same on both sides:",       "   press Y. Nobody is between.", "Different:",
-                                        "   somebody may read along.",   "   Press Esc, send nothing." };
-    static const char *const done[] = { "You compared these digits:", "verified ✓" };
-    const char *const *text = c->verified ? done : todo;
-    int n = c->verified ? (int)(sizeof done / sizeof *done) : (int)(sizeof todo / sizeof *todo);
-    for (int i = 0; i < n; i++)
-        (void)draw_text(y + 7 + i, x, m->columns - x - 1, INK_PLAIN, text[i]);
+    int at = 7 + say_draw(y + 7, x, rows - 7, columns, INK_PLAIN, c->verified ? SAY_CHAT_COMPARED : SAY_CHAT_COMPARE, NULL, NULL, NULL);
+    if (!width && at + 1 < rows)
+        (void)picture_draw(y + at + 1, x, rows - at - 1, columns, c->digits, command, NULL);
 }
 
 /* --- lists ------------------------------------------------------------------------------------------------------------------------------------------- */
@@ -151,8 +164,10 @@ static void requests_draw(chat *c, const measures *m)
 {
     int y = m->framed ? CONTENT_ROW : 0, rows = content_rows(m), each = 3;
     list_settle(c, (size_t)(rows / each));
-    if (list_size(c) == 0)
-        (void)draw_text(y + 1, 2, m->columns - 4, INK_PLAIN, "Nobody asks to write to you.");
+    sentence head = list_size(c) == 0 ? SAY_CHAT_NO_REQUESTS : SAY_CHAT_REQUESTS;
+    int used = say_draw(y, 2, rows, m->columns - 4, INK_PLAIN, head, NULL, NULL, NULL) + 1;
+    y += used;
+    rows -= used;
     for (int i = 0; i < rows / each && c->top + (size_t)i < list_size(c); i++, y += each) {
         const json_t *o = json_array_get(c->requests, c->top + (size_t)i);
         char line[400];
@@ -181,13 +196,10 @@ static void search_draw(chat *c, const measures *m)
 static void link_draw(chat *c, const measures *m)
 {
     int y = m->framed ? CONTENT_ROW : 0, rows = content_rows(m), columns = m->columns - 4 > LINK_COLUMNS_MIN ? m->columns - 4 : LINK_COLUMNS_MIN;
-    (void)draw_text(y++, 2, columns, INK_BOLD, "Your link. Give it to those who shall write to you:");
-    line_walk w = lines_of(c->link, strlen(c->link), (size_t)columns);
-    text_line l;
-    int used = 1;
-    while (used++ < rows && line_take(&w, &l))
-        (void)draw_bytes(y++, 2, columns, INK_PLAIN, c->link + l.begin, l.bytes);
-    (void)picture_draw(y, 2, rows - used, columns, c->link);
+    int used = say_draw(y, 2, rows, columns, INK_BOLD, SAY_CHAT_LINK, NULL, NULL, NULL);
+    used += paragraph_draw(y + used, 2, rows - used, columns, INK_PLAIN, c->link);
+    if (used < rows)
+        (void)picture_draw(y + used, 2, rows - used, columns, c->link, "tacet link --qr", NULL);
 }
 
 /* --- all of them --------------------------------------------------------------------------------------------------------------------------------------- */
@@ -197,7 +209,7 @@ static const struct {
     void (*draw)(chat *c, const measures *m);
 } screen_table[SCREENS] = {
     [SCREEN_HELP] = { "Esc back · PgUp PgDn", help_draw },
-    [SCREEN_VERIFY] = { "Y they are the same · Esc back", verify_draw },
+    [SCREEN_VERIFY] = { "Y they are the same · U take it back · Esc back", verify_draw },
     [SCREEN_REQUESTS] = { "A accept · R reject · B block · Up Down · Esc back", requests_draw },
     [SCREEN_SEARCH] = { "Enter open there · Up Down · PgUp PgDn · Esc back", search_draw },
     [SCREEN_LINK] = { "Esc back", link_draw },
@@ -207,6 +219,8 @@ void screens_draw(chat *c)
 {
     measures m = main_measures(c);
     draw_begin();
+    if (small_draw(&m))
+        return;
     frame_draw(c, &m, screen_table[c->screen].hint);
     screen_table[c->screen].draw(c, &m);
     if (!m.framed && *c->status)
@@ -227,7 +241,20 @@ static void confirmed(chat *c, json_t *result, const engine_error *error, json_t
         chat_why(c, error);
     c->verified = json_is_true(json_object_get(result, "verified"));
     if (c->verified)
-        chat_say(c, false, "%s is verified", word(result, "name"));
+        chat_tell(c, SAY_CHAT_VERIFIED, word(result, "name"), NULL);
+    news_contacts(c);
+}
+
+/* The screen shows what is true afterwards. */
+static void taken_back(chat *c, json_t *result, const engine_error *error, json_t *about)
+{
+    (void)about;
+    if (error)
+        chat_why(c, error);
+    else
+        chat_tell(c, SAY_CHAT_UNTRUSTED, word(result, "name"), NULL);
+    if (result)
+        c->verified = false;
     news_contacts(c);
 }
 
@@ -238,6 +265,7 @@ static void hit_open(chat *c)
         return;
     free(c->reveal);
     c->reveal = strdup(word(hit, "id"));
+    c->revealing = c->reveal != NULL;
     chat_show(c, SCREEN_MAIN);
     chat_select(c, word(hit, "conversation"));
 }
@@ -259,6 +287,8 @@ static bool letter(chat *c, int code)
     code |= 0x20;
     if (c->screen == SCREEN_VERIFY && code == 'y' && !c->verified && c->digits)
         return ask_for(c, "verify", json_pack("{s:s,s:s}", "name", c->verify_name, "confirm", c->digits), confirmed, NULL);
+    if (c->screen == SCREEN_VERIFY && code == 'u' && c->verified)
+        return ask_for(c, "untrust", json_pack("{s:s}", "name", c->verify_name), taken_back, NULL);
     if (c->screen == SCREEN_REQUESTS && (code == 'a' || code == 'r' || code == 'b'))
         request_do(c, code == 'a' ? "accept" : code == 'r' ? "reject" : "block");
     return true;

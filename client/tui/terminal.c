@@ -62,22 +62,21 @@ static bool locale_is_utf8(void)
     return setlocale(LC_CTYPE, "C.UTF-8") != NULL;
 }
 
-static bool refuse(engine_error *error, const char *why)
+static bool refuse(engine_error *error, sentence which, const char *why)
 {
-    *error = (engine_error){ .code = "terminal", .exit = EXIT_FAILED };
-    (void)snprintf(error->message, sizeof error->message, "%s. For a single message: tacet send, tacet receive", why);
+    sentence_fill(error, which, why, NULL, NULL);
     return false;
 }
 
 bool terminal_open(bool color, engine_error *error)
 {
     if (!locale_is_utf8())
-        return refuse(error, "this system has no UTF-8 locale (not even C.UTF-8)");
+        return refuse(error, SAY_CHAT_NO_UTF8, NULL);
     if (!signals_catch())
-        return refuse(error, "the signals of the terminal could not be caught");
+        return refuse(error, SAY_CHAT_NO_TERMINAL, "its signals could not be caught");
     shown = newterm(NULL, stdout, stdin);
     if (!shown)
-        return refuse(error, "this terminal cannot show a full screen (is TERM right?)");
+        return refuse(error, SAY_CHAT_NO_TERMINAL, "it is unknown, or has no cursor");
     (void)raw();
     (void)noecho();
     (void)nonl();

@@ -16,6 +16,31 @@ static time_t time_of(const char *rfc3339)
     return strptime(rfc3339, "%Y-%m-%dT%H:%M:%S", &utc) ? timegm(&utc) : 0;
 }
 
+void bytes_say(char *out, uint64_t bytes)
+{
+    static const char *const unit[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+    size_t u = 0;
+    double n = (double)bytes;
+    while (n >= 1000 && u + 1 < sizeof unit / sizeof *unit) {
+        n /= 1024;
+        u++;
+    }
+    (void)snprintf(out, 24, u && n < 10 ? "%.1f %s" : "%.0f %s", n, unit[u]);
+}
+
+static uint64_t number(const json_t *o, const char *key)
+{
+    json_int_t n = json_integer_value(json_object_get(o, key));
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+static char *file_text(const entry *e)
+{
+    char *text = NULL, size[24];
+    bytes_say(size, e->size);
+    return asprintf(&text, "▤ %s  %s", e->name, size) < 0 ? NULL : text;
+}
+
 static char *text_of(const json_t *m, entry_kind kind)
 {
     char *text = NULL;
@@ -32,25 +57,74 @@ static char *text_of(const json_t *m, entry_kind kind)
     return text;
 }
 
+static void entry_free(entry *e)
+{
+    free(e->text);
+    free(e->name);
+    free(e->saved);
+}
+
+/* What a `file` or `progress` object says about how far it is. */
+static void file_progress(entry *e, const json_t *o)
+{
+    const char *state = word(o, "state"), *saved = json_string_value(json_object_get(o, "saved_to"));
+    uint64_t of = number(o, "of"), have = number(o, "have");
+    if (*state)
+        (void)snprintf(e->state, sizeof e->state, "%s", state);
+    if (json_object_get(o, "have")) /* progress counts chunks */
+        e->have = of ? (uint64_t)((double)e->size * (double)(have < of ? have : of) / (double)of) : have;
+    if (e->have > e->size)
+        e->have = e->size;
+    e->bytes_per_s = number(o, "bytes_per_s");
+    if (saved) {
+        free(e->saved);
+        e->saved = harmless_copy(saved, HARMLESS_ONE_LINE, 0);
+    }
+}
+
+static int day_of(time_t at)
+{
+    struct tm local;
+    return localtime_r(&at, &local) ? local.tm_year * 366 + local.tm_yday : 0;
+}
+
+static entry_kind kind_of(const char *event)
+{
+    static const struct {
+        const char *event;
+        entry_kind kind;
+    } row[] = { { "gap", ENTRY_GAP }, { "notice", ENTRY_NOTICE }, { "file", ENTRY_FILE } };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        if (strcmp(row[i].event, event) == 0)
+            return row[i].kind;
+    return ENTRY_TEXT;
+}
+
 static bool entry_fill(entry *e, const json_t *m)
 {
-    const char *event = word(m, "event"), *sent = word(m, "sent_at");
-    *e = (entry){ .kind = strcmp(event, "gap") == 0      ? ENTRY_GAP
-                          : strcmp(event, "notice") == 0 ? ENTRY_NOTICE
-                                                         : ENTRY_TEXT,
+    const char *sent = word(m, "sent_at");
+    *e = (entry){ .kind = kind_of(word(m, "event")),
                   .outgoing = json_is_true(json_object_get(m, "outgoing")),
                   .suspect = json_is_true(json_object_get(m, "time_suspect")),
-                  .at = time_of(*sent ? sent : word(m, "received_at")) };
+                  .at = time_of(*sent ? sent : word(m, "received_at")),
+                  .size = number(m, "size") };
+    e->day = day_of(e->at);
     (void)snprintf(e->id, sizeof e->id, "%s", word(m, "id"));
     (void)snprintf(e->state, sizeof e->state, "%s", word(m, "state"));
-    e->text = text_of(m, e->kind);
+    if (e->kind == ENTRY_FILE) {
+        e->name = harmless_copy(word(m, "name"), HARMLESS_ONE_LINE, 0);
+        file_progress(e, m);
+    }
+    e->text = e->kind != ENTRY_FILE ? text_of(m, e->kind) : e->name ? file_text(e) : NULL;
+    if (!e->text)
+        entry_free(e);
     return e->text != NULL;
 }
 
 void transcript_clear(transcript *t)
 {
     for (size_t i = 0; i < t->count; i++)
-        free(t->item[i].text);
+        entry_free(&t->item[i]);
     free(t->item);
     *t = (transcript){ 0 };
 }
@@ -69,20 +143,13 @@ static bool reserve(transcript *t, size_t more)
 }
 
 /* Whether a day separator stands above the entry. */
-static bool new_day(const transcript *t, size_t i)
-{
-    struct tm a, b;
-    if (i == 0)
-        return true;
-    if (!localtime_r(&t->item[i - 1].at, &a) || !localtime_r(&t->item[i].at, &b))
-        return false;
-    return a.tm_year != b.tm_year || a.tm_yday != b.tm_yday;
-}
+static bool new_day(const transcript *t, size_t i) { return i == 0 || t->item[i - 1].day != t->item[i].day; }
 
 static size_t text_rows(entry *e, size_t columns)
 {
     if (e->rows == 0 || e->rows_columns != columns) {
-        e->rows = e->kind == ENTRY_TEXT ? line_count(e->text, strlen(e->text), columns) : 1;
+        bool wraps = e->kind == ENTRY_TEXT || e->kind == ENTRY_FILE;
+        e->rows = (wraps ? line_count(e->text, strlen(e->text), columns) : 1) + (e->kind == ENTRY_FILE);
         e->rows_columns = columns;
     }
     return e->rows;
@@ -94,49 +161,83 @@ static size_t rows_at(transcript *t, size_t i, size_t columns)
     return (i == 0 && t->whole) + (size_t)new_day(t, i) + text_rows(&t->item[i], columns);
 }
 
-/* n entries made of a page; NULL: no memory. */
-static entry *page_entries(const json_t *page)
+static size_t rows_all(transcript *t, size_t columns)
 {
-    size_t n = json_array_size(page), i = 0;
-    entry *made = calloc(n + 1, sizeof *made);
-    while (made && i < n && entry_fill(&made[i], json_array_get(page, i)))
-        i++;
-    if (made && i < n) {
-        for (size_t k = 0; k < i; k++)
-            free(made[k].text);
-        free(made);
-        made = NULL;
-    }
+    size_t all = 0;
+    for (size_t i = 0; i < t->count; i++)
+        all += rows_at(t, i, columns);
+    return all;
+}
+
+static void entries_free(entry *made, size_t n)
+{
+    for (size_t i = 0; made && i < n; i++)
+        entry_free(&made[i]);
+    free(made);
+}
+
+/* The entries of page[from..n); NULL: no memory. */
+static entry *page_entries(const json_t *page, size_t from, size_t n)
+{
+    entry *made = calloc(n - from + 1, sizeof *made);
+    for (size_t i = from; made && i < n; i++)
+        if (!entry_fill(&made[i - from], json_array_get(page, i))) {
+            entries_free(made, i - from);
+            return NULL;
+        }
     return made;
 }
 
-bool transcript_newest(transcript *t, const json_t *page, size_t asked)
+/* What is too much at the end, or at the beginning. */
+static void let_go(transcript *t, bool end, size_t columns)
 {
-    size_t n = json_array_size(page);
-    entry *made = page_entries(page);
-    if (!made)
-        return false;
-    transcript_clear(t);
-    *t = (transcript){ .item = made, .count = n, .room = n + 1, .whole = n < asked };
-    return true;
+    size_t more = t->count > TRANSCRIPT_MAX ? t->count - TRANSCRIPT_MAX : 0, before = more && end ? rows_all(t, columns) : 0;
+    entry *gone = end ? t->item + TRANSCRIPT_MAX : t->item;
+    if (more == 0)
+        return;
+    for (size_t i = 0; i < more; i++)
+        entry_free(&gone[i]);
+    t->count -= more;
+    if (end) {
+        size_t below = before - rows_all(t, columns);
+        t->scroll = t->scroll > below ? t->scroll - below : 0;
+        t->newest = false;
+    } else {
+        memmove(t->item, t->item + more, t->count * sizeof *t->item);
+        t->whole = false;
+    }
 }
 
-bool transcript_older(transcript *t, const json_t *page, size_t asked, size_t columns)
+bool transcript_page(transcript *t, page_kind kind, const json_t *page, size_t asked, size_t columns)
 {
-    size_t n = json_array_size(page);
-    entry *made = page_entries(page);
-    (void)columns;
-    if (!made || !reserve(t, n)) {
-        for (size_t i = 0; made && i < n; i++)
-            free(made[i].text);
-        free(made);
+    size_t n = json_array_size(page), from = 0;
+    bool ends = n < asked;
+    if (kind == PAGE_NEWER && n > 0 && t->count > 0 && strcmp(word(json_array_get(page, 0), "id"), t->item[t->count - 1].id) == 0)
+        from = 1;
+    entry *made = page_entries(page, from, n);
+    if (!made)
+        return false;
+    if (kind == PAGE_NEWEST || kind == PAGE_MIDDLE) {
+        transcript_clear(t);
+        *t = (transcript){ .item = made, .count = n, .room = n + 1, .whole = kind == PAGE_NEWEST && ends, .newest = kind == PAGE_NEWEST || ends };
+        return true;
+    }
+    size_t more = n - from, at = kind == PAGE_OLDER ? 0 : t->count, before = kind == PAGE_NEWER ? rows_all(t, columns) : 0;
+    if (!reserve(t, more)) {
+        entries_free(made, more);
         return false;
     }
-    memmove(t->item + n, t->item, t->count * sizeof *t->item);
-    memcpy(t->item, made, n * sizeof *made);
-    t->count += n;
-    t->whole = n < asked;
+    memmove(t->item + at + more, t->item + at, (t->count - at) * sizeof *t->item);
+    memcpy(t->item + at, made, more * sizeof *made);
     free(made);
+    t->count += more;
+    if (kind == PAGE_OLDER)
+        t->whole = ends;
+    else
+        t->newest = ends;
+    if (kind == PAGE_NEWER)
+        t->scroll += rows_all(t, columns) - before;
+    let_go(t, kind == PAGE_OLDER, columns);
     return true;
 }
 
@@ -158,6 +259,8 @@ entry *transcript_add(transcript *t, const json_t *message, size_t columns)
     t->item[t->count++] = made;
     if (t->scroll > 0)
         t->scroll += rows_at(t, t->count - 1, columns);
+    else
+        let_go(t, false, columns);
     return &t->item[t->count - 1];
 }
 
@@ -166,7 +269,7 @@ void transcript_drop(transcript *t, const char *id)
     entry *e = transcript_find(t, id);
     if (!e)
         return;
-    free(e->text);
+    entry_free(e);
     size_t after = (size_t)(t->item + t->count - (e + 1));
     memmove(e, e + 1, after * sizeof *e);
     t->count--;
@@ -184,17 +287,28 @@ static int rank(const char *state)
 bool transcript_state(transcript *t, const char *id, const char *state)
 {
     entry *e = transcript_find(t, id);
-    if (e && rank(state) > rank(e->state))
+    if (e && (e->kind == ENTRY_FILE || rank(state) > rank(e->state)))
         (void)snprintf(e->state, sizeof e->state, "%s", state);
     return e != NULL;
 }
 
-static size_t rows_all(transcript *t, size_t columns)
+bool transcript_file(transcript *t, const json_t *file)
 {
-    size_t all = 0;
-    for (size_t i = 0; i < t->count; i++)
-        all += rows_at(t, i, columns);
-    return all;
+    entry *e = transcript_find(t, word(file, "id"));
+    if (!e || e->kind != ENTRY_FILE)
+        return false;
+    file_progress(e, file);
+    return true;
+}
+
+entry *transcript_file_named(const transcript *t, const char *name, bool (*fits)(const entry *e))
+{
+    for (size_t i = t->count; i-- > 0;) {
+        entry *e = &t->item[i];
+        if (e->kind == ENTRY_FILE && fits(e) && (!*name || strcmp(name, e->name) == 0 || strcmp(name, e->id) == 0))
+            return e;
+    }
+    return NULL;
 }
 
 bool transcript_scroll(transcript *t, long rows, size_t columns, size_t height)
@@ -223,7 +337,8 @@ void transcript_reveal(transcript *t, const entry *e, size_t columns, size_t hei
 static void entry_rows(transcript *t, size_t i, size_t columns, size_t from, log_row *out, size_t room, size_t *n)
 {
     entry *e = &t->item[i];
-    size_t at = 0, last = text_rows(e, columns), k = 0;
+    size_t at = 0, last = text_rows(e, columns) - (e->kind == ENTRY_FILE), k = 0;
+    bool wraps = e->kind == ENTRY_TEXT || e->kind == ENTRY_FILE;
     bool begin = i == 0 && t->whole;
     if (begin && at++ >= from && *n < room)
         out[(*n)++] = (log_row){ .kind = ROW_BEGIN, .of = e };
@@ -231,11 +346,13 @@ static void entry_rows(transcript *t, size_t i, size_t columns, size_t from, log
         out[(*n)++] = (log_row){ .kind = ROW_DAY, .of = e };
     line_walk w = lines_of(e->text, strlen(e->text), columns);
     text_line line = { 0, strlen(e->text), 0 };
-    while (k < last && (e->kind != ENTRY_TEXT || line_take(&w, &line))) {
+    while (k < last && (!wraps || line_take(&w, &line))) {
         if (at++ >= from && *n < room)
             out[(*n)++] = (log_row){ .kind = ROW_TEXT, .of = e, .first = k == 0, .last = k + 1 == last, .line = line };
         k++;
     }
+    if (e->kind == ENTRY_FILE && at >= from && *n < room)
+        out[(*n)++] = (log_row){ .kind = ROW_FILE, .of = e };
 }
 
 size_t transcript_rows(transcript *t, size_t columns, size_t height, log_row *out)

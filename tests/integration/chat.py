@@ -135,7 +135,7 @@ def request_and_first_words(s, links):
         "│                    │             second line                         ✓✓ read │",
         "├────────────────────┴─────────────────────────────────────────────────────────┤",
         "│ >                                                                            │",
-        "└ F1 help · /search · /verify · /add · PgUp history · Ctrl-N next · /quit ─────┘",
+        "└ F1 help · /search · /file · /verify · PgUp history · Ctrl-N next · /quit ────┘",
     ])
 
 
