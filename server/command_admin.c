@@ -85,12 +85,19 @@ static const struct {
     { "queued_messages", "messages that wait" },
     { "queued_bytes", "bytes that wait" },
     { "blobs", "blobs" },
+    { "blob_reserved_bytes", "  bytes set aside for them" },
+    { "blob_segment_bytes", "  bytes of their segments" },
     { "commits_per_s", "commits a second" },
     { "accepted", "messages accepted" },
     { "committed", "  of these written" },
     { "handed_off", "  of these handed over unwritten" },
     { "acknowledged", "acknowledged by devices" },
     { "expired", "expired unread" },
+    { "chunks_put", "chunks put" },
+    { "chunks_stored", "  of these written" },
+    { "chunks_handed_off", "  of these handed over unwritten" },
+    { "chunks_delivered", "chunks delivered" },
+    { "blobs_expired", "blobs expired" },
 };
 
 static const char *value_of(const char *answer, const char *key)

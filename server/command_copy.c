@@ -2,6 +2,7 @@
 #include "server/commands.h"
 #include "server/control.h"
 #include "server/relay_dir.h"
+#include "storage/blobs.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -166,6 +167,8 @@ static exit_code prove(const char *fresh_dir, const uint8_t key[32])
         rc = relay_self_load(s, &self);
     if (rc == TACET_OK)
         rc = relay_self_renew(s); /* so that senders send again what the copy does not know */
+    if (rc == TACET_OK)
+        rc = relay_blobs_forget(s); /* their segments are not in the copy */
     sodium_memzero(&self, sizeof self);
     relay_store_close(s);
     return rc == TACET_OK ? EXIT_DONE : fail("the copy is not sound (%s) %s; nothing was changed", tacet_status_word(rc), where);

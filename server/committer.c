@@ -1,5 +1,6 @@
 /* server/committer.c: see committer.h. */
 #include "server/committer.h"
+#include "server/blob_job.h"
 #include "server/directory.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -62,7 +63,8 @@ static void note_expired(void *ctx, const relay_waiting *w)
 }
 
 static int (*const runs[])(job *j, relay_store *s) = {
-    [JOB_RESOLVE] = run_resolve, [JOB_APPEND] = run_append, [JOB_ACK] = run_ack, [JOB_LOGIN] = run_login, [JOB_REQUEST] = run_request,
+    [JOB_RESOLVE] = run_resolve, [JOB_APPEND] = run_append,   [JOB_ACK] = run_ack,
+    [JOB_LOGIN] = run_login,     [JOB_REQUEST] = run_request, [JOB_BLOB] = blob_job_run,
 };
 
 /* All jobs but cleaning, in order. A verdict where there is nothing to judge is a broken promise. */

@@ -17,6 +17,9 @@ core_config core_config_default(void)
         .device_bundles = { RELAY_BUNDLE_DEVICE_BURST, RELAY_BUNDLE_DEVICE_EVERY_MS },
         .requests = { RELAY_REQUEST_BURST, RELAY_REQUEST_EVERY_MS },
         .hold_max_us = RELAY_HOLD_MAX_US,
+        .blob_account_mib = RELAY_BLOB_ACCOUNT_MIB,
+        .blob_total_mib = RELAY_BLOB_TOTAL_MIB,
+        .blob_free_mib = RELAY_BLOB_FREE_MIB,
     };
 }
 
@@ -54,6 +57,10 @@ static void job_free(core *c, job *j)
         request_job_free((request_job *)j);
         return;
     }
+    if (j->kind == JOB_BLOB) {
+        blob_job_free((blob_job *)j);
+        return;
+    }
     if (j->kind == JOB_CLEAN)
         free(((clean_job *)j)->expired);
     free(j);
@@ -69,6 +76,7 @@ core *core_free(core *c)
         next = j->next;
         job_free(c, j);
     }
+    core_blobs_free(c);
     free(c->conn);
     free(c->accepts);
     mailboxes_free(&c->boxes);
@@ -110,7 +118,7 @@ bool core_wants_input(const core *c) { return c->memory < RELAY_MEMORY_MAX_BYTES
 
 void core_stop(core *c) { c->stopping = true; }
 
-bool core_idle(const core *c) { return !c->first && !c->group_out && !c->accept_count && !c->verifying; }
+bool core_idle(const core *c) { return !c->first && !c->group_out && !c->accept_count && !c->verifying && core_blobs_idle(c); }
 
 void core_count(const core *c, core_counters *out)
 {
@@ -121,6 +129,10 @@ void core_count(const core *c, core_counters *out)
     out->queued_messages = c->boxes.messages;
     out->queued_bytes = c->boxes.bytes;
     out->memory_bytes = c->memory;
+    out->blobs = c->blobs.known;
+    out->blob_reserved_bytes = c->blobs.reserved_chunks * RELAY_CHUNK_ROOM_BYTES;
+    out->chunk_memory_bytes = c->blobs.memory;
+    out->watchers = c->blobs.watchers;
 }
 
 /* --- connections --------------------------------------------------------------------------------------------------------------------- */
@@ -191,6 +203,7 @@ void core_shut(core *c, conn *k, bool flush)
         return;
     k->state = CONN_CLOSING;
     core_unsubscribe(c, k);
+    core_unwatch_all(c, k);
     c->ports.close(c->ports.ctx, k->peer, flush);
 }
 
@@ -200,6 +213,7 @@ void core_closed(core *c, conn_ref ref)
     if (!k)
         return;
     core_unsubscribe(c, k);
+    core_unwatch_all(c, k);
     uint32_t serial = k->serial;
     sodium_memzero(k, sizeof *k);
     k->serial = serial;
@@ -217,6 +231,8 @@ void core_drained(core *c, conn_ref ref, uint32_t bytes)
     k->output = bytes < k->output ? k->output - bytes : 0;
     if (k->sub)
         core_pump(c, k);
+    for (watcher *w = k->watches; w; w = w->next)
+        core_watch_wake(c, w);
 }
 
 /* --- replies ------------------------------------------------------------------------------------------------------------------------- */
@@ -389,6 +405,15 @@ static void dispatch(core *c, conn *k, const frame *f, const uint8_t *body, size
         return;
     case FRAME_ACK:
         core_ack(c, k, f);
+        return;
+    case FRAME_BLOB_CREATE:
+    case FRAME_PUT:
+    case FRAME_BLOB_STATUS:
+    case FRAME_BLOB_DROP:
+    case FRAME_WATCH:
+    case FRAME_HAVE:
+    case FRAME_AGAIN:
+        core_blob_frame(c, k, f, body, bytes);
         return;
     default:
         do_directory(c, k, f, body, bytes);

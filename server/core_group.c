@@ -114,12 +114,14 @@ void core_tick(core *c)
         accepts_leave(c);
     if (!c->cleaning && !c->stopping && c->now_us >= c->clean_due_us)
         clean_queue(c);
+    core_blobs_tick(c);
 }
 
 /* Walks over what is held back (at most what arrives in 2 ms) up to the first job that can go at once. */
 uint64_t core_due_us(const core *c)
 {
-    uint64_t due = c->cleaning || c->stopping ? UINT64_MAX : c->clean_due_us;
+    uint64_t due = c->cleaning || c->stopping ? UINT64_MAX : c->clean_due_us, blobs_due = core_blobs_due_us(c);
+    due = blobs_due < due ? blobs_due : due;
     if (c->group_out)
         return due;
     if (c->accepts_due_us < due)
@@ -217,6 +219,9 @@ static void job_done(core *c, job *j, int status)
     case JOB_RESOLVE:
         core_resolved(c, (message *)j);
         return; /* it goes on, or frees it */
+    case JOB_BLOB:
+        core_blob_job_done(c, (blob_job *)j, status);
+        return; /* frees it */
     case JOB_LOGIN:
         login_done(c, (login_job *)j);
         break;

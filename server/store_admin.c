@@ -51,11 +51,12 @@ static void status_report(store *s, report *r)
     gate_count(s->gate, &g);
     for (uint32_t w = 0; w < s->config.workers; w++)
         ready += s->channel[w].fd >= 0 && gate_worker_ready(s->gate, w, &facts);
-    add(r, "ok\nuptime_s %llu\nworkers %u\nblobs 0\ncommits_per_s %llu\n", (unsigned long long)up, (unsigned)ready,
+    add(r, "ok\nuptime_s %llu\nworkers %u\ncommits_per_s %llu\n", (unsigned long long)up, (unsigned)ready,
         (unsigned long long)(n.commits / (up ? up : 1)));
 #define CORE_LINE(name) add(r, #name " %llu\n", (unsigned long long)n.name);
     CORE_GAUGES(CORE_LINE)
     CORE_COUNTERS(CORE_LINE)
+    add(r, "blob_segment_bytes %llu\n", (unsigned long long)relay_segments_bytes(s->db));
 #define GATE_LINE(name) add(r, #name " %llu\n", (unsigned long long)g.name);
     GATE_COUNTERS(GATE_LINE) for (size_t i = 0; i < IPC_COUNTERS_COUNT; i++) add(r, "%s %llu\n", net_words[i], (unsigned long long)g.net[i]);
     for (size_t i = 0; i < IPC_REASONS; i++)

@@ -79,6 +79,14 @@ static void port_out(void *ctx, core_peer to, const uint8_t *stream, size_t byte
     gate_out(((store *)ctx)->gate, to, stream, bytes, replies);
 }
 
+static void port_chunks(void *ctx, chunk_work *w)
+{
+    store *s = ctx;
+    bool writes = w->op == CHUNKS_WRITE || w->op == CHUNKS_REMOVE;
+    w->segments = writes ? s->segments : s->chunk_segments;
+    pool_submit(writes ? s->writer : s->chunk_reader, &w->work);
+}
+
 static void port_verify(void *ctx, request_job *r)
 {
     r->work.run = directory_verify_run;
@@ -261,6 +269,24 @@ static void supervisor_read(store *s)
 /* --- a turn ---------------------------------------------------------------------------------------------------------------------------- */
 static void take_time(store *s) { core_time(s->core, mono_us(), env_now_ms(env_system())); }
 
+/* A damaged segment or a full disk costs its chunks only; a disk that does not do what it says, everything. */
+static void check_chunks(const chunk_work *w)
+{
+    if (w->status == TACET_E_IO || w->status == TACET_E_BUG)
+        die(w->status);
+    for (const chunk *c = w->chunks; c; c = c->step)
+        if (c->status == TACET_E_IO || c->status == TACET_E_BUG || c->status == TACET_E_READONLY)
+            die(c->status);
+}
+
+static void collect_chunks(store *s)
+{
+    for (work *w; (w = pool_collect(s->writer)) || (w = pool_collect(s->chunk_reader));) {
+        check_chunks((chunk_work *)w);
+        core_chunks_done(s->core, (chunk_work *)w);
+    }
+}
+
 static void collect(store *s)
 {
     job *list;
@@ -284,6 +310,7 @@ static void collect(store *s)
         else
             gate_handshake_done(s->gate, (handshake_work *)(void *)w);
     }
+    collect_chunks(s);
 }
 
 static void commit(store *s)
@@ -410,7 +437,7 @@ static int open_store(store *s, char why[RELAY_WHY_MAX])
 
 static int start_engines(store *s)
 {
-    core_ports ports = { s, port_ready, port_out, port_close, port_verify, port_note, port_backlog };
+    core_ports ports = { s, port_ready, port_out, port_close, port_verify, port_note, port_backlog, port_chunks };
     gate_ports gates = { s, port_handshake, port_queue, port_mono_ms };
     core_options o = { .config = s->config.core };
     uint64_t last = 0, first = 0;
@@ -426,6 +453,13 @@ static int start_engines(store *s)
         rc = relay_numbers_reserve(s->db, last, &first);
     if (rc != TACET_OK)
         return rc;
+    relay_blob_totals blobs;
+    rc = relay_blobs_total(s->db, &blobs);
+    if (rc == TACET_OK)
+        rc = relay_segments_sweep(s->db);
+    if (rc != TACET_OK)
+        return rc;
+    core_blobs_known(s->core, &blobs);
     gate_set_core(s->gate, s->core);
     core_number_from(s->core, first);
     return TACET_OK;
@@ -444,6 +478,14 @@ static int start_threads(store *s)
         rc = backlog_start(&s->backlog, s->reader, s->wake_fd);
     if (rc == TACET_OK)
         rc = pool_start(&s->pool, cores > 0 ? (unsigned)cores : 1, s->wake_fd);
+    if (rc == TACET_OK)
+        rc = relay_segments_open(&s->segments, s->db);
+    if (rc == TACET_OK)
+        rc = relay_segments_open(&s->chunk_segments, s->db);
+    if (rc == TACET_OK)
+        rc = pool_start(&s->writer, 1, s->wake_fd);
+    if (rc == TACET_OK)
+        rc = pool_start(&s->chunk_reader, 1, s->wake_fd);
     return rc;
 }
 
@@ -476,6 +518,8 @@ static void leftover(work *w)
         handshake_work_free((handshake_work *)(void *)w);
 }
 
+static void chunk_leftover(work *w) { chunk_work_free((chunk_work *)w); }
+
 /* In the order of who uses whom. The committer is idle: stopped() waited for it, or gave up after STOP_MAX_MS, and then the process just ends. */
 static void finish(store *s)
 {
@@ -489,10 +533,14 @@ static void finish(store *s)
     if (s->committer && committer_busy(s->committer))
         return;
     pool_stop(s->pool, leftover);
+    pool_stop(s->writer, chunk_leftover);
+    pool_stop(s->chunk_reader, chunk_leftover);
     backlog_stop(s->backlog);
     committer_stop(s->committer);
     core_free(s->core);
     gate_free(s->gate);
+    relay_segments_close(s->segments);
+    relay_segments_close(s->chunk_segments);
     relay_reader_close(s->reader);
     relay_store_close(s->db);
     secret_free(s->arena, s->secret);

@@ -183,7 +183,7 @@ struct relay_store {
         atomic_bool busy, done; /* done: the committer is to finish it */
         atomic_int failed;
     } checkpoint;
-    atomic_uint_fast64_t wal_bytes;
+    atomic_uint_fast64_t wal_bytes, segment_bytes;
     sqlite3_stmt *insert_message, *insert_index;
 };
 

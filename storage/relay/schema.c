@@ -28,5 +28,14 @@ const migration relay_migrations[] = {
          "CREATE TABLE name(name TEXT PRIMARY KEY, account BLOB NOT NULL UNIQUE, expires_s INTEGER NOT NULL, entry BLOB NOT NULL) WITHOUT ROWID;"
          "CREATE TABLE invite(hash BLOB PRIMARY KEY, uses INTEGER NOT NULL, expires_s INTEGER NOT NULL) WITHOUT ROWID;"
          "CREATE TABLE setting(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;" },
+    /* Blobs: storage/blobs.h. receivers: 32 bytes each; room: chunks that are set aside. AUTOINCREMENT: a segment's name is never used twice. */
+    { 2, "CREATE TABLE blob(number INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, account BLOB NOT NULL, key BLOB NOT NULL,"
+         "  chunks INTEGER NOT NULL, expires_hour INTEGER NOT NULL, done INTEGER NOT NULL, room INTEGER NOT NULL, receivers BLOB NOT NULL);"
+         "CREATE INDEX blob_account ON blob(account, room);"
+         "CREATE INDEX blob_expires ON blob(expires_hour);"
+         "CREATE TABLE blob_bits(number INTEGER NOT NULL, who INTEGER NOT NULL, page INTEGER NOT NULL, bits BLOB NOT NULL,"
+         "  PRIMARY KEY(number, who, page)) WITHOUT ROWID;"
+         "CREATE TABLE blob_sum(id INTEGER PRIMARY KEY CHECK(id = 1), blobs INTEGER NOT NULL, room INTEGER NOT NULL);"
+         "INSERT INTO blob_sum VALUES(1, 0, 0);" },
 };
 const size_t relay_migration_count = sizeof relay_migrations / sizeof *relay_migrations;

@@ -11,6 +11,7 @@
 #ifndef SERVER_CORE_H
 #define SERVER_CORE_H
 #include "base/env.h"
+#include "server/blob_job.h"
 #include "server/directory.h"
 #include "server/job.h"
 #include "server/limiter.h"
@@ -34,6 +35,7 @@ typedef struct {
     void (*verify)(void *ctx, request_job *r);                   /* directory_verify on any thread, then core_verified */
     void (*note)(void *ctx, const char *what, uint32_t mailbox); /* for the log at its most talkative level; may be NULL */
     void (*backlog)(void *ctx, backlog_job *b);                  /* backlog_read on a reader thread, then core_read_done */
+    void (*chunks)(void *ctx, chunk_work *w);                    /* chunk_work_run on the thread of its kind, then core_chunks_done */
 } core_ports;
 
 /* What tacetd.ini may change while we run. */
@@ -43,6 +45,7 @@ typedef struct {
     uint64_t mailbox_bytes;
     limiter_rate registers, bundles, device_bundles, requests;
     uint32_t hold_max_us; /* 0: never hold a message back */
+    uint32_t blob_account_mib, blob_total_mib, blob_free_mib;
 } core_config;
 core_config core_config_default(void);
 
@@ -57,6 +60,8 @@ core *core_free(core *c);
 void core_configure(core *c, const core_config *config);
 /* At start: numbers from here on, above every number that any earlier run may have given out. */
 void core_number_from(core *c, uint64_t first);
+/* At start: the blobs of the store. */
+void core_blobs_known(core *c, const relay_blob_totals *t);
 /* At start: what waits in a mailbox. TACET_E_NOMEM */
 TACET_MUST_USE int core_waiting(core *c, const relay_waiting *w);
 
@@ -84,6 +89,7 @@ job *core_take_group(core *c);
 void core_group_done(core *c, job *list, int status);
 void core_verified(core *c, request_job *r);
 void core_read_done(core *c, backlog_job *b);
+void core_chunks_done(core *c, chunk_work *w);
 
 /* Requests are refused from now on; what was accepted is carried through. */
 void core_stop(core *c);
@@ -91,18 +97,15 @@ void core_stop(core *c);
 bool core_idle(const core *c);
 
 /* Totals since the start, and what is now. One list, used for the structure and for `tacetd status`. */
-#define CORE_COUNTERS(N)                                                                                                                             \
-    N(connections_opened)                                                                                                                            \
-    N(logins)                                                                                                                                        \
-    N(requests)                                                                                                                                      \
-    N(sends)                                                                                                                                         \
-    N(accepted)                                                                                                                                      \
-    N(committed)                                                                                                                                     \
-    N(handed_off)                                                                                                                                    \
-    N(delivered)                                                                                                                                     \
-    N(acknowledged)                                                                                                                                  \
-    N(refused) N(quota) N(rate) N(malformed) N(registered) N(expired) N(groups) N(commits) N(commits_failed) N(held) N(hold_ran_out) N(overrun)
-#define CORE_GAUGES(N) N(connections) N(subscriptions) N(mailboxes) N(queued_messages) N(queued_bytes) N(memory_bytes)
+/* clang-format off */
+#define CORE_COUNTERS(N) \
+    N(connections_opened) N(logins) N(requests) N(sends) N(accepted) N(committed) N(handed_off) N(delivered) N(acknowledged) N(refused) N(quota) N(rate) \
+    N(malformed) N(registered) N(expired) N(groups) N(commits) N(commits_failed) N(held) N(hold_ran_out) N(overrun) \
+    N(blobs_created) N(blobs_done) N(blobs_dropped) N(blobs_expired) N(chunks_put) N(chunks_handed_off) N(chunks_stored) N(chunks_delivered) N(chunks_read) N(chunks_lost)
+#define CORE_GAUGES(N) \
+    N(connections) N(subscriptions) N(mailboxes) N(queued_messages) N(queued_bytes) N(memory_bytes) \
+    N(blobs) N(blob_reserved_bytes) N(chunk_memory_bytes) N(watchers)
+/* clang-format on */
 typedef struct {
 #define CORE_FIELD(name) uint64_t name;
     CORE_COUNTERS(CORE_FIELD) CORE_GAUGES(CORE_FIELD)

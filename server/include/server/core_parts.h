@@ -3,6 +3,7 @@
 #ifndef SERVER_CORE_PARTS_H
 #define SERVER_CORE_PARTS_H
 #include "server/core.h"
+#include "server/blobs.h"
 #include "server/mailboxes.h"
 #include "server/reply.h"
 #include "server/routes.h"
@@ -54,6 +55,8 @@ typedef struct {
     uint32_t requests; /* asked and not answered */
     uint64_t output;   /* bytes given to net and not yet sent */
     subscription *sub;
+    watcher *watches;
+    uint32_t watch_count;
 } conn;
 
 typedef struct {
@@ -82,11 +85,12 @@ struct core {
     uint64_t accepts_due_us; /* when they leave, if no group ends before */
     uint64_t clean_due_us;
     bool cleaning, stopping;
+    blobs blobs;
     uint64_t memory;
     core_counters n;
     /* frames are some kilobytes large: these are made once and used again */
-    frame f;           /* the request at hand */
-    frame ok, deliver; /* everything but their few fields stays zero */
+    frame f;                         /* the request at hand */
+    frame ok, deliver, gone, status; /* everything but their few fields stays zero */
     uint8_t scratch[TACET_ENVELOPE_MAX_BYTES + 512];
 };
 
@@ -124,4 +128,45 @@ void core_settled(core *c, message *m, bool committed);
 void core_pump(core *c, conn *k);
 /* What one token brought is no longer charged when it is acknowledged; what of it is held back is written at once. */
 void core_forget_token(core *c, const uint8_t account[32], const uint8_t token_hash[32]);
+
+/* core_blobs.c */
+void core_blob_frame(core *c, conn *k, const frame *f, const uint8_t *body, size_t bytes);
+void core_blob_job_done(core *c, blob_job *j, int status); /* frees it */
+void core_blobs_tick(core *c);
+uint64_t core_blobs_due_us(const core *c);
+bool core_blobs_idle(const core *c);
+void core_blobs_free(core *c);
+/* Something is over: an entry that nobody needs becomes idle, one that is gone is freed. */
+void core_blob_settle(core *c, blob_entry *e);
+blob_job *core_blob_job(core *c, blob_op op, blob_entry *e);
+static inline bool core_blob_all_have(const blob_entry *e, uint32_t index)
+{
+    for (uint32_t r = 0; r < e->blob.receivers; r++)
+        if (!bitmap_get(&e->have[r], index))
+            return false;
+    return true;
+}
+static inline bool core_blob_safe(const blob_entry *e, uint32_t index)
+{
+    return e->blob.done || bitmap_get(&e->stored, index) || core_blob_all_have(e, index);
+}
+void core_blob_dirty(core *c, blob_entry *e, uint8_t who, uint32_t index);
+
+/* core_chunks.c */
+void core_put(core *c, conn *k, blob_entry *e, const frame *f);
+/* What may have become due of this blob's: hand-offs, writes, marks. */
+void core_chunks_run(core *c, blob_entry *e);
+void core_chunks_answer(core *c, blob_entry *e, error_code no); /* all that is not being written; 0: ok */
+void core_chunks_marked(core *c, blob_job *j, int status);
+
+/* core_watch.c */
+void core_watch(core *c, conn *k, blob_entry *e, uint32_t receiver, const frame *f);
+void core_have(core *c, conn *k, blob_entry *e, uint32_t receiver, const frame *f);
+void core_again(core *c, conn *k, blob_entry *e, uint32_t receiver, const frame *f);
+void core_unwatch(core *c, watcher *w);
+void core_unwatch_all(core *c, conn *k);
+void core_watch_wake(core *c, watcher *w); /* NULL is fine */
+void core_watch_wake_all(core *c, blob_entry *e, uint32_t index);
+void core_watch_serve(core *c);
+void core_watch_read(core *c, chunk_work *w);
 #endif

@@ -27,6 +27,7 @@ typedef enum {
     JOB_LOGIN,
     JOB_REQUEST, /* everything about accounts, tokens, prekeys, names: server/directory.h */
     JOB_CLEAN,
+    JOB_BLOB, /* server/blob_job.h */
 } job_kind;
 
 typedef struct job job;

@@ -84,6 +84,28 @@ enum relay_limits {
     RELAY_HOLD_MAX_US = 2000, /* how long a message may wait for its acknowledgement before it is written */
     RELAY_TICK_US = 250,      /* accepts of messages that were never written leave on this tick */
 
+    /* blobs */
+    RELAY_BLOBS_ACCOUNT_MAX = 4096,                   /* of one account */
+    RELAY_BLOBS_OPEN_MAX = 4096,                      /* known in memory: watched, put to, or used a moment ago */
+    RELAY_BLOBS_IDLE_MAX = 256,                       /* ... of these, without anybody who watches or puts */
+    RELAY_BLOB_WAITING_MAX = 64,                      /* requests that wait until a blob is loaded */
+    RELAY_BLOB_WATCHES_MAX = 1024,                    /* of one connection */
+    RELAY_BLOBS_EXPIRE_MAX = 64,                      /* in one transaction */
+    RELAY_BLOBS_EXPIRE_EVERY_MS = 60 * 1000,          /* looked for so often */
+    RELAY_CHUNK_MEMORY_SOFT_BYTES = 12 * 1024 * 1024, /* of chunks in memory: above it, none is held back for its receivers ... */
+    RELAY_CHUNK_MEMORY_MAX_BYTES = 24 * 1024 * 1024,  /* ... and above this, `quota` */
+    RELAY_CHUNK_HOLD_MAX_MS = 2000,                   /* a chunk waits so long for its receivers, then it is written */
+    RELAY_CHUNK_HOLD_IDLE_MS = 300,                   /* ... and no longer than so long after the last sign of life of one that lacks it */
+    RELAY_CHUNK_TICK_MS = 20,                         /* looked for so often */
+    RELAY_CHUNK_WRITES_MAX = 64,                      /* chunks of one write */
+    RELAY_CHUNK_READS_MAX = 8,                        /* chunks of one read */
+    RELAY_CHUNK_READS_PENDING_MAX = 4,                /* reads under way, of all watchers */
+    RELAY_CHUNK_OUTPUT_BYTES = 512 * 1024,            /* unsent output of a connection above which it gets no more chunks */
+    RELAY_BLOB_MARK_EVERY_MS = 100,                   /* what receivers have is written so often; what is stored, at once */
+    RELAY_BLOB_ACCOUNT_MIB = 32 * 1024,               /* (ini) set aside for one account */
+    RELAY_BLOB_TOTAL_MIB = 256 * 1024,                /* (ini) set aside for all */
+    RELAY_BLOB_FREE_MIB = 1024,                       /* (ini) of the disk, that stay free */
+
     /* committer */
     RELAY_GROUP_MAX_JOBS = 4096, /* in one transaction */
     RELAY_CLEAN_EVERY_MS = 1000,

@@ -41,7 +41,8 @@ typedef struct {
     gate *gate;
     committer *committer;
     backlog *backlog;
-    pool *pool;
+    pool *pool, *writer, *chunk_reader; /* the last two: one thread each, with segments of its own */
+    relay_segments *segments, *chunk_segments;
     control *control;
     admin_call admin;
     int wake_fd;

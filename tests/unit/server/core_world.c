@@ -57,18 +57,30 @@ static void port_backlog(void *ctx, backlog_job *b)
     w->backlog[w->backlogs++] = b;
 }
 
+static void port_chunks(void *ctx, chunk_work *c)
+{
+    world *w = ctx;
+    ck_assert_uint_lt(w->chunk_works, 256);
+    w->chunks[w->chunk_works++] = c;
+}
+
 /* --- the world ------------------------------------------------------------------------------------------------------------------------ */
 static void each_waiting(void *ctx, const relay_waiting *waiting) { MUST(core_waiting(ctx, waiting)); }
 
 static void world_start(world *w, const core_config *config)
 {
-    core_ports ports = { w, port_ready, port_out, port_close, port_verify, NULL, port_backlog };
+    core_ports ports = { w, port_ready, port_out, port_close, port_verify, NULL, port_backlog, port_chunks };
     core_options o = { .config = config ? *config : core_config_default() };
     uint64_t last = 0;
     memcpy(o.relay_key, w->relay_key, 32);
     MUST(relay_store_open(&w->store, w->dir, w->key));
     MUST(relay_reader_open(&w->reader, w->store));
     MUST(core_new(&w->core, &o, &ports));
+    relay_blob_totals blobs;
+    MUST(relay_blobs_total(w->store, &blobs));
+    MUST(relay_segments_sweep(w->store));
+    MUST(relay_segments_open(&w->segments, w->store));
+    core_blobs_known(w->core, &blobs);
     MUST(relay_log_summary(w->store, &last, each_waiting, w->core));
     core_number_from(w->core, (last > w->last_row ? last : w->last_row) + 1000000);
     core_time(w->core, w->now_us, w->wall_ms);
@@ -102,10 +114,13 @@ static void world_stop(world *w)
         request_job_free(w->verify[i]);
     for (unsigned i = 0; i < w->backlogs; i++)
         free(w->backlog[i]);
-    w->verifies = w->backlogs = 0;
+    for (unsigned i = 0; i < w->chunk_works; i++)
+        chunk_work_free(w->chunks[i]);
+    w->verifies = w->backlogs = w->chunk_works = 0;
     if (w->group)
         world_done(w, TACET_E_NOMEM);
     core_free(w->core);
+    w->segments = relay_segments_close(w->segments);
     relay_reader_close(w->reader);
     relay_store_close(w->store);
     for (unsigned i = 0; i < WORLD_CLIENTS; i++) {
@@ -170,8 +185,21 @@ void world_done(world *w, int forced_status)
     core_group_done(w->core, list, forced_status);
 }
 
+void world_chunks(world *w)
+{
+    while (w->chunk_works) {
+        chunk_work *c = w->chunks[0];
+        memmove(w->chunks, w->chunks + 1, --w->chunk_works * sizeof *w->chunks);
+        c->segments = w->segments;
+        c->work.run(&c->work);
+        core_chunks_done(w->core, c);
+    }
+}
+
 void world_threads(world *w)
 {
+    if (!w->disk_waits)
+        world_chunks(w);
     while (w->verifies || w->backlogs) {
         if (w->verifies) {
             request_job *r = w->verify[--w->verifies];
@@ -199,7 +227,7 @@ void world_run(world *w)
         core_tick(w->core);
         if (world_take(w))
             world_done(w, TACET_OK);
-    } while (w->verifies || w->backlogs || core_due_us(w->core) <= w->now_us);
+    } while (w->verifies || w->backlogs || (w->chunk_works && !w->disk_waits) || core_due_us(w->core) <= w->now_us);
 }
 
 /* --- clients -------------------------------------------------------------------------------------------------------------------------- */

@@ -40,6 +40,10 @@ typedef struct {
     unsigned verifies;
     backlog_job *backlog[WORLD_CLIENTS];
     unsigned backlogs;
+    chunk_work *chunks[256]; /* asked of the threads of chunks, oldest first */
+    unsigned chunk_works;
+    relay_segments *segments;
+    bool disk_waits;   /* world_threads leaves them alone */
     job *group;        /* taken and not done, see world_take */
     uint64_t last_row; /* the highest number of the log that was given */
 } world;
@@ -53,7 +57,8 @@ void world_pass_us(world *w, uint64_t us);
 /* Apart: what world_run does for the committer. */
 bool world_take(world *w);
 void world_done(world *w, int forced_status); /* TACET_OK: really commits; else: rolls back and says so */
-void world_threads(world *w);                 /* verifications and backlog reads */
+void world_threads(world *w);                 /* verifications, backlog reads, chunks */
+void world_chunks(world *w);                  /* chunks alone, also when the disk waits */
 
 client *client_open(world *w, unsigned role, const person *p, uint64_t address);
 void client_close(world *w, client *k);
