@@ -17,6 +17,7 @@ enum option_id {
     OPT_NO_COLOR,
     OPT_PASSPHRASE_FILE,
     OPT_PASSPHRASE_FD,
+    OPT_PROXY,
     OPT_HELP,
     OPT_VERSION,
     OPT_GLOBALS, /* the options above go with every command */

@@ -1,9 +1,12 @@
 /* From the arguments to an engine: the profile's folder, the key of its vault when this process has to open it, the caller, and the signals that
  * stop it. */
 #include "cli.h"
+#include "engine/socks.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -108,11 +111,24 @@ int folder_reach(cli *c, bool create, engine_error *why)
     return c->profile_opened ? EXIT_DONE : why->exit;
 }
 
+static bool proxy_good(const cli *c)
+{
+    socks_proxy p;
+    const char *text = c->args.text[OPT_PROXY];
+    bool good = !text || (strlen(text) <= CALLER_PROXY_MAX_CHARS && (strcmp(text, "none") == 0 || socks_proxy_parse(&p, text) == TACET_OK));
+    sodium_memzero(&p, sizeof p);
+    return good;
+}
+
 int profile_reach(cli *c, bool create)
 {
     engine_error why = { 0 };
     if (c->profile_opened)
         return EXIT_DONE;
+    if (!proxy_good(c)) {
+        sentence_fill(&why, SAY_BAD_PROXY, NULL, NULL, NULL);
+        return fail_why(c, &why);
+    }
     int exit = folder_reach(c, create, &why);
     return exit == EXIT_DONE ? EXIT_DONE : fail_why(c, &why);
 }
@@ -123,15 +139,25 @@ int caller_reach(cli *c, bool attach_only, int (*prepare)(void *, engine_error *
         sentence_fill(why, SAY_IO, "a pipe", strerror(errno), NULL);
         return why->exit;
     }
+    const char *all = getenv("ALL_PROXY"), *proxy = c->args.text[OPT_PROXY];
+    if (!all || !*all)
+        all = getenv("all_proxy");
     caller_options o = { .profile_dir = c->profile.dir,
                          .vault_path = c->profile.vault,
                          .env = env_system(),
+                         .proxy = proxy,
+                         .proxy_otherwise = all,
                          .attach_only = attach_only,
                          .stop_fd = stop_pipe[0],
                          .prepare = prepare,
                          .key = key,
                          .key_ctx = c };
     int exit = caller_open(&c->caller, &o, why);
+    if (exit == EXIT_DONE && proxy && !attach_only && !caller_is_host(c->caller)) {
+        sentence_fill(why, SAY_PROXY_OF_HOST, NULL, NULL, NULL);
+        c->caller = caller_close(c->caller);
+        exit = why->exit;
+    }
     if (exit != EXIT_DONE && stop_signal)
         c->interrupted = stop_signal;
     return exit;

@@ -62,7 +62,13 @@ static int vault_open(caller *c, engine_error *error)
     uint8_t *key = secret_alloc(arena, 32);
     int exit = key ? c->o.key(c->o.key_ctx, key, error) : say(error, SAY_NO_MEMORY, NULL, NULL);
     if (exit == EXIT_DONE) {
-        engine_options o = { .vault_path = c->o.vault_path, .database_key = key, .env = c->o.env, .event = event_passes, .event_ctx = c };
+        engine_options o = { .vault_path = c->o.vault_path,
+                             .database_key = key,
+                             .env = c->o.env,
+                             .proxy = c->o.proxy,
+                             .proxy_otherwise = c->o.proxy_otherwise,
+                             .event = event_passes,
+                             .event_ctx = c };
         if (engine_open(&c->e, &o, error) != TACET_OK)
             exit = error->exit;
     }

@@ -79,6 +79,8 @@ int engine_open(engine **out, const engine_options *o, engine_error *error)
         return TACET_E_NOMEM;
     }
     *e = (engine){ .env = o->env, .offline = o->offline, .event = o->event, .event_ctx = o->event_ctx, .mailbox = ENGINE_SLOTS_MAX, .next_link = 1 };
+    text_put(e->proxy, sizeof e->proxy, o->proxy ? o->proxy : "");
+    text_put(e->proxy_otherwise, sizeof e->proxy_otherwise, o->proxy_otherwise ? o->proxy_otherwise : "");
     e->receipt_due_ms = UINT64_MAX;
     e->completions_tail = &e->completions;
     e->vault_path = strdup(o->vault_path);

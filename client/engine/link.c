@@ -1,10 +1,10 @@
-/* One connection over a socket. What a way through a proxy (SOCKS5) would need is between LINK_CONNECTING and LINK_HANDSHAKE: another address in
- * link_run's first steps, and bytes before the wire's. */
+/* One connection over a socket. A proxy is another address to resolve and connect to, and a few bytes before the wire's. */
 #include "engine/link.h"
 #include "resolve.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,6 +14,7 @@ struct relay_link {
     link_config c;
     link_state state;
     wire *wire;
+    socks *proxy; /* NULL: none */
     resolver *names;
     int fd, error;
     bool started, stopped; /* stopped: ended or given up, nothing is called any more */
@@ -43,6 +44,8 @@ static void close_socket(relay_link *l)
 /* Back to LINK_IDLE, for good. The wire stays: it knows why. */
 static void end(relay_link *l, wire_end why)
 {
+    if (l->proxy && l->state < LINK_PROXY && (why == WIRE_END_UNREACHABLE || why == WIRE_END_UNRESOLVED))
+        why = WIRE_END_PROXY_DOWN;
     if (why != WIRE_END_UNREACHABLE)
         l->error = 0;
     close_socket(l);
@@ -61,6 +64,14 @@ static void on_frame(void *ctx, const uint8_t *bytes, size_t n)
     l->c.on_frame(l->c.ctx, bytes, n);
 }
 
+static void proxy_free(relay_link *l)
+{
+    if (l->proxy)
+        sodium_memzero(l->proxy, sizeof *l->proxy); /* its password */
+    free(l->proxy);
+    l->proxy = NULL;
+}
+
 int link_new(relay_link **out, const link_config *c)
 {
     relay_link *l = calloc(1, sizeof *l);
@@ -69,9 +80,19 @@ int link_new(relay_link **out, const link_config *c)
     l->c = *c;
     l->c.static_secret = NULL;
     l->fd = -1;
+    if (c->proxy) {
+        l->proxy = calloc(1, sizeof *l->proxy);
+        if (!l->proxy) {
+            free(l);
+            return TACET_E_NOMEM;
+        }
+        socks_begin(l->proxy, c->env, c->proxy, c->relay.host, c->relay.port);
+    }
+    l->c.proxy = NULL;
     wire_config w = { c->env, c->arena, c->role, c->relay.key, c->static_secret, on_up, on_frame, l };
     int rc = wire_new(&l->wire, &w);
     if (rc != TACET_OK) {
+        proxy_free(l);
         free(l);
         return rc;
     }
@@ -86,6 +107,7 @@ relay_link *link_free(relay_link *l)
     close_socket(l);
     resolver_free(l->names);
     wire_free(l->wire);
+    proxy_free(l);
     free(l);
     return NULL;
 }
@@ -144,7 +166,8 @@ static void connect_next(relay_link *l)
 
 static void begin(relay_link *l)
 {
-    if (resolver_new(&l->names, l->c.relay.host, l->c.relay.port) != TACET_OK) {
+    const char *host = l->proxy ? l->proxy->proxy.host : l->c.relay.host;
+    if (resolver_new(&l->names, host, l->proxy ? l->proxy->proxy.port : l->c.relay.port) != TACET_OK) {
         end(l, WIRE_END_UNRESOLVED);
         return;
     }
@@ -176,10 +199,12 @@ static void run_connecting(relay_link *l, short revents)
     }
     if (getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &l->error, &n) != 0)
         l->error = errno;
-    if (l->error)
+    if (l->error) {
         connect_next(l);
-    else
-        enter(l, LINK_HANDSHAKE, WIRE_END_NONE);
+    } else {
+        l->deadline = now(l) + TACET_LINK_PROXY_MS;
+        enter(l, l->proxy ? LINK_PROXY : LINK_HANDSHAKE, WIRE_END_NONE);
+    }
 }
 
 /* ---- carrying bytes -------------------------------------------------------------------------------------------------------------------- */
@@ -216,6 +241,55 @@ static void flush(relay_link *l)
     }
 }
 
+/* False: it has said all there is to say, or the socket takes no more now; the end of the connection shows when its answer is read. */
+static bool proxy_say(relay_link *l)
+{
+    const uint8_t *at = NULL;
+    size_t n = socks_output(l->proxy, &at);
+    ssize_t sent = n ? send(l->fd, at, n, MSG_NOSIGNAL) : 0;
+    if (sent <= 0)
+        return false;
+    socks_sent(l->proxy, (size_t)sent);
+    return true;
+}
+
+/* Never a byte more than the proxy's own: what comes behind is the relay's. False: nothing more now. */
+static bool proxy_hear(relay_link *l)
+{
+    uint8_t bytes[SOCKS_IN_BYTES];
+    size_t wants = socks_wants(l->proxy);
+    ssize_t n = wants ? recv(l->fd, bytes, wants, 0) : -1;
+    if (!wants || (n < 0 && would_block()))
+        return false;
+    if (n > 0) {
+        socks_receive(l->proxy, bytes, (size_t)n);
+        return true;
+    }
+    end(l, WIRE_END_PROXY_BROKEN);
+    return false;
+}
+
+static void run_proxy(relay_link *l)
+{
+    static const wire_end why[] = {
+        [SOCKS_WHY_NONE] = WIRE_END_LOCAL,
+        [SOCKS_WHY_BROKEN] = WIRE_END_PROXY_BROKEN,
+        [SOCKS_WHY_LOGIN] = WIRE_END_PROXY_LOGIN,
+        [SOCKS_WHY_REFUSED] = WIRE_END_PROXY_REFUSED,
+        [SOCKS_WHY_UNREACHABLE] = WIRE_END_UNREACHABLE,
+    };
+    while (!l->stopped && l->proxy->state < SOCKS_OPEN && (proxy_say(l) || proxy_hear(l)))
+        continue;
+    if (l->stopped)
+        return;
+    if (l->proxy->state == SOCKS_OPEN)
+        enter(l, LINK_HANDSHAKE, WIRE_END_NONE);
+    else if (l->proxy->state == SOCKS_FAILED)
+        end(l, why[l->proxy->why]);
+    else if (now(l) >= l->deadline)
+        end(l, WIRE_END_DEADLINE);
+}
+
 static void run_wire(relay_link *l, short revents)
 {
     if (revents)
@@ -239,6 +313,8 @@ void link_run(relay_link *l, short revents)
         run_resolving(l);
     if (l->state == LINK_CONNECTING)
         run_connecting(l, polled == LINK_CONNECTING ? revents : 0);
+    if (l->state == LINK_PROXY)
+        run_proxy(l);
     if (l->state == LINK_HANDSHAKE || l->state == LINK_READY)
         run_wire(l, polled == l->state ? revents : 0);
 }
@@ -249,7 +325,7 @@ static uint64_t deadline_of(const relay_link *l)
         return UINT64_MAX;
     if (l->state == LINK_IDLE)
         return 0;
-    return l->state <= LINK_CONNECTING ? l->deadline : wire_deadline(l->wire);
+    return l->state <= LINK_PROXY ? l->deadline : wire_deadline(l->wire);
 }
 
 void link_poll(const relay_link *l, struct pollfd *out, uint64_t *deadline)
@@ -262,6 +338,8 @@ void link_poll(const relay_link *l, struct pollfd *out, uint64_t *deadline)
         out->fd = resolver_fd(l->names);
     else if (l->state == LINK_CONNECTING)
         out->events = POLLOUT;
+    else if (l->state == LINK_PROXY)
+        out->events = l->proxy->sent < l->proxy->out_bytes ? POLLOUT : POLLIN;
     else if (l->fd >= 0 && wire_has_output(l->wire))
         out->events |= POLLOUT;
 }

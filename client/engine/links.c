@@ -270,6 +270,8 @@ void error_of_slot(const engine *e, size_t slot, engine_error *out)
         [LINK_CLOSED] = "it closed the connection", [LINK_UNREACHABLE] = "nobody answers there",  [LINK_UNRESOLVED] = "no such host",
         [LINK_TIMEOUT] = "no answer in time",       [LINK_FAULT] = "this machine cannot connect",
     };
+    static const char *const proxy_word[] = { "nobody answers there", "it does not speak SOCKS5", "it wants a user and a password",
+                                              "it would not connect" };
     if (e->me.stage == ACCOUNT_REPLACED) {
         sentence_fill(out, SAY_REPLACED, NULL, NULL, NULL);
         return;
@@ -279,6 +281,10 @@ void error_of_slot(const engine *e, size_t slot, engine_error *out)
         return;
     }
     const relay_slot *s = &e->slots[slot];
+    if (s->why >= LINK_PROXY_DOWN) {
+        sentence_fill(out, SAY_PROXY, proxy_word[s->why - LINK_PROXY_DOWN], NULL, NULL);
+        return;
+    }
     if (s->why == LINK_FAULT && e->fault.code)
         *out = e->fault;
     else if (s->why == LINK_WRONG_KEY)

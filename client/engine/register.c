@@ -188,6 +188,7 @@ static int prepare(engine *e, const relay_address *relay, const char *name, bool
     if (e->me.stage == ACCOUNT_MADE && strcmp(e->me.relay.host, relay->host) == 0 && e->me.relay.port == relay->port &&
         memcmp(e->me.relay.key, relay->key, sizeof relay->key) == 0) {
         text_put(e->me.name, sizeof e->me.name, name);
+        text_put(e->me.proxy, sizeof e->me.proxy, e->proxy);
         e->me.listed = listed;
         rc = account_store(e);
     } else {

@@ -149,6 +149,14 @@ static const struct {
 
     [SAY_UNREACHABLE] = { "relay-unreachable", EXIT_UNREACHABLE,
                           "no connection to the relay $1 ($2). Check the network; it goes on at the next try" },
+    [SAY_PROXY] = { "proxy", EXIT_UNREACHABLE,
+                    "no connection through the proxy ($1); what was queued is kept. Start it, or check --proxy and ALL_PROXY" },
+    [SAY_BAD_PROXY] = { "bad-proxy", EXIT_USAGE,
+                        "this is no SOCKS5 proxy, and nothing goes past it: say HOST:PORT or socks5h://HOST:PORT (--proxy, ALL_PROXY), or --proxy "
+                        "none" },
+    [SAY_PROXY_OF_HOST] = { "proxy-of-host", EXIT_USAGE,
+                            "another tacet runs on this profile and makes the connections in its own way. End it (tacet lock), or leave --proxy "
+                            "out" },
     [SAY_RELAY_KEY] = { "relay-key", EXIT_TRUST,
                         "what answers at $1 is not the relay with the key in its address; nothing was sent. Check the address, or who is in "
                         "between" },

@@ -21,12 +21,21 @@ typedef struct sockets {
 static link_reason reason_of(wire_end why)
 {
     static const link_reason row[] = {
-        [WIRE_END_NONE] = LINK_CLOSED,           [WIRE_END_WRONG_KEY] = LINK_WRONG_KEY,
-        [WIRE_END_CLOSED_EARLY] = LINK_EARLY,    [WIRE_END_VERSION] = LINK_VERSION,
-        [WIRE_END_DEADLINE] = LINK_TIMEOUT,      [WIRE_END_BROKEN] = LINK_BROKEN,
-        [WIRE_END_CLOSED] = LINK_CLOSED,         [WIRE_END_AGE] = LINK_CLOSED,
-        [WIRE_END_LOCAL] = LINK_FAULT,           [WIRE_END_UNREACHABLE] = LINK_UNREACHABLE,
+        [WIRE_END_NONE] = LINK_CLOSED,
+        [WIRE_END_WRONG_KEY] = LINK_WRONG_KEY,
+        [WIRE_END_CLOSED_EARLY] = LINK_EARLY,
+        [WIRE_END_VERSION] = LINK_VERSION,
+        [WIRE_END_DEADLINE] = LINK_TIMEOUT,
+        [WIRE_END_BROKEN] = LINK_BROKEN,
+        [WIRE_END_CLOSED] = LINK_CLOSED,
+        [WIRE_END_AGE] = LINK_CLOSED,
+        [WIRE_END_LOCAL] = LINK_FAULT,
+        [WIRE_END_UNREACHABLE] = LINK_UNREACHABLE,
         [WIRE_END_UNRESOLVED] = LINK_UNRESOLVED,
+        [WIRE_END_PROXY_DOWN] = LINK_PROXY_DOWN,
+        [WIRE_END_PROXY_BROKEN] = LINK_PROXY_BROKEN,
+        [WIRE_END_PROXY_LOGIN] = LINK_PROXY_LOGIN,
+        [WIRE_END_PROXY_REFUSED] = LINK_PROXY_REFUSED,
     };
     return (size_t)why < sizeof row / sizeof *row ? row[why] : LINK_FAULT;
 }
@@ -59,6 +68,17 @@ static socket_link *find(sockets *all, uint64_t number)
     return NULL;
 }
 
+/* What --proxy said for this time, else what was said at init, else ALL_PROXY. *has: there is one. What cannot be read as one is never gone past. */
+static int proxy_choose(engine *e, socks_proxy *out, bool *has)
+{
+    const char *text = *e->proxy ? e->proxy : *e->me.proxy ? e->me.proxy : e->proxy_otherwise;
+    *has = *text && strcmp(text, "none") != 0;
+    if (!*has || socks_proxy_parse(out, text) == TACET_OK)
+        return TACET_OK;
+    sentence_fill(&e->fault, SAY_BAD_PROXY, NULL, NULL, NULL);
+    return TACET_E_MALFORMED;
+}
+
 static int net_open(void *ctx, uint64_t number, const relay_address *relay, tacet_role role, const uint8_t *transport_secret)
 {
     sockets *all = ctx;
@@ -67,6 +87,11 @@ static int net_open(void *ctx, uint64_t number, const relay_address *relay, tace
         i++;
     if (i == ENGINE_POLLFDS_MAX)
         return TACET_E_QUOTA;
+    socks_proxy proxy;
+    bool has_proxy = false;
+    if (proxy_choose(all->e, &proxy, &has_proxy) != TACET_OK)
+        return TACET_E_MALFORMED;
+    all->e->through_proxy = has_proxy;
     socket_link *s = calloc(1, sizeof *s);
     if (!s)
         return TACET_E_NOMEM;
@@ -76,6 +101,7 @@ static int net_open(void *ctx, uint64_t number, const relay_address *relay, tace
                       .role = role,
                       .relay = *relay,
                       .static_secret = transport_secret,
+                      .proxy = has_proxy ? &proxy : NULL,
                       .on_state = on_state,
                       .on_frame = on_frame,
                       .ctx = s };

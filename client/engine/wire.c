@@ -46,6 +46,10 @@ const char *wire_end_word(wire_end why)
         [WIRE_END_LOCAL] = "local",
         [WIRE_END_UNREACHABLE] = "unreachable",
         [WIRE_END_UNRESOLVED] = "unresolved",
+        [WIRE_END_PROXY_DOWN] = "proxy-down",
+        [WIRE_END_PROXY_BROKEN] = "proxy-broken",
+        [WIRE_END_PROXY_LOGIN] = "proxy-login",
+        [WIRE_END_PROXY_REFUSED] = "proxy-refused",
     };
     return (size_t)why < sizeof word / sizeof *word ? word[why] : "unknown";
 }

@@ -9,6 +9,7 @@ enum caller_limits {
     CALLER_LINE_MAX_BYTES = 16 * 1024 * 1024, /* of an answer */
     CALLER_CALLS_MAX = 8,                     /* unanswered */
     CALLER_HELD_MAX = 1024,                   /* news kept while something else is waited for; the oldest go first */
+    CALLER_PROXY_MAX_CHARS = 511,             /* of a proxy's address */
     CALLER_FIND_MS = 5000,                    /* for a host that holds the lock and does not listen (yet, or any more) */
 };
 
@@ -18,8 +19,9 @@ typedef struct {
     const char *profile_dir; /* exists */
     const char *vault_path;
     const tacet_env *env;
-    bool attach_only; /* never become the host */
-    int stop_fd;      /* becomes readable when the user wants to stop; -1: none */
+    const char *proxy, *proxy_otherwise; /* of the engine, when this process has to be the host; see engine_options */
+    bool attach_only;                    /* never become the host */
+    int stop_fd;                         /* becomes readable when the user wants to stop; -1: none */
     /* Only called when this process has to be the host. `prepare` (may be NULL) is called at most once, without the lock, so it may ask the user;
      * `key` is called under the lock and fills key (locked memory, 32 bytes). 0, or the exit code with *error filled. */
     int (*prepare)(void *ctx, engine_error *error);

@@ -20,7 +20,10 @@ typedef struct {
     const uint8_t *database_key;   /* 32 bytes; copied into locked memory */
     const tacet_env *env;          /* must outlive the engine */
     const engine_network *network; /* copied; NULL: real sockets */
-    bool offline;                  /* never open a connection: only what the vault knows */
+    /* A SOCKS5 proxy (engine/socks.h), or "none", for real sockets. NULL or empty: what was said at init, else `proxy_otherwise` (ALL_PROXY). At init
+     * and restore it is kept in the vault. */
+    const char *proxy, *proxy_otherwise;
+    bool offline; /* never open a connection: only what the vault knows */
     /* Events as in CLI.md's JSON section. `event` is borrowed: json_incref to keep it. Called only from inside the engine's functions,
      * after the transaction that caused it has been committed. May be NULL. */
     void (*event)(void *ctx, json_t *event);

@@ -1,8 +1,9 @@
-/* engine/link.h: one connection to a relay over a TCP socket: resolves the name, tries its addresses in turn, shakes hands (engine/wire.h), carries
+/* engine/link.h: one connection to a relay over a TCP socket, perhaps through a proxy (engine/socks.h): resolves the name, tries its addresses in turn, shakes hands (engine/wire.h), carries
  * frames, ends. It never blocks: link_poll says what to wait for, link_run does what has become possible; names are resolved on a thread of their own
  * (resolve.h). Trying again, with back-off and jitter, is the engine's (engine/network.h tells why). Not thread-safe. */
 #ifndef ENGINE_LINK_H
 #define ENGINE_LINK_H
+#include "engine/socks.h"
 #include "engine/wire.h"
 #include "identity/link.h"
 #include <poll.h>
@@ -10,6 +11,7 @@
 enum {
     TACET_LINK_RESOLVE_MS = 10000,
     TACET_LINK_CONNECT_MS = 5000,  /* for each address */
+    TACET_LINK_PROXY_MS = 60000,   /* for the proxy's way to the relay: Tor builds a circuit first */
     TACET_LINK_ADDRESSES_MAX = 8,  /* tried one after the other */
     TACET_LINK_SILENCE_MS = 30000, /* bytes that were sent and not acknowledged by the other host for so long: the connection is dead */
     TACET_LINK_KEEPALIVE_S = 60,   /* an idle connection is probed so often: a dead one shows, and address translators keep it */
@@ -19,6 +21,7 @@ typedef enum {
     LINK_IDLE, /* before link_start, and after the end */
     LINK_RESOLVING,
     LINK_CONNECTING,
+    LINK_PROXY, /* only where there is one */
     LINK_HANDSHAKE,
     LINK_READY,
 } link_state;
@@ -36,6 +39,7 @@ typedef struct {
     void (*on_state)(void *ctx, link_state state, wire_end why);
     void (*on_frame)(void *ctx, const uint8_t *bytes, size_t n); /* see wire_config */
     void *ctx;
+    const socks_proxy *proxy; /* NULL: none. Copied. With one, the relay's name is not looked up here */
 } link_config;
 
 /* TACET_E_KEY, TACET_E_NOMEM. */

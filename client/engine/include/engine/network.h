@@ -8,15 +8,19 @@
 #include "transport/handshake.h"
 
 typedef enum {
-    LINK_CLOSED = 1,  /* by the relay, or the connection broke */
-    LINK_UNREACHABLE, /* refused, no route */
-    LINK_UNRESOLVED,  /* no such host */
-    LINK_EARLY,       /* closed in the handshake: it could not read our first message (another key), or turned us away */
-    LINK_TIMEOUT,     /* no connection or no handshake in time */
-    LINK_WRONG_KEY,   /* the handshake failed: most likely not the relay that the address names */
-    LINK_VERSION,     /* the relay speaks another version (unauthenticated) */
-    LINK_BROKEN,      /* a record or frame that cannot be: closed by us */
-    LINK_FAULT,       /* our own machine: no memory, no descriptors */
+    LINK_CLOSED = 1,   /* by the relay, or the connection broke */
+    LINK_UNREACHABLE,  /* refused, no route */
+    LINK_UNRESOLVED,   /* no such host */
+    LINK_EARLY,        /* closed in the handshake: it could not read our first message (another key), or turned us away */
+    LINK_TIMEOUT,      /* no connection or no handshake in time */
+    LINK_WRONG_KEY,    /* the handshake failed: most likely not the relay that the address names */
+    LINK_VERSION,      /* the relay speaks another version (unauthenticated) */
+    LINK_BROKEN,       /* a record or frame that cannot be: closed by us */
+    LINK_FAULT,        /* our own machine: no memory, no descriptors */
+    LINK_PROXY_DOWN,   /* nobody answers at the proxy's address */
+    LINK_PROXY_BROKEN, /* what answers there does not speak SOCKS5 */
+    LINK_PROXY_LOGIN,
+    LINK_PROXY_REFUSED,
 } link_reason;
 
 typedef struct {

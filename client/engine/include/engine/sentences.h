@@ -103,6 +103,9 @@ typedef enum {
     SAY_REPLACED,
     /* relay */
     SAY_UNREACHABLE,
+    SAY_PROXY,
+    SAY_BAD_PROXY,
+    SAY_PROXY_OF_HOST,
     SAY_RELAY_KEY,
     SAY_RELAY_EARLY,
     SAY_RELAY_VERSION,

@@ -25,6 +25,11 @@ typedef enum {
     WIRE_END_LOCAL,        /* wire_close, or no memory */
     WIRE_END_UNREACHABLE,  /* of a link only: no address answers (errno in link_errno) */
     WIRE_END_UNRESOLVED,   /* of a link only: the host name is not known */
+    /* of a link through a proxy only: nobody answers there; it does not speak SOCKS5; it wants a name and password; it would not connect */
+    WIRE_END_PROXY_DOWN,
+    WIRE_END_PROXY_BROKEN,
+    WIRE_END_PROXY_LOGIN,
+    WIRE_END_PROXY_REFUSED,
 } wire_end;
 const char *wire_end_word(wire_end why); /* "wrong-key" ...: for logs and tests */
 
