@@ -72,13 +72,14 @@ static int new_passphrase(cli *c, passphrase *out, bool *none, engine_error *why
     return passphrase_choose(out, c->arena, "New passphrase: ", why);
 }
 
-/* Another code in the place of the one that got lost, or into other hands. */
-static int recovery_anew(cli *c, bool none, char code[UNLOCK_CODE_CHARS + 1])
+/* Without a passphrase a code opens nothing more: it goes, and the next passphrase brings another. A code that got lost, or into other hands, is
+ * replaced when asked for. */
+static int recovery_follow(cli *c, bool none, char code[UNLOCK_CODE_CHARS + 1])
 {
     engine_error why = { 0 };
-    if (none)
-        return EXIT_DONE;
-    int rc = unlock_recovery_set(&c->profile, c->key, cost_of(c), env_system(), code, &why);
+    if (!none && !c->args.given[OPT_RECOVERY_CODE])
+        return recovery_make(c, code);
+    int rc = none ? unlock_recovery_remove(&c->profile, &why) : unlock_recovery_set(&c->profile, c->key, cost_of(c), env_system(), code, &why);
     return rc == TACET_OK ? EXIT_DONE : fail_why(c, &why);
 }
 
@@ -87,6 +88,8 @@ int run_passphrase(cli *c)
     engine_error why = { 0 };
     passphrase chosen = { 0 };
     bool none = false;
+    if (c->args.given[OPT_NO_PASSPHRASE] && c->args.given[OPT_RECOVERY_CODE])
+        return fail(c, EXIT_USAGE, "usage", "a vault without a passphrase has no recovery code; see: tacet passphrase --help");
     if (c->args.given[OPT_NO_PASSPHRASE] + c->args.given[OPT_NEW_PASSPHRASE_FILE] + c->args.given[OPT_NEW_PASSPHRASE_FD] > 1)
         return fail(c, EXIT_USAGE, "usage",
                     "--no-passphrase, --new-passphrase-file and --new-passphrase-fd exclude each other; see: tacet passphrase --help");
@@ -103,7 +106,7 @@ int run_passphrase(cli *c)
         return fail_why(c, &why);
     char code[UNLOCK_CODE_CHARS + 1] = "";
     note(c, none ? "the vault has no passphrase any more" : "the new passphrase is set");
-    exit = c->args.given[OPT_RECOVERY_CODE] ? recovery_anew(c, none, code) : recovery_make(c, code);
+    exit = recovery_follow(c, none, code);
     if (exit != EXIT_DONE)
         return exit;
     if (c->json) {

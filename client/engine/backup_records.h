@@ -1,4 +1,4 @@
-/* backup_records.h: what is inside a backup, one record after the other (PROTOCOL.md §9.2): kind u8 | length u32 | body. Bytes in, bytes out; no
+/* backup_records.h: what is inside a backup, one record after the other (PROTOCOL.md §9.1): kind u8 | length u32 | body. Bytes in, bytes out; no
  * record is longer than BACKUP_RECORD_MAX_BYTES. A record holds secrets: buffers for it belong in locked memory. */
 #ifndef ENGINE_BACKUP_RECORDS_H
 #define ENGINE_BACKUP_RECORDS_H

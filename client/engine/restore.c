@@ -1,4 +1,4 @@
-/* `restore`: a backup becomes a new device of its account (PROTOCOL.md §9.3). What the file brings is one transaction; then the relay's lists must go
+/* `restore`: a backup becomes a new device of its account (PROTOCOL.md §9.2). What the file brings is one transaction; then the relay's lists must go
  * on from the backup's; the next list names this device alone; the relay takes it, and the prekeys; at last everybody is told and what had not
  * arrived goes out. Killed at any point, the same command goes on with the same device keys. */
 #include "identity/prekey.h"

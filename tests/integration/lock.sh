@@ -6,6 +6,9 @@ printf 'battery staple\n' >"$dir/other"
 relay_init
 relay_start
 user alice --passphrase-file "$dir/pass" --low-memory
+code=$(sed -n 's/^recovery code: //p' "$dir/err")
+printf '%s\n' "$code" | grep -Eqx '([a-z2-7]{4}-){7}[a-z2-7]{4}' || fail "no recovery code: $(cat "$dir/err")"
+case $(cat "$dir/out") in *"$code"*) fail "the code is on stdout" ;; esac
 p="--passphrase-file $dir/pass"
 o="--passphrase-file $dir/other"
 
@@ -47,3 +50,28 @@ expect 0 as alice contacts
 expect 0 as alice passphrase --new-passphrase-file "$dir/pass" --low-memory
 refused 6 locked as alice contacts
 expect 0 as alice contacts $p
+
+# the recovery code: shown once, stored nowhere, taken where a passphrase is, in capitals and groups; it outlives a change of the passphrase
+user bob --passphrase-file "$dir/pass" --low-memory --json
+says '"recovery_code":"'
+code=$(field recovery_code)
+plain=$(printf '%s' "$code" | tr -d -)
+if grep -arq -e "$code" -e "$plain" "$dir/bob"; then fail "the code is kept in a file"; fi
+printf '%s\n' "$code" | tr 'a-z-' 'A-Z ' >"$dir/code"
+expect 0 as bob contacts --passphrase-file "$dir/code"
+printf '%s\n' "$code" | tr 'olb' '018' >"$dir/code" # as somebody reads it who knows no base32
+expect 0 as bob passphrase --passphrase-file "$dir/code" --new-passphrase-file "$dir/other" --low-memory
+is "$(grep -c 'recovery code' "$dir/err")" 0
+expect 0 as bob contacts $o
+printf '%s\n' "$plain" >"$dir/code"
+expect 0 as bob contacts --passphrase-file "$dir/code"
+printf '%s\n' "$plain" | tr 'a-m2-5' 'n-z67a-b' >"$dir/wrong"
+refused 6 wrong-passphrase as bob contacts --passphrase-file "$dir/wrong"
+expect 0 as bob passphrase $o --new-passphrase-file "$dir/pass" --low-memory --recovery-code --quiet
+tells "recovery code: "
+refused 6 wrong-passphrase as bob contacts --passphrase-file "$dir/code"
+expect 0 as bob contacts $p
+refused 2 usage as bob passphrase $p --no-passphrase --recovery-code
+expect 0 as bob passphrase $p --no-passphrase
+expect 0 as bob passphrase --new-passphrase-file "$dir/pass" --low-memory
+tells "recovery code: "
