@@ -1,5 +1,6 @@
-/* The engine as a whole: opening and closing, transactions, the table of methods, and what leaves it: events and completions, in the order in
+/* The engine as a whole: opening and closing, transactions, and what leaves it: events and completions, in the order in
  * which they came about and never before the commit that made them true. */
+#include "methods.h"
 #include "sockets.h"
 #include "state.h"
 #include <assert.h>
@@ -10,41 +11,21 @@
 #include <string.h>
 
 /* --- methods --------------------------------------------------------------------------------------------------------------------------- */
-typedef enum {
-    NEEDS_NOTHING,
-    NEEDS_VAULT,  /* an account, even one that lives on elsewhere: what is here can be read */
-    NEEDS_DEVICE, /* an account whose device this is */
-} needs;
-static const struct {
-    const char *name;
-    void (*call)(engine *e, json_t *params, engine_done done, void *ctx);
-    needs needs;
-} method[] = {
-    { "init", call_init, NEEDS_NOTHING },       { "restore", call_restore, NEEDS_NOTHING }, { "whoami", call_whoami, NEEDS_VAULT },
-    { "link", call_link, NEEDS_DEVICE },        { "add", call_add, NEEDS_DEVICE },          { "contacts", call_contacts, NEEDS_VAULT },
-    { "rename", call_rename, NEEDS_VAULT },     { "remove", call_remove, NEEDS_DEVICE },    { "block", call_block, NEEDS_DEVICE },
-    { "unblock", call_unblock, NEEDS_DEVICE },  { "requests", call_requests, NEEDS_VAULT }, { "accept", call_accept, NEEDS_DEVICE },
-    { "reject", call_reject, NEEDS_DEVICE },    { "verify", call_verify, NEEDS_VAULT },     { "trust", call_trust, NEEDS_DEVICE },
-    { "send", call_send, NEEDS_DEVICE },        { "receive", call_receive, NEEDS_VAULT },   { "handed", call_handed, NEEDS_VAULT },
-    { "sync", call_sync, NEEDS_DEVICE },        { "history", call_history, NEEDS_VAULT },   { "search", call_search, NEEDS_VAULT },
-    { "outbox", call_outbox, NEEDS_VAULT },     { "read", call_read, NEEDS_VAULT },         { "draft", call_draft, NEEDS_VAULT },
-    { "settings", call_settings, NEEDS_VAULT }, { "ping", call_ping, NEEDS_DEVICE },        { "status", call_status, NEEDS_NOTHING },
-    { "backup", call_backup, NEEDS_VAULT },     { "untrust", call_untrust, NEEDS_VAULT },
-};
-
 void engine_call_async(engine *e, const char *name, json_t *params, engine_done done, void *ctx)
 {
-    size_t i = 0;
-    while (i < sizeof method / sizeof *method && strcmp(method[i].name, name) != 0)
-        i++;
-    if (i == sizeof method / sizeof *method)
+    const engine_method *m = method_find(name);
+    char wrong[METHOD_PARAM_ROOM];
+    bool unknown;
+    if (!m)
         complete_say(e, done, ctx, SAY_UNKNOWN_METHOD, name, NULL);
-    else if (method[i].needs != NEEDS_NOTHING && !engine_has_account(e))
+    else if (!method_fits(m, params, wrong, &unknown))
+        complete_say(e, done, ctx, unknown ? SAY_NO_PARAMETER : SAY_BAD_PARAMETER, name, wrong);
+    else if (m->needs != NEEDS_NOTHING && !engine_has_account(e))
         complete_say(e, done, ctx, SAY_NO_ACCOUNT, NULL, NULL);
-    else if (method[i].needs == NEEDS_DEVICE && e->me.stage == ACCOUNT_REPLACED)
+    else if (m->needs == NEEDS_DEVICE && e->me.stage == ACCOUNT_REPLACED)
         complete_say(e, done, ctx, SAY_REPLACED, NULL, NULL);
     else
-        method[i].call(e, params, done, ctx);
+        m->call(e, params, done, ctx);
     outbox_pump(e);
     e->woken = true;
     engine_settle(e);

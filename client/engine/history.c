@@ -1,4 +1,4 @@
-/* Messages for people: sending, taking over what is new, history and search. */
+/* Messages for people: sending, history and search. */
 #include "state.h"
 #include <sodium.h>
 #include <stdlib.h>
@@ -135,44 +135,6 @@ static void complete_list(engine *e, json_t *list, int rc, engine_done done, voi
     }
 }
 
-static size_t limit_of(json_t *params, int64_t otherwise, int64_t most)
-{
-    int64_t n = param_int(params, "limit", otherwise);
-    return (size_t)(n < 1 ? 1 : n > most ? most : n);
-}
-
-void call_receive(engine *e, json_t *params, engine_done done, void *ctx)
-{
-    collecting c = { e, json_array() };
-    int rc = inbox_flush(e); /* nothing is shown that is not on the disk */
-    if (rc == TACET_OK)
-        rc = vault_unhanded(e->vault, limit_of(params, ENGINE_RECEIVE_MAX, ENGINE_RECEIVE_MAX), collect, &c);
-    complete_list(e, c.list, rc, done, ctx);
-}
-
-void call_handed(engine *e, json_t *params, engine_done done, void *ctx)
-{
-    json_t *ids = json_object_get(params, "ids"), *id;
-    size_t i;
-    if (!json_is_array(ids)) {
-        complete_bad_param(e, done, ctx, "handed", "ids");
-        return;
-    }
-    int rc = txn_begin(e);
-    if (rc == TACET_OK) {
-        json_array_foreach(ids, i, id)
-        {
-            uint8_t bytes[16];
-            if (rc != TACET_OK || !json_id(bytes, json_string_value(id)))
-                continue;
-            rc = vault_handed(e->vault, bytes);
-            rc = rc == TACET_E_NOT_FOUND ? TACET_OK : rc; /* asked twice, or the contact is gone */
-        }
-        rc = txn_end(e, rc);
-    }
-    complete_list(e, json_object(), rc, done, ctx);
-}
-
 /* What a person types becomes quoted words, all of which must occur, the last one as a beginning: no FTS syntax gets through. False: no word. */
 static bool match_of(const char *query, char *out, size_t room)
 {
@@ -219,7 +181,7 @@ void call_history(engine *e, json_t *params, engine_done done, void *ctx)
 {
     vault_contact c;
     const char *before = param_text(params, "before"), *from = param_text(params, "from"), *query = param_text(params, "search");
-    size_t limit = limit_of(params, ENGINE_HISTORY_DEFAULT, ENGINE_HISTORY_MAX);
+    size_t limit = param_limit(params, ENGINE_HISTORY_DEFAULT, ENGINE_HISTORY_MAX);
     int64_t row = 0;
     if (!contact_param(e, params, "history", "name", &c, done, ctx))
         return;
@@ -243,7 +205,7 @@ void call_search(engine *e, json_t *params, engine_done done, void *ctx)
     if (!query)
         complete_bad_param(e, done, ctx, "search", "query");
     else
-        search(e, 0, query, limit_of(params, ENGINE_HISTORY_DEFAULT, ENGINE_HISTORY_MAX), done, ctx);
+        search(e, 0, query, param_limit(params, ENGINE_HISTORY_DEFAULT, ENGINE_HISTORY_MAX), done, ctx);
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------------------------------------------------- */

@@ -20,10 +20,10 @@ typedef struct {
     line_out out;
 } client;
 
-enum { LEASE_ID_BYTES = 64 };
+enum { LEASE_KEY_BYTES = 128 };
 typedef struct {
-    char id[LEASE_ID_BYTES];
-    unsigned slot; /* of the client that has the message */
+    char key[LEASE_KEY_BYTES]; /* cursor and id: what one cursor's program has is no matter of another's */
+    unsigned slot;             /* of the client that has the message */
 } lease;
 
 struct host {
@@ -43,6 +43,7 @@ typedef struct {
     uint32_t gen;
     json_t *id;     /* NULL: a notification, nobody wants the answer */
     json_t *handed; /* the ids that this call hands over, or NULL */
+    json_t *cursor; /* on behalf of which cursor, NULL: none */
     bool receives;
 } call;
 
@@ -229,23 +230,32 @@ void host_event(host *h, json_t *event)
             (void)client_tell(&h->clients[i], json_pack("{s:s,s:s,s:O}", "jsonrpc", "2.0", "method", "event", "params", event));
 }
 
-/* --- leases: a new message goes to one caller only ------------------------------------------------------------------------------------ */
+/* --- leases: a new message goes to one caller of a cursor only ------------------------------------------------------------------------- */
 
-static lease *lease_find(const host *h, const char *id)
+/* False: no key fits, and nobody can have it. */
+static bool lease_key(char key[LEASE_KEY_BYTES], const json_t *cursor, const json_t *id)
+{
+    if (!json_is_string(id))
+        return false;
+    int n = snprintf(key, LEASE_KEY_BYTES, "%s\n%s", json_is_string(cursor) ? json_string_value(cursor) : "", json_string_value(id));
+    return n < LEASE_KEY_BYTES;
+}
+
+static lease *lease_find(const host *h, const char *key)
 {
     for (size_t i = 0; i < h->leased; i++)
-        if (strcmp(h->leases[i].id, id) == 0)
+        if (strcmp(h->leases[i].key, key) == 0)
             return &h->leases[i];
     return NULL;
 }
 
 /* True when the message now belongs to `slot`. */
-static bool lease_take(host *h, const char *id, unsigned slot)
+static bool lease_take(host *h, const char *key, unsigned slot)
 {
-    const lease *there = lease_find(h, id);
+    const lease *there = lease_find(h, key);
     if (there)
         return there->slot == slot;
-    if (h->leased >= HOST_LEASES_MAX || strlen(id) >= LEASE_ID_BYTES)
+    if (h->leased >= HOST_LEASES_MAX)
         return false;
     if (h->leased == h->leases_room) {
         size_t room = h->leases_room ? h->leases_room * 2 : 128;
@@ -256,33 +266,34 @@ static bool lease_take(host *h, const char *id, unsigned slot)
         h->leases_room = room;
     }
     lease *l = &h->leases[h->leased++];
-    snprintf(l->id, sizeof l->id, "%s", id);
+    snprintf(l->key, sizeof l->key, "%s", key);
     l->slot = slot;
     return true;
 }
 
-static void leases_handed(host *h, const json_t *ids)
+static void leases_handed(host *h, const json_t *cursor, const json_t *ids)
 {
     size_t i;
     json_t *id;
     json_array_foreach(ids, i, id)
     {
-        lease *l = json_is_string(id) ? lease_find(h, json_string_value(id)) : NULL;
+        char key[LEASE_KEY_BYTES];
+        lease *l = lease_key(key, cursor, id) ? lease_find(h, key) : NULL;
         if (l)
             *l = h->leases[--h->leased];
     }
 }
 
 /* Of what the engine holds ready, what this client may have: a new array, NULL without memory. */
-static json_t *receive_filter(host *h, const json_t *messages, unsigned slot)
+static json_t *receive_filter(host *h, const json_t *cursor, const json_t *messages, unsigned slot)
 {
     json_t *own = json_array();
     size_t i;
     json_t *m;
     json_array_foreach(messages, i, m)
     {
-        const char *id = json_string_value(json_object_get(m, "id"));
-        if (own && id && lease_take(h, id, slot))
+        char key[LEASE_KEY_BYTES];
+        if (own && lease_key(key, cursor, json_object_get(m, "id")) && lease_take(h, key, slot))
             json_array_append(own, m);
     }
     return own;
@@ -300,9 +311,9 @@ static void call_done(void *ctx, json_t *result, const engine_error *error)
     if (there)
         c->pending--;
     if (!error && k->handed)
-        leases_handed(h, k->handed);
+        leases_handed(h, k->cursor, k->handed);
     if (there && k->id) {
-        json_t *own = !error && k->receives ? receive_filter(h, result, k->slot) : NULL;
+        json_t *own = !error && k->receives ? receive_filter(h, k->cursor, result, k->slot) : NULL;
         if (error)
             answer_error(c, k->id, -32000 - error->exit, error->message, error->code, error->exit);
         else
@@ -311,6 +322,7 @@ static void call_done(void *ctx, json_t *result, const engine_error *error)
     }
     json_decref(k->id);
     json_decref(k->handed);
+    json_decref(k->cursor);
     free(k);
 }
 
@@ -326,6 +338,7 @@ static void engine_forward(host *h, unsigned slot, const char *method, json_t *p
     *k = (call){ .h = h, .slot = slot, .gen = c->gen, .id = json_incref(id), .receives = strcmp(method, "receive") == 0 && !peeks };
     if (strcmp(method, "handed") == 0)
         k->handed = json_incref(json_object_get(params, "ids"));
+    k->cursor = json_incref(json_object_get(params, "cursor"));
     c->pending++;
     h->calls++;
     h->engine.call(h->engine.ctx, method, params, call_done, k);

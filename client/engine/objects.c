@@ -181,6 +181,12 @@ int64_t param_int(json_t *params, const char *name, int64_t otherwise)
     return json_is_integer(v) ? json_integer_value(v) : otherwise;
 }
 
+size_t param_limit(json_t *params, int64_t otherwise, int64_t most)
+{
+    int64_t n = param_int(params, "limit", otherwise);
+    return (size_t)(n < 1 ? 1 : n > most ? most : n);
+}
+
 void complete_bad_param(engine *e, engine_done done, void *ctx, const char *method, const char *name)
 {
     complete_say(e, done, ctx, SAY_BAD_PARAMETER, method, name);

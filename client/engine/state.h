@@ -364,6 +364,8 @@ void call_untrust(engine *e, json_t *params, engine_done done, void *ctx);
 void call_send(engine *e, json_t *params, engine_done done, void *ctx);
 void call_receive(engine *e, json_t *params, engine_done done, void *ctx);
 void call_handed(engine *e, json_t *params, engine_done done, void *ctx);
+void call_cursors(engine *e, json_t *params, engine_done done, void *ctx);
+void call_cursor_remove(engine *e, json_t *params, engine_done done, void *ctx);
 void call_history(engine *e, json_t *params, engine_done done, void *ctx);
 void call_search(engine *e, json_t *params, engine_done done, void *ctx);
 void call_outbox(engine *e, json_t *params, engine_done done, void *ctx);
@@ -424,6 +426,7 @@ const char *message_state_word(uint32_t state);
 const char *param_text(json_t *params, const char *name);
 bool param_bool(json_t *params, const char *name);
 int64_t param_int(json_t *params, const char *name, int64_t otherwise);
+size_t param_limit(json_t *params, int64_t otherwise, int64_t most); /* `limit`, at least 1 */
 void complete_bad_param(engine *e, engine_done done, void *ctx, const char *method, const char *name);
 void complete_status(engine *e, engine_done done, void *ctx, int status);
 /* The contact that params name under `name`; completes the call with an error and returns false when there is none. Pending ones only when wanted. */

@@ -212,12 +212,8 @@ void call_status(engine *e, json_t *params, engine_done done, void *ctx)
 void call_settings(engine *e, json_t *params, engine_done done, void *ctx)
 {
     json_t *read = json_object_get(params, "read_receipts");
-    if (read && !json_is_boolean(read)) {
-        complete_bad_param(e, done, ctx, "settings", "read_receipts");
-        return;
-    }
     int rc = TACET_OK;
-    if (read) {
+    if (json_is_boolean(read)) {
         bool before = e->me.read_receipts;
         e->me.read_receipts = json_is_true(read);
         rc = txn_begin(e);

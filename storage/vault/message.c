@@ -18,6 +18,8 @@ int vault_message_add(vault *v, vault_message *m)
                   m->has_reply ? sizeof m->reply_to : (size_t)0, m->content_kind, m->gap, m->text.at, m->text.bytes, m->raw.at, m->raw.bytes);
     if (rc == TACET_OK)
         m->row = vault_last_row(v);
+    if (rc == TACET_OK && m->handed && !m->outgoing) /* nobody's to hand over: no cursor's either */
+        rc = vault_run(v, "INSERT INTO cursor_taken(cursor, row) SELECT name, ? FROM cursor", "i", m->row);
     return rc;
 }
 
@@ -165,10 +167,11 @@ int vault_search(vault *v, int64_t contact, const char *match, size_t limit, vau
     return each_message(v, st, rc, each, ctx);
 }
 
-int vault_unhanded(vault *v, size_t limit, vault_message_fn *each, void *ctx)
+int vault_unhanded(vault *v, int64_t after, size_t limit, vault_message_fn *each, void *ctx)
 {
     sqlite3_stmt *st = NULL;
-    int rc = vault_select(v, &st, "SELECT " COLUMNS " FROM message m WHERE m.outgoing=0 AND m.handed=0 ORDER BY m.row LIMIT ?", "i", (int64_t)limit);
+    int rc = vault_select(v, &st, "SELECT " COLUMNS " FROM message m WHERE m.outgoing=0 AND m.handed=0 AND m.row>? ORDER BY m.row LIMIT ?", "ii",
+                          after, (int64_t)limit);
     return each_message(v, st, rc, each, ctx);
 }
 

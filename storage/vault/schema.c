@@ -69,5 +69,11 @@ static const char short_beginnings[] =
     "INSERT INTO message_text(message_text, rank) VALUES('secure-delete', 1);"
     "INSERT INTO message_text(message_text) VALUES('rebuild');";
 
-const migration vault_migrations[] = { { 1, keys_and_contacts }, { 2, messages }, { 3, short_beginnings } };
+/* What a cursor's program took: every incoming row up to `upto`, and the rows of cursor_taken, which are all above it. */
+static const char cursors[] =
+    "CREATE TABLE cursor(name TEXT PRIMARY KEY, created_ms INTEGER NOT NULL, upto INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE cursor_taken(cursor TEXT NOT NULL REFERENCES cursor(name) ON DELETE CASCADE, row INTEGER NOT NULL, PRIMARY KEY(cursor, row))"
+    "  WITHOUT ROWID;";
+
+const migration vault_migrations[] = { { 1, keys_and_contacts }, { 2, messages }, { 3, short_beginnings }, { 4, cursors } };
 const size_t vault_migration_count = sizeof vault_migrations / sizeof *vault_migrations;

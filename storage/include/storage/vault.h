@@ -197,13 +197,30 @@ TACET_MUST_USE int vault_messages_open(vault *v, int64_t contact, uint32_t kind,
 TACET_MUST_USE int vault_history_from(vault *v, int64_t contact, int64_t from, size_t limit, vault_message_fn *each, void *ctx);
 /* `match` in FTS5 syntax; contact 0: all; newest first. TACET_E_MALFORMED: match is no query. */
 TACET_MUST_USE int vault_search(vault *v, int64_t contact, const char *match, size_t limit, vault_message_fn *each, void *ctx);
-/* Incoming ones that no program has taken yet, oldest first. */
-TACET_MUST_USE int vault_unhanded(vault *v, size_t limit, vault_message_fn *each, void *ctx);
+/* Incoming ones that no program has taken yet, oldest first, behind row `after` (0: all). */
+TACET_MUST_USE int vault_unhanded(vault *v, int64_t after, size_t limit, vault_message_fn *each, void *ctx);
 TACET_MUST_USE int vault_handed(vault *v, const uint8_t id[16]); /* TACET_E_NOT_FOUND */
 TACET_MUST_USE int vault_unread(vault *v, int64_t contact, uint64_t *count);
 /* Incoming texts of a contact that are not read, oldest first; then all of them are. */
 TACET_MUST_USE int vault_unread_each(vault *v, int64_t contact, size_t limit, vault_message_fn *each, void *ctx);
 TACET_MUST_USE int vault_mark_read(vault *v, int64_t contact);
+
+/* --- cursors: a program that takes every incoming message for itself, whoever else did -------------------------------------------------- */
+typedef struct {
+    char name[VAULT_NAME_ROOM];
+    uint64_t created_ms;
+} vault_cursor;
+typedef bool vault_cursor_fn(void *ctx, const vault_cursor *c); /* false: stop */
+TACET_MUST_USE int vault_cursor_find(vault *v, const char *name, bool *there);
+/* Begins with what vault_unhanded gives now. TACET_E_EXISTS. */
+TACET_MUST_USE int vault_cursor_add(vault *v, const char *name, uint64_t now_ms);
+TACET_MUST_USE int vault_cursor_remove(vault *v, const char *name); /* TACET_E_NOT_FOUND */
+TACET_MUST_USE int vault_cursor_each(vault *v, vault_cursor_fn *each, void *ctx);
+TACET_MUST_USE int vault_cursor_waiting(vault *v, const char *name, uint64_t *count);
+/* The rows that it has not taken, oldest first, behind row `after`. */
+TACET_MUST_USE int vault_cursor_rows(vault *v, const char *name, int64_t after, int64_t *rows, size_t room, size_t *count);
+TACET_MUST_USE int vault_cursor_handed(vault *v, const char *name, const uint8_t id[16]); /* nothing when there is no such message */
+TACET_MUST_USE int vault_cursor_fold(vault *v, const char *name);                         /* after handed: what is one piece becomes one number */
 
 /* --- the chain of what came in, for each sending device -------------------------------------------------------------------------------- */
 TACET_MUST_USE int vault_chain_get(vault *v, int64_t contact, uint32_t device, uint64_t *sequence); /* 0 when nothing came yet */

@@ -333,6 +333,29 @@ START_TEST(S09_a_message_goes_to_one_caller_only)
 }
 END_TEST
 
+START_TEST(S09_cursors_do_not_withhold_from_each_other)
+{
+    static const char everybody[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"receive\"}";
+    static const char of_bot[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"receive\",\"params\":{\"cursor\":\"bot\"}}";
+    static const char all[] = "\"result\":[{\"id\":\"a\"},{\"id\":\"b\"},{\"id\":\"c\"}]";
+    int one = client_connect(), two = client_connect(), three = client_connect();
+    ask(one, everybody);
+    ck_assert_ptr_nonnull(strstr(got(one), all));
+    ask(two, of_bot);
+    ck_assert_ptr_nonnull(strstr(got(two), all));
+    ask(three, of_bot); /* the second worker of the same cursor */
+    ck_assert_ptr_nonnull(strstr(got(three), "\"result\":[]"));
+    ask(one, of_bot);
+    ck_assert_ptr_nonnull(strstr(got(one), "\"result\":[]"));
+    close(two);
+    turns(3);
+    ask(three, of_bot);
+    ck_assert_ptr_nonnull(strstr(got(three), all));
+    close(one);
+    close(three);
+}
+END_TEST
+
 START_TEST(a_late_answer_finds_nobody_and_harms_nobody)
 {
     int one = client_connect();
@@ -408,6 +431,6 @@ END_TEST
 SUITE("host", tcase_add_checked_fixture(tc, setup, teardown), LOOP(answers_or_refuses_and_goes_on, ROWS(row)),
       TEST(lines_arrive_in_pieces_or_many_at_once), TEST(a_line_too_long_ends_the_connection), TEST(more_clients_than_the_limit_are_turned_away),
       TEST(S09_the_lock_has_one_holder_and_names_it), TEST(S09_a_dead_holder_leaves_nothing_in_the_way), TEST(the_socket_is_for_us_alone),
-      TEST(events_go_to_subscribers_only), TEST(S09_a_message_goes_to_one_caller_only), TEST(a_late_answer_finds_nobody_and_harms_nobody),
-      TEST(half_closed_clients_get_their_answers), TEST(finishing_answers_what_was_asked_and_takes_nothing_more), TEST(lock_ends_the_host),
-      TEST(too_many_questions_wait_their_turn))
+      TEST(events_go_to_subscribers_only), TEST(S09_a_message_goes_to_one_caller_only), TEST(S09_cursors_do_not_withhold_from_each_other),
+      TEST(a_late_answer_finds_nobody_and_harms_nobody), TEST(half_closed_clients_get_their_answers),
+      TEST(finishing_answers_what_was_asked_and_takes_nothing_more), TEST(lock_ends_the_host), TEST(too_many_questions_wait_their_turn))
