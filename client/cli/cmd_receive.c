@@ -7,12 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BATCH_MESSAGES = 100 };
+enum { BATCH_MESSAGES = 100, EXEC_MS = 15 * 60000, RETRY_FIRST_MS = 1000, RETRY_MAX_MS = 60000 };
 
 typedef struct {
     cli *c;
-    bool new_messages; /* something may be there to fetch */
-    bool command_failed;
+    bool new_messages;              /* something may be there to fetch */
+    size_t refused;                 /* by the command, in the last round */
+    uint64_t retry_at_ms, retry_ms; /* when the refused are tried again; 0: nothing was refused */
     uint64_t sync;
     bool synced;
 } receiving;
@@ -73,10 +74,18 @@ static void event_say(const cli *c, json_t *event)
     }
 }
 
+/* Params of `receive` and `handed`: on behalf of our cursor. Steals. */
+static json_t *with_cursor(const cli *c, json_t *params)
+{
+    if (params && c->args.given[OPT_CURSOR])
+        json_object_set_new(params, "cursor", json_string(c->args.text[OPT_CURSOR]));
+    return params;
+}
+
 static int handed_tell(cli *c, json_t *ids)
 {
     json_t *answer = NULL;
-    int exit = engine_ask(c, "handed", json_pack("{s:o}", "ids", ids), -1, &answer);
+    int exit = engine_ask(c, "handed", with_cursor(c, json_pack("{s:o}", "ids", ids)), -1, &answer);
     json_decref(answer);
     return exit;
 }
@@ -101,48 +110,72 @@ static int batch_print(receiving *r, const json_t *messages)
     return exit;
 }
 
-/* Gives the batch to the command, one by one. What it refuses stays, and the rest goes on. */
-static int batch_exec(receiving *r, const json_t *messages, size_t *handed)
+static void refusal_note(const cli *c, int outcome, const json_t *m)
 {
+    if (outcome == EXEC_TIMED_OUT)
+        note(c, "the command did not end in time for message %s; it comes again", word_of(m, "id"));
+    else
+        note(c, "the command ended with %d for message %s; it comes again", outcome, word_of(m, "id"));
+}
+
+/* Gives the batch to the command, one by one. What it refuses stays, and the rest goes on; *runs is false once there is no such command. */
+static int batch_exec(receiving *r, const json_t *messages, bool *runs)
+{
+    const cli *c = r->c;
+    uint64_t limit = c->args.given[OPT_EXEC_TIMEOUT] ? c->args.number[OPT_EXEC_TIMEOUT] : EXEC_MS;
     json_t *m;
     size_t i;
     json_array_foreach(messages, i, m)
     {
-        int outcome = exec_message(r->c, r->c->args.text[OPT_EXEC], m);
+        int outcome = exec_message(r->c, c->args.text[OPT_EXEC], limit, m);
         if (outcome == EXEC_STOPPED)
             return EXIT_DONE;
         if (outcome != 0) {
-            r->command_failed = true;
-            note(r->c, "the command ended with %d for message %s; it comes again", outcome, word_of(m, "id"));
+            r->refused++;
+            refusal_note(c, outcome, m);
+            *runs = outcome != EXEC_MISSING && outcome != EXEC_UNRUNNABLE;
+            if (!*runs)
+                return EXIT_DONE;
             continue;
         }
-        json_t *ids = json_pack("[O]", json_object_get(m, "id"));
-        int exit = handed_tell(r->c, ids);
+        int exit = handed_tell(r->c, json_pack("[O]", json_object_get(m, "id")));
         if (exit != EXIT_DONE)
             return exit;
-        ++*handed;
     }
     return EXIT_DONE;
 }
 
-/* Fetches and hands over until there is nothing left that could be. */
+/* When what was refused is tried again: after a pause that doubles as long as nothing gets better. */
+static void retry_plan(receiving *r)
+{
+    r->retry_ms = r->refused == 0 ? 0 : r->retry_ms == 0 ? RETRY_FIRST_MS : r->retry_ms * 2 < RETRY_MAX_MS ? r->retry_ms * 2 : RETRY_MAX_MS;
+    r->retry_at_ms = r->refused ? env_mono_ms(env_system()) + r->retry_ms : 0;
+}
+
+/* One round: everything that is there and not handed over. `after` passes over what the command refused in this round. */
 static int deliver(receiving *r)
 {
+    json_t *after = NULL;
+    int exit = EXIT_DONE;
+    bool more = true, runs = true;
     r->new_messages = false;
-    for (;;) {
+    r->refused = 0;
+    while (more && runs && exit == EXIT_DONE) {
         json_t *messages = NULL;
-        int exit = engine_ask(r->c, "receive", json_pack("{s:i}", "limit", BATCH_MESSAGES), -1, &messages);
+        exit = engine_ask(r->c, "receive", with_cursor(r->c, json_pack("{s:i,s:O*}", "limit", BATCH_MESSAGES, "after", after)), -1, &messages);
         if (exit != EXIT_DONE)
-            return exit;
-        size_t n = json_array_size(messages), handed = 0;
-        if (n > 0 && r->c->args.given[OPT_EXEC])
-            exit = batch_exec(r, messages, &handed);
-        else if (n > 0 && (exit = batch_print(r, messages)) == EXIT_DONE)
-            handed = n;
+            break;
+        size_t n = json_array_size(messages);
+        if (n > 0)
+            exit = r->c->args.given[OPT_EXEC] ? batch_exec(r, messages, &runs) : batch_print(r, messages);
+        more = n == BATCH_MESSAGES && !r->c->stopped;
+        json_decref(after);
+        after = r->refused ? json_incref(json_object_get(json_array_get(messages, n - 1), "id")) : NULL;
         json_decref(messages);
-        if (exit != EXIT_DONE || n < BATCH_MESSAGES || handed == 0 || r->c->stopped)
-            return exit;
     }
+    json_decref(after);
+    retry_plan(r);
+    return exit;
 }
 
 /* The relay's answer to sync. Without --follow a relay that is not there ends the command, after what was here already has been shown. */
@@ -167,6 +200,17 @@ static int synced(receiving *r, const caller_news *n)
     return exit != EXIT_DONE ? exit : fail_why(c, &why);
 }
 
+/* How long to wait for news: until what was refused is due, at most timeout_ms (-1: no limit). *retry: that comes first. */
+static int pause_ms(const receiving *r, int timeout_ms, bool *retry)
+{
+    uint64_t now = env_mono_ms(env_system());
+    uint64_t left = r->retry_at_ms > now ? r->retry_at_ms - now : 0;
+    *retry = r->retry_at_ms != 0 && (timeout_ms < 0 || left <= (uint64_t)timeout_ms);
+    if (r->new_messages)
+        return 0;
+    return *retry ? (int)left : timeout_ms;
+}
+
 /* One piece of news; *over: the time is up, or the user wants to stop. */
 static int step(receiving *r, int timeout_ms, bool *over)
 {
@@ -174,7 +218,8 @@ static int step(receiving *r, int timeout_ms, bool *over)
     engine_error why = { 0 };
     int exit = EXIT_DONE;
     const char *what;
-    caller_next(r->c->caller, r->new_messages ? 0 : timeout_ms, &n);
+    bool retry = false;
+    caller_next(r->c->caller, pause_ms(r, timeout_ms, &retry), &n);
     switch (n.kind) {
     case CALLER_EVENT:
         what = word_of(n.body, "event");
@@ -194,8 +239,8 @@ static int step(receiving *r, int timeout_ms, bool *over)
         exit = why.code && exit != EXIT_DONE && !r->c->interrupted ? fail_why(r->c, &why) : EXIT_DONE;
         break;
     case CALLER_NOTHING:
-        *over = !r->new_messages;
-        if (r->new_messages)
+        *over = !r->new_messages && !retry;
+        if (!*over)
             exit = deliver(r);
         break;
     case CALLER_READY:
@@ -233,7 +278,7 @@ int run_receive(cli *c)
     }
     if (c->interrupted && c->follows)
         return EXIT_DONE;
-    if (exit == EXIT_DONE && r.command_failed)
+    if (exit == EXIT_DONE && r.refused)
         return fail(c, EXIT_FAILED, "command-failed", "the command refused messages; they come again with the next receive");
     return exit;
 }

@@ -81,9 +81,10 @@ const command command_table[] = {
       "print new messages, oldest first",
       "tacet receive --timeout 10s",
       "Prints what the relay holds, then waits for more as long as --timeout says (default 0s). A message counts as handed over once it was\n"
-      "printed, or once CMD ended with 0; until then it comes again.",
+      "printed, or once CMD ended with 0; until then it comes again, also while this goes on. CMD may so get a message twice: its\n"
+      "\"conversation\" and \"id\" tell that. With --cursor NAME nobody else's receive or chat takes messages away.",
       { 0 },
-      { OPT_FOLLOW, OPT_TIMEOUT, OPT_EXEC },
+      { OPT_FOLLOW, OPT_TIMEOUT, OPT_EXEC, OPT_EXEC_TIMEOUT, OPT_CURSOR },
       run_receive },
     { "history",
       "NAME",

@@ -8,10 +8,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { EXEC_IMPOSSIBLE = 126 }; /* as sh says it */
+enum { GRACE_MS = 5000 /* from SIGTERM to SIGKILL */ };
 
 extern char **environ;
 
@@ -61,33 +62,64 @@ static int exit_of(pid_t child)
     int status = 0;
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR)
-            return EXEC_IMPOSSIBLE;
+            return EXEC_UNRUNNABLE;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int exec_message(cli *c, const char *script, const json_t *message)
+static int timer_start(uint64_t ms)
+{
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    struct itimerspec at = { .it_value = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 } };
+    if (fd >= 0 && timerfd_settime(fd, 0, &at, NULL) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+/* The command with all that it started. */
+static void end(pid_t child, struct pollfd *ended)
+{
+    kill(-child, SIGTERM);
+    if (poll(ended, 1, GRACE_MS) != 1)
+        kill(-child, SIGKILL);
+}
+
+/* What ends the wait: 0 the command itself, or EXEC_STOPPED, EXEC_TIMED_OUT. `fds` are the command's pidfd and the timer. */
+static int watch(cli *c, struct pollfd fds[2])
+{
+    caller_news n;
+    engine_error why;
+    caller_wait(c->caller, fds, 2, &n);
+    if (n.kind == CALLER_STOPPED) {
+        (void)stopped(c, &n, &why);
+        return EXEC_STOPPED;
+    }
+    return fds[0].revents ? 0 : EXEC_TIMED_OUT;
+}
+
+int exec_message(cli *c, const char *script, uint64_t timeout_ms, const json_t *message)
 {
     pid_t child = 0;
-    int in = line_file(message);
+    int in = line_file(message), verdict = EXEC_STOPPED;
     bool started = in >= 0 && fflush(stdout) == 0 && start(&child, script, in);
     if (in >= 0)
         close(in);
     if (!started)
-        return EXEC_IMPOSSIBLE;
-    struct pollfd ended = { .fd = pidfd_open(child, 0), .events = POLLIN };
-    if (ended.fd >= 0) {
-        caller_news n;
-        engine_error why;
-        caller_wait(c->caller, &ended, 1, &n);
-        if (n.kind == CALLER_STOPPED) {
-            kill(-child, SIGTERM); /* with all that it started */
-            (void)stopped(c, &n, &why);
-        }
-    }
-    if (ended.fd >= 0)
-        close(ended.fd);
+        return EXEC_UNRUNNABLE;
+    struct pollfd fds[2] = { { .fd = pidfd_open(child, 0), .events = POLLIN },
+                             { .fd = timeout_ms ? timer_start(timeout_ms) : -1, .events = POLLIN } };
+    if (fds[0].fd < 0 || (timeout_ms && fds[1].fd < 0))
+        verdict = EXEC_TIMED_OUT; /* out of descriptors: it cannot be watched, so it may not run */
+    else
+        verdict = watch(c, fds);
+    if (verdict != 0)
+        end(child, &fds[0]);
     int outcome = exit_of(child);
-    return c->stopped ? EXEC_STOPPED : outcome;
+    for (int i = 0; i < 2; i++)
+        if (fds[i].fd >= 0)
+            close(fds[i].fd);
+    return verdict != 0 ? verdict : outcome;
 }
 
 bool exec_start(const char *script, const json_t *message, pid_t *child)

@@ -37,6 +37,8 @@ enum option_id {
     OPT_TIMEOUT,
     OPT_FOLLOW,
     OPT_EXEC,
+    OPT_EXEC_TIMEOUT,
+    OPT_CURSOR,
     OPT_LIMIT,
     OPT_BEFORE,
     OPT_SEARCH,

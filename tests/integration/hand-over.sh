@@ -53,7 +53,7 @@ expect 0 as bob receive
 says "interrupted"
 expect 0 as alice send bob "nobody reads this" --wait stored
 begin waits as alice send bob "nobody reads this either" --wait delivered --timeout 1m
-soon 10 sh -c "'$tacet' --home '$dir/alice' outbox --json --quiet | grep -c . | grep -qx 0 && '$tacet' --home '$dir/alice' history bob | grep -q 'this either'"
+soon 10 sh -c "'$tacet' --home '$dir/alice' history bob | grep -q 'this either' && '$tacet' --home '$dir/alice' outbox --json --quiet | grep -c . | grep -qx 0"
 kill "$waits"; wait "$waits" 2>/dev/null
 [ $? -gt 128 ] || fail "a send that was interrupted looks finished"
 expect 0 as bob receive
