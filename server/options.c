@@ -9,36 +9,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { TEXT, NUMBER, DURATION, FLAG } value_kind;
-
-static const struct {
-    const char *name, *value, *about;
-    size_t at;
-    value_kind kind;
-    char letter; /* names it in command.takes; not on the command line */
-} rows[] = {
-    { "--data", "DIR", "the relay's directory", offsetof(options, data), TEXT, 'd' },
-    { "--listen", "ADDR:PORT", "where to listen (127.0.0.1:7450; port 0: any free one)", offsetof(options, listen), TEXT, 'l' },
-    { "--public", "HOST:PORT", "what the printed address says, if it is another one", offsetof(options, public_), TEXT, 'p' },
-    { "--registration", "open|invite|closed", "who may make an account", offsetof(options, registration), TEXT, 'r' },
-    { "--key-file", "F", "the database key, if not $CREDENTIALS_DIRECTORY/tacetd.key or DIR/relay.key", offsetof(options, key_file), TEXT, 'k' },
-    { "--workers", "N", "net processes", offsetof(options, workers), NUMBER, 'w' },
-    { "--uses", "N", "how many accounts the invitation is good for (1)", offsetof(options, uses), NUMBER, 'u' },
-    { "--expires", "7d", "how long: 90s, 15m, 12h, 7d", offsetof(options, expires_s), DURATION, 'e' },
-    { "--json", NULL, "one JSON object", offsetof(options, json), FLAG, 'j' },
-    { "--help", NULL, "this text", offsetof(options, help), FLAG, 'h' },
+const option option_table[] = {
+    { "--data", "DIR", "the relay's directory", offsetof(options, data), VALUE_TEXT, 'd' },
+    { "--listen", "ADDR:PORT", "where to listen (127.0.0.1:7450; port 0: any free one)", offsetof(options, listen), VALUE_TEXT, 'l' },
+    { "--public", "HOST:PORT", "what the printed address says, if it is another one", offsetof(options, public_), VALUE_TEXT, 'p' },
+    { "--registration", "open|invite|closed", "who may make an account", offsetof(options, registration), VALUE_TEXT, 'r' },
+    { "--key-file", "F", "the database key, if not $CREDENTIALS_DIRECTORY/tacetd.key or DIR/relay.key", offsetof(options, key_file), VALUE_TEXT,
+      'k' },
+    { "--workers", "N", "net processes", offsetof(options, workers), VALUE_NUMBER, 'w' },
+    { "--uses", "N", "how many accounts the invitation is good for (1)", offsetof(options, uses), VALUE_NUMBER, 'u' },
+    { "--expires", "7d", "how long: 90s, 15m, 12h, 7d", offsetof(options, expires_s), VALUE_DURATION, 'e' },
+    { "--json", NULL, "one JSON object", offsetof(options, json), VALUE_FLAG, 'j' },
+    { "--help", NULL, "this text", offsetof(options, help), VALUE_FLAG, 'h' },
 };
-enum { ROWS = sizeof rows / sizeof *rows };
+const unsigned option_count = sizeof option_table / sizeof *option_table;
 
 const command commands[] = {
-    { "init", "makes keys and the encrypted store, prints the relay's address", "dlprkh", NULL, command_init },
-    { "run", "runs the relay; prints \"ready tacet://...\" when it accepts", "dlpkwh", NULL, command_run },
-    { "invite", "prints a registration token", "dukeh", NULL, command_invite },
-    { "status", "what the running relay does", "djh", NULL, command_status },
-    { "check", "verifies every page of the store; exit code 0 only if it is sound", "dkh", NULL, command_check },
-    { "rekey", "gives the stopped relay's store a new database key", "dkh", NULL, command_rekey },
-    { "backup", "makes a consistent copy of the store, encrypted under the same key", "dkh", "FILE", command_backup },
-    { "restore", "puts a copy in the place of the stopped relay's store", "dkh", "FILE", command_restore },
+    { "init", "makes keys and the encrypted store, prints the relay's address", "dlprkh", NULL, command_init,
+      "tacetd init --data /var/lib/tacetd --listen 0.0.0.0:7450 --public relay.example:7450" },
+    { "run", "runs the relay; prints \"ready tacet://...\" when it accepts", "dlpkwh", NULL, command_run, "tacetd run --data /var/lib/tacetd" },
+    { "invite", "prints a registration token", "dukeh", NULL, command_invite, "tacetd invite --data /var/lib/tacetd --uses 5 --expires 7d" },
+    { "status", "what the running relay does", "djh", NULL, command_status, "tacetd status --data /var/lib/tacetd --json" },
+    { "check", "verifies every page of the store; exit code 0 only if it is sound", "dkh", NULL, command_check,
+      "tacetd check --data /var/lib/tacetd" },
+    { "rekey", "gives the stopped relay's store a new database key", "dkh", NULL, command_rekey, "tacetd rekey --data /var/lib/tacetd" },
+    { "backup", "makes a consistent copy of the store, encrypted under the same key", "dkh", "FILE", command_backup,
+      "tacetd backup --data /var/lib/tacetd /var/backups/relay.db" },
+    { "restore", "puts a copy in the place of the stopped relay's store", "dkh", "FILE", command_restore,
+      "tacetd restore --data /var/lib/tacetd /var/backups/relay.db" },
 };
 const unsigned command_count = sizeof commands / sizeof *commands;
 
@@ -83,28 +81,29 @@ static bool number_parse(uint64_t *out, const char *text)
 
 static bool value_set(options *o, size_t row, const char *value)
 {
-    char *at = (char *)o + rows[row].at;
-    switch (rows[row].kind) {
-    case TEXT:
+    char *at = (char *)o + option_table[row].at;
+    switch (option_table[row].kind) {
+    case VALUE_TEXT:
         *(const char **)(void *)at = value;
         return value[0] != 0;
-    case NUMBER:
+    case VALUE_NUMBER:
         return number_parse((uint64_t *)(void *)at, value);
-    case DURATION:
+    case VALUE_DURATION:
         return duration_parse((uint64_t *)(void *)at, value);
-    case FLAG:
+    case VALUE_FLAG:
         *(bool *)at = true;
         return true;
     }
     return false;
 }
 
-/* The row of "--name" or "--name=value" that the command takes; ROWS: none. *value is set in the second form. */
+/* The row of "--name" or "--name=value" that the command takes; option_count: none. *value is set in the second form. */
 static size_t row_of(const command *c, const char *argument, const char **value)
 {
     size_t n = strcspn(argument, "="), i = 0;
     *value = argument[n] ? argument + n + 1 : NULL;
-    while (i < ROWS && (strlen(rows[i].name) != n || strncmp(rows[i].name, argument, n) != 0 || !strchr(c->takes, rows[i].letter)))
+    while (i < option_count &&
+           (strlen(option_table[i].name) != n || strncmp(option_table[i].name, argument, n) != 0 || !strchr(c->takes, option_table[i].letter)))
         i++;
     return i;
 }
@@ -127,15 +126,15 @@ exit_code options_parse(options *o, const command *c, int argc, char **argv)
             continue;
         }
         size_t row = row_of(c, argv[i], &value);
-        if (row == ROWS)
+        if (row == option_count)
             return misused(c, "unknown option", argv[i]);
-        bool flag = rows[row].kind == FLAG;
+        bool flag = option_table[row].kind == VALUE_FLAG;
         if (!flag && !value)
             value = ++i < argc ? argv[i] : NULL;
         if (flag ? value != NULL : !value || !value[0])
-            return misused(c, flag ? "no value belongs to" : "a value is missing for", rows[row].name);
+            return misused(c, flag ? "no value belongs to" : "a value is missing for", option_table[row].name);
         if (!value_set(o, row, flag ? "" : value))
-            return misused(c, "not a value for", rows[row].name);
+            return misused(c, "not a value for", option_table[row].name);
     }
     if (!o->help && !o->data)
         return misused(c, "missing:", "--data DIR");
@@ -154,7 +153,8 @@ void options_help(const command *c)
         return;
     }
     printf("tacetd %s%s%s [options]: %s\n\n", c->name, c->file ? " " : "", c->file ? c->file : "", c->about);
-    for (size_t i = 0; i < ROWS; i++)
-        if (strchr(c->takes, rows[i].letter))
-            printf("  %-15s%-20s%s\n", rows[i].name, rows[i].value ? rows[i].value : "", rows[i].about);
+    for (size_t i = 0; i < option_count; i++)
+        if (strchr(c->takes, option_table[i].letter))
+            printf("  %-15s%-20s%s\n", option_table[i].name, option_table[i].value ? option_table[i].value : "", option_table[i].about);
+    printf("\nexample:\n  %s\n", c->example);
 }

@@ -2,6 +2,7 @@
 #ifndef SERVER_COMMANDS_H
 #define SERVER_COMMANDS_H
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct {
@@ -12,11 +13,23 @@ typedef struct {
 
 typedef enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 } exit_code;
 
+typedef enum { VALUE_TEXT, VALUE_NUMBER, VALUE_DURATION, VALUE_FLAG } value_kind;
+
+typedef struct {
+    const char *name, *value, *about; /* value: how the help calls it, NULL: a flag */
+    size_t at;                        /* in options */
+    value_kind kind;
+    char letter; /* names it in command.takes; not on the command line */
+} option;
+extern const option option_table[];
+extern const unsigned option_count;
+
 typedef struct {
     const char *name, *about;
-    const char *takes; /* letters of the options it takes, see options.c */
+    const char *takes; /* letters of the options it takes */
     const char *file;  /* name of its argument in the help, or NULL: it has none */
     exit_code (*run)(const options *o);
+    const char *example; /* a command line that works as it stands, but for the names */
 } command;
 extern const command commands[];
 extern const unsigned command_count;
