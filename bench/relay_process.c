@@ -96,12 +96,23 @@ static bool is_ours(const relay_process *r, pid_t pid, pid_t parent)
     return up == r->pid;
 }
 
+static void add_usage(relay_usage *u, const char *name, double cpu_s, double rss_kib)
+{
+    relay_user who = strcmp(name, "tacetd-store") == 0 ? USED_BY_STORE : strcmp(name, "tacetd-net") == 0 ? USED_BY_NET : USED_BY_ALL;
+    u->cpu_s[USED_BY_ALL] += cpu_s;
+    u->rss_kib[USED_BY_ALL] += rss_kib;
+    if (who != USED_BY_ALL) {
+        u->cpu_s[who] += cpu_s;
+        u->rss_kib[who] += rss_kib;
+    }
+}
+
 void relay_process_usage(const relay_process *r, relay_usage *out)
 {
     *out = (relay_usage){ 0 };
     DIR *proc = opendir("/proc");
     for (struct dirent *d; proc && (d = readdir(proc));) {
-        char path[300];
+        char path[300], name[32];
         long pid = strtol(d->d_name, NULL, 10), parent = 0, rss = 0;
         unsigned long user = 0, sys = 0;
         if (pid <= 0)
@@ -110,17 +121,38 @@ void relay_process_usage(const relay_process *r, relay_usage *out)
         FILE *f = fopen(path, "r");
         if (!f)
             continue;
-        int got = fscanf(f, "%*d (%*[^)]) %*c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %*u %*u %ld", &parent, &user,
-                         &sys, &rss);
+        int got = fscanf(f, "%*d (%31[^)]) %*c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %*u %*u %ld", name, &parent,
+                         &user, &sys, &rss);
         fclose(f);
-        if (got != 4 || !is_ours(r, (pid_t)pid, (pid_t)parent))
-            continue;
-        out->cpu_s += (double)(user + sys) / (double)sysconf(_SC_CLK_TCK);
-        out->rss_kib += (double)rss * (double)sysconf(_SC_PAGESIZE) / 1024;
-        out->processes++;
+        if (got == 5 && is_ours(r, (pid_t)pid, (pid_t)parent))
+            add_usage(out, name, (double)(user + sys) / (double)sysconf(_SC_CLK_TCK), (double)rss * (double)sysconf(_SC_PAGESIZE) / 1024);
     }
     if (proc)
         closedir(proc);
+}
+
+static double number_in(const char *json, const char *name)
+{
+    char key[64];
+    snprintf(key, sizeof key, "\"%s\":", name);
+    const char *at = strstr(json, key);
+    if (!at) {
+        fprintf(stderr, "bench: tacetd status --json says nothing of %s\n", name);
+        exit(1);
+    }
+    return strtod(at + strlen(key), NULL);
+}
+
+void relay_process_counts(const relay_process *r, relay_counts *out)
+{
+    char command[800], json[16384];
+    snprintf(command, sizeof command, "'%s' status --json --data '%s/relay'", r->program, r->dir);
+    FILE *f = popen(command, "r");
+    size_t n = f ? fread(json, 1, sizeof json - 1, f) : 0;
+    json[n] = '\0';
+    if (!f || pclose(f) != 0)
+        give_up("tacetd status");
+    *out = (relay_counts){ number_in(json, "accepted"), number_in(json, "committed"), number_in(json, "handed_off"), number_in(json, "groups") };
 }
 
 static double summed;

@@ -5,7 +5,7 @@ void run_hostile(const bench_options *o, report *r)
 {
     bench_options quiet = *o, flooded = *o;
     report alone = { 0 }, beside = { 0 };
-    flooded.count = 256; /* sends the flooder keeps under way */
+    flooded.flood = 256; /* sends the flooder keeps under way */
     run_relay(&quiet, &alone);
     run_relay(&flooded, &beside);
     for (size_t i = 0; i < alone.count && i < beside.count; i++) {

@@ -10,12 +10,19 @@
 #include <string.h>
 
 typedef struct crowd crowd;
+/* A delivery that is acknowledged later. */
+typedef struct {
+    peer *to;
+    uint64_t number;
+    double due;
+} late_ack;
+enum { LATE_MAX = 1 << 20, PACE_US = 100 };
 typedef struct {
     peer sender, receiver;
     bench_account account;
     crowd *of;
     uint64_t next, accepted, delivered, doubled;
-    double began[PEER_REQUESTS_MAX];
+    double began[PEER_REQUESTS_MAX]; /* by the request's id, modulo */
     uint32_t under_way;
 } pair;
 struct crowd {
@@ -29,10 +36,12 @@ struct crowd {
     histogram latency;
     double due;
     uint32_t turn;
-    pair *flooder; /* the hostile run's: a pair of its own that is not measured */
+    pair *flooder;  /* the hostile run's: a pair of its own that is not measured */
+    late_ack *late; /* a ring; NULL: acknowledged at once */
+    uint64_t late_first, late_last;
 };
 
-static void send_next(pair *p, double scheduled);
+static bool send_next(pair *p, double scheduled);
 
 static void on_reply(void *ctx, const frame *reply)
 {
@@ -44,40 +53,49 @@ static void on_reply(void *ctx, const frame *reply)
     else if (reply->kind != FRAME_OK)
         c->refused += p != c->flooder;
     else {
-        /* replies may come in any order, but the relay answers one connection's sends as they are committed: the oldest is a fair guess */
-        double began = p->began[p->accepted++ % PEER_REQUESTS_MAX];
+        p->accepted++;
         if (c->measuring && p != c->flooder) {
             c->accepted++;
-            histogram_add(&c->latency, (seconds_now() - began) * 1e6);
+            histogram_add(&c->latency, (seconds_now() - p->began[reply->id % PEER_REQUESTS_MAX]) * 1e6);
         }
     }
     if (!c->stopping && (c->o->rate == 0 || p == c->flooder))
         send_next(p, seconds_now());
 }
 
-static void send_next(pair *p, double scheduled)
+static bool send_next(pair *p, double scheduled)
 {
+    static frame f; /* 8 KiB: not to be cleared each time */
     crowd *c = p->of;
-    frame f;
-    randombytes_buf(c->ciphertext + 8, 24);
     send_frame(&f, &p->account, c->ciphertext, c->o->bytes, p->next);
-    p->began[p->next % PEER_REQUESTS_MAX] = scheduled;
-    if (peer_try(&p->sender, &f, on_reply, p)) {
-        p->next++;
-        p->under_way++;
-    }
+    if (!peer_try(&p->sender, &f, on_reply, p))
+        return false;
+    p->began[f.id % PEER_REQUESTS_MAX] = scheduled;
+    p->next++;
+    p->under_way++;
+    return true;
 }
 
 static void on_deliver(peer *r, const frame *event)
 {
     pair *p = r->ctx;
+    crowd *c = p->of;
     uint64_t sequence;
     memcpy(&sequence, event->deliver.ciphertext.at, sizeof sequence);
     if (sequence != p->delivered)
         p->doubled++;
     else
         p->delivered++;
-    peer_acknowledge(r, event->deliver.number);
+    if (c->late && c->late_last - c->late_first < LATE_MAX)
+        c->late[c->late_last++ % LATE_MAX] = (late_ack){ r, event->deliver.number, seconds_now() + c->o->late_ms / 1e3 };
+    else
+        peer_acknowledge(r, event->deliver.number);
+}
+
+static void late_turn(crowd *c)
+{
+    for (double now = seconds_now(); c->late_first != c->late_last && c->late[c->late_first % LATE_MAX].due <= now; c->late_first++)
+        peer_acknowledge(c->late[c->late_first % LATE_MAX].to, c->late[c->late_first % LATE_MAX].number);
 }
 
 static void on_ready(peer *r) { ((pair *)r->ctx)->of->ready++; }
@@ -102,7 +120,7 @@ static void wait_for(crowd *c, const uint32_t *value, uint32_t want, double seco
 }
 
 /* Pairs in the table: those that are measured, and the flooder behind them. */
-static uint32_t pairs_of(const bench_options *o) { return o->pairs + (o->count > 0); }
+static uint32_t pairs_of(const bench_options *o) { return o->pairs + (o->flood > 0); }
 
 static void crowd_gather(crowd *c)
 {
@@ -131,21 +149,19 @@ static void crowd_gather(crowd *c)
 /* Sends what is due by now, in turn over the pairs. */
 static void keep_rate(crowd *c)
 {
-    for (double now = seconds_now(); c->due <= now; c->due += 1.0 / c->o->rate) {
-        pair *p = &c->pairs[c->turn++ % c->o->pairs];
-        if (p->under_way >= PEER_REQUESTS_MAX)
-            break;
-        send_next(p, c->due);
-    }
+    for (double now = seconds_now(); c->due <= now; c->due += 1.0 / c->o->rate)
+        if (!send_next(&c->pairs[c->turn++ % c->o->pairs], c->due))
+            break; /* it has 256 unanswered: the schedule waits, and its latency shows it */
 }
 
 static void crowd_run(crowd *c, double seconds)
 {
-    double end = seconds_now() + seconds;
-    while (seconds_now() < end) {
+    for (double end = seconds_now() + seconds, now; (now = seconds_now()) < end;) {
         if (c->o->rate)
             keep_rate(c);
-        swarm_turn(&c->s, c->o->rate ? 0 : 10);
+        if (c->late)
+            late_turn(c);
+        swarm_turn_until(&c->s, c->o->rate ? c->due : now + (c->late ? 0.001 : 0.01));
     }
 }
 
@@ -154,6 +170,8 @@ static void crowd_drain(crowd *c)
     c->stopping = true;
     for (double end = seconds_now() + 30; seconds_now() < end; swarm_turn(&c->s, 10)) {
         uint64_t open = 0;
+        if (c->late)
+            late_turn(c);
         for (uint32_t i = 0; i < c->o->pairs; i++)
             open += c->pairs[i].under_way + (!c->o->offline && c->pairs[i].accepted > c->pairs[i].delivered);
         if (open == 0)
@@ -161,7 +179,25 @@ static void crowd_drain(crowd *c)
     }
 }
 
-static void crowd_report(const crowd *c, double seconds, relay_usage before, relay_usage after, report *r)
+/* What the relay did from one look to the other. */
+typedef struct {
+    relay_usage used;
+    relay_counts counts;
+} relay_look;
+
+static void report_relay(const crowd *c, const relay_look *before, const relay_look *after, report *r)
+{
+    static const char *const cpu[USERS] = { "store_cpu_per_100000", "net_cpu_per_100000", "relay_cpu_per_100000" };
+    static const char *const rss[USERS] = { "store_rss", "net_rss", "relay_rss" };
+    double accepted = after->counts.accepted - before->counts.accepted;
+    report_add(r, "handed_off", "%", accepted > 0 ? (after->counts.handed_off - before->counts.handed_off) * 100 / accepted : 0);
+    for (int i = 0; i < USERS; i++)
+        report_add(r, cpu[i], "s", c->accepted ? (after->used.cpu_s[i] - before->used.cpu_s[i]) * 1e5 / (double)c->accepted : 0);
+    for (int i = 0; i < USERS; i++)
+        report_add(r, rss[i], "MiB", after->used.rss_kib[i] / 1024);
+}
+
+static void crowd_report(const crowd *c, double seconds, report *r)
 {
     uint64_t accepted = 0, delivered = 0, doubled = 0;
     for (uint32_t i = 0; i < c->o->pairs; i++) {
@@ -170,51 +206,66 @@ static void crowd_report(const crowd *c, double seconds, relay_usage before, rel
         doubled += c->pairs[i].doubled;
     }
     report_add(r, "pairs", "", c->o->pairs);
-    report_add(r, "inflight", "", c->o->inflight);
+    report_add(r, "inflight", "", c->o->rate ? 0 : c->o->inflight);
     report_add(r, "accepted", "per_s", (double)c->accepted / seconds);
     report_latency(r, &c->latency);
-    report_add(r, "relay_cpu_per_100000", "s", c->accepted ? (after.cpu_s - before.cpu_s) * 1e5 / (double)c->accepted : 0);
-    report_add(r, "relay_rss", "MiB", after.rss_kib / 1024);
     report_add(r, "refused", "", (double)c->refused);
     report_add(r, "not_delivered", "", c->o->offline ? 0 : (double)accepted - (double)delivered);
     report_add(r, "doubled_or_disordered", "", (double)doubled);
     report_add(r, "without_reply", "", (double)c->lost_replies);
 }
 
-void run_relay(const bench_options *o, report *r)
+/* Everybody is there: begins, lets it settle, and measures. */
+static void crowd_measure(crowd *c, const relay_process *relay, report *r)
 {
-    relay_process relay;
-    relay_usage before, after;
-    relay_process_start(&relay, o->tacetd, o->workers, NULL);
-    crowd *c = calloc(1, sizeof *c);
-    pair *pairs = calloc(pairs_of(o), sizeof *pairs);
-    uint8_t *ciphertext = calloc(1, TACET_ENVELOPE_MAX_BYTES);
-    if (!c || !pairs || !ciphertext)
-        exit(1);
-    c->o = o;
-    c->pairs = pairs;
-    c->ciphertext = ciphertext;
-    randombytes_buf(ciphertext, o->bytes);
-    swarm_open(&c->s, &relay.address, 2 * (size_t)pairs_of(o));
-    crowd_gather(c);
+    const bench_options *o = c->o;
+    relay_look before, after;
+    c->s.pace_s = o->rate ? PACE_US / 1e6 : 0;
     c->due = seconds_now();
     for (uint32_t i = 0; o->rate == 0 && i < o->pairs; i++)
         for (uint32_t k = 0; k < o->inflight; k++)
-            send_next(&pairs[i], seconds_now());
-    if (o->count > 0)
-        c->flooder = &pairs[o->pairs];
-    for (uint32_t k = 0; k < o->count; k++)
-        send_next(c->flooder, seconds_now());
+            (void)send_next(&c->pairs[i], seconds_now());
+    if (o->flood > 0)
+        c->flooder = &c->pairs[o->pairs];
+    for (uint32_t k = 0; k < o->flood; k++)
+        (void)send_next(c->flooder, seconds_now());
     crowd_run(c, 1);
-    relay_process_usage(&relay, &before);
+    relay_process_counts(relay, &before.counts);
+    crowd_run(c, 0.1); /* what piled up while we looked */
+    relay_process_usage(relay, &before.used);
     c->measuring = true;
     double began = seconds_now();
     crowd_run(c, o->seconds);
     double took = seconds_now() - began;
     c->measuring = false;
-    relay_process_usage(&relay, &after);
+    relay_process_usage(relay, &after.used);
+    relay_process_counts(relay, &after.counts);
     crowd_drain(c);
-    crowd_report(c, took, before, after, r);
+    crowd_report(c, took, r);
+    report_relay(c, &before, &after, r);
+}
+
+void run_relay(const bench_options *o, report *r)
+{
+    relay_process relay;
+    storm others = { 0 };
+    relay_process_start(&relay, o->tacetd, o->workers, NULL);
+    crowd *c = calloc(1, sizeof *c);
+    pair *pairs = calloc(pairs_of(o), sizeof *pairs);
+    uint8_t *ciphertext = calloc(1, TACET_ENVELOPE_MAX_BYTES);
+    late_ack *late = o->late_ms ? calloc(LATE_MAX, sizeof *late) : NULL;
+    if (!c || !pairs || !ciphertext || (o->late_ms && !late))
+        exit(1);
+    *c = (crowd){ .o = o, .pairs = pairs, .ciphertext = ciphertext, .late = late };
+    randombytes_buf(ciphertext, o->bytes);
+    raise_descriptors();
+    swarm_open(&c->s, &relay.address, 2 * (size_t)pairs_of(o));
+    crowd_gather(c);
+    if (o->storm)
+        storm_begin(&others, &relay.address, o->storm);
+    crowd_measure(c, &relay, r);
+    if (o->storm)
+        report_add(r, "logins_meanwhile", "per_s", storm_end(&others));
     for (uint32_t i = 0; i < pairs_of(o); i++) {
         peer_close(&pairs[i].sender);
         peer_close(&pairs[i].receiver);
@@ -223,5 +274,6 @@ void run_relay(const bench_options *o, report *r)
     relay_process_stop(&relay);
     free(pairs);
     free(ciphertext);
+    free(late);
     free(c);
 }

@@ -1,12 +1,15 @@
 #include "swarm.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <math.h>
 #include <netinet/tcp.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,8 +47,18 @@ void bench_account_make(bench_account *a)
     memcpy(a->list_hash, l.hash, sizeof a->list_hash);
 }
 
+void raise_descriptors(void)
+{
+    struct rlimit most = { 1024 * 1024, 1024 * 1024 }, l;
+    if (setrlimit(RLIMIT_NOFILE, &most) == 0 || getrlimit(RLIMIT_NOFILE, &l) != 0)
+        return;
+    l.rlim_cur = l.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &l);
+}
+
 void swarm_open(swarm *s, const relay_address *relay, size_t peers_max)
 {
+    (void)prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);
     *s = (swarm){ .epoll_fd = epoll_create1(EPOLL_CLOEXEC), .relay = *relay, .dirty_room = peers_max };
     s->dirty = calloc(peers_max, sizeof *s->dirty);
     if (s->epoll_fd < 0 || !s->dirty || secret_arena_new(&s->arena, 4096 + 512 * peers_max) != TACET_OK)
@@ -209,7 +222,8 @@ static void send_acks(peer *p)
 {
     if (p->ack_count == 0)
         return;
-    frame f = { .kind = FRAME_ACK };
+    static frame f; /* 8 KiB: not to be cleared each time */
+    f.kind = FRAME_ACK;
     f.ack.ids.count = p->ack_count;
     memcpy(f.ack.ids.item, p->acks, p->ack_count * sizeof *p->acks);
     if (peer_try(p, &f, ignore_reply, NULL))
@@ -224,10 +238,33 @@ void peer_acknowledge(peer *p, uint64_t number)
     mark_dirty(p);
 }
 
-void swarm_turn(swarm *s, int wait_ms)
+static void keep_pace(swarm *s)
+{
+    double now = s->pace_s > 0 ? seconds_now() : 0;
+    if (now < s->next_turn) {
+        struct timespec t = { (time_t)s->next_turn, (long)((s->next_turn - floor(s->next_turn)) * 1e9) };
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+        now = s->next_turn;
+    }
+    s->next_turn = now + s->pace_s;
+}
+
+static struct timespec until(double moment)
+{
+    double left = moment - seconds_now();
+    if (left <= 0)
+        return (struct timespec){ 0 };
+    return (struct timespec){ (time_t)left, (long)((left - floor(left)) * 1e9) };
+}
+
+void swarm_turn(swarm *s, int wait_ms) { swarm_turn_until(s, wait_ms > 0 ? seconds_now() + wait_ms / 1e3 : 0); }
+
+void swarm_turn_until(swarm *s, double moment)
 {
     struct epoll_event ev[512];
-    int n = epoll_wait(s->epoll_fd, ev, 512, s->dirty_count ? 0 : wait_ms);
+    keep_pace(s);
+    struct timespec t = s->dirty_count || moment <= 0 ? (struct timespec){ 0 } : until(moment);
+    int n = epoll_pwait2(s->epoll_fd, ev, 512, &t, NULL);
     for (int i = 0; i < n; i++) {
         peer *p = ev[i].data.ptr;
         peer_read(p);
@@ -311,11 +348,11 @@ void peer_register(peer *p, uint32_t window, void (*done)(peer *p))
 void send_frame(frame *f, const bench_account *to, uint8_t *ciphertext, size_t bytes, uint64_t sequence)
 {
     memcpy(ciphertext, &sequence, sizeof sequence);
-    *f = (frame){ .kind = FRAME_SEND,
-                  .send = { .version = TACET_WIRE_VERSION,
-                            .account = { to->id.bytes, TACET_ACCOUNT_BYTES },
-                            .device = 1,
-                            .token = { to->token, TACET_TOKEN_BYTES },
-                            .ttl_s = 86400,
-                            .ciphertext = { ciphertext, bytes } } };
+    f->kind = FRAME_SEND;
+    f->send.version = TACET_WIRE_VERSION;
+    f->send.account = (view){ to->id.bytes, TACET_ACCOUNT_BYTES };
+    f->send.device = 1;
+    f->send.token = (view){ to->token, TACET_TOKEN_BYTES };
+    f->send.ttl_s = 86400;
+    f->send.ciphertext = (view){ ciphertext, bytes };
 }

@@ -50,11 +50,13 @@ struct swarm {
     int epoll_fd;
     secret_arena *arena;
     relay_address relay;
+    double pace_s, next_turn; /* turns begin at least so far apart, as a network card coalesces its interrupts; 0: as fast as they can */
     peer **dirty;
     size_t dirty_count, dirty_room;
     uint64_t connected, ended, refused;
 };
 
+void raise_descriptors(void); /* as far as the machine lets us */
 void swarm_open(swarm *s, const relay_address *relay, size_t peers_max);
 void swarm_close(swarm *s);
 /* Starts to connect; the source address follows from p->index. false: the machine has no more descriptors or ports. */
@@ -65,12 +67,13 @@ void peer_ask(peer *p, frame *f, reply_fn *done, void *ctx);
 /* True when it was queued; false: too many are unanswered, or the connection has ended. */
 bool peer_try(peer *p, frame *f, reply_fn *done, void *ctx);
 void peer_acknowledge(peer *p, uint64_t number);
-/* One turn of the loop: at most wait_ms for something to happen. */
+/* One turn of the loop: at most wait_ms, or until a moment of seconds_now, for something to happen. */
 void swarm_turn(swarm *s, int wait_ms);
+void swarm_turn_until(swarm *s, double moment);
 double seconds_now(void);
 
 /* Registers p's account (p is up), adds its token as a delivery token, and subscribes with `window`; then calls done(p). */
 void peer_register(peer *p, uint32_t window, void (*done)(peer *p));
-/* Fills a send of `bytes` bytes: a sequence number in front, the rest unguessable. */
+/* Fills a send of `bytes` bytes with a sequence number in front; the rest of `ciphertext` is the caller's. Only the fields of a send are written. */
 void send_frame(frame *f, const bench_account *to, uint8_t *ciphertext, size_t bytes, uint64_t sequence);
 #endif

@@ -151,6 +151,7 @@ int backlog_start(backlog **out, relay_reader *r, int wake_fd)
         free(p);
         return TACET_E_IO;
     }
+    (void)pthread_setname_np(p->thread, "backlog");
     *out = p;
     return TACET_OK;
 }

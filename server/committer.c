@@ -153,6 +153,7 @@ int committer_start(committer **out, relay_store *s, int wake_fd)
         free(c);
         return TACET_E_IO;
     }
+    (void)pthread_setname_np(c->thread, "commit");
     *out = c;
     return TACET_OK;
 }

@@ -78,6 +78,8 @@ int pool_start(pool **out, unsigned threads, int wake_fd)
         free(p);
         return TACET_E_IO;
     }
+    for (unsigned i = 0; i < p->threads; i++)
+        (void)pthread_setname_np(p->thread[i], "pool");
     *out = p;
     return TACET_OK;
 }

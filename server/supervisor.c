@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -131,6 +132,9 @@ static void keep_only(int a, int b)
     close_range((unsigned)high + 1, ~0u, 0);
 }
 
+/* For ps and top. */
+static void name_process(const char *name) { (void)prctl(PR_SET_NAME, (unsigned long)name, 0ul, 0ul, 0ul); }
+
 static void signals_default(void)
 {
     sigset_t none;
@@ -147,6 +151,7 @@ static bool store_fork(supervisor *s)
     if (s->store == 0) {
         store_options o = { .dir = s->dir, .key_file = s->key_file, .config = *s->config, .supervisor_fd = pair[1] };
         memcpy(o.salt, s->salt, sizeof o.salt);
+        name_process("tacetd-store");
         keep_only(pair[1], s->lock_fd);
         signal(SIGINT, SIG_IGN);
         signal(SIGTERM, SIG_IGN);
@@ -191,6 +196,7 @@ static _Noreturn void net_child(const supervisor *s, uint32_t worker, int fd)
                       .ask_every_us = s->config->ask_every_us,
                       .open_idle_s = s->config->open_idle_s };
     memcpy(o.salt, s->salt, sizeof o.salt);
+    name_process("tacetd-net");
     keep_only(fd, s->listen_fd);
     signal(SIGINT, SIG_IGN); /* store says when to stop */
     signal(SIGTERM, SIG_IGN);
