@@ -46,17 +46,16 @@ static int prepare_listener(const net *n)
     return TACET_OK;
 }
 
-/* As many descriptors as slots; what the hard limit does not give, accept will meet as EMFILE and live with. */
+/* As many descriptors as slots, beyond the hard limit where we are still root; what is not given, accept will meet as EMFILE and live with. */
 static void raise_descriptors(const net *n)
 {
     struct rlimit l;
-    if (getrlimit(RLIMIT_NOFILE, &l) != 0)
+    if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= n->o.slots + 64)
         return;
-    rlim_t want = n->o.slots + 64;
-    if (l.rlim_cur < want) {
-        l.rlim_cur = want < l.rlim_max ? want : l.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &l);
-    }
+    const rlim_t want = n->o.slots + 64;
+    const struct rlimit wanted = { want, want > l.rlim_max ? want : l.rlim_max }, allowed = { want < l.rlim_max ? want : l.rlim_max, l.rlim_max };
+    if (setrlimit(RLIMIT_NOFILE, &wanted) != 0)
+        (void)setrlimit(RLIMIT_NOFILE, &allowed);
 }
 
 /* The end of this process is store's to decide, or its own; a terminal's Ctrl-C reaches the whole group. */
@@ -224,7 +223,7 @@ static void loop(net *n)
         store_turn(n);
         if (n->store_gone)
             break;
-        if (ring_wait(n->ring, wait_ms(n)) != TACET_OK)
+        if (ring_wait(n->ring, wait_ms(n), n->turned >= RELAY_GATHER_FROM ? RELAY_GATHER_US : 0) != TACET_OK)
             net_fail(n, "the ring is broken");
         n->now_ms = env_mono_ms(n->env);
         while (ring_next(n->ring, &e))

@@ -464,7 +464,7 @@ static void conn_turn(net *n, conn *c)
 void conns_turn(net *n)
 {
     parked_turn(n);
-    uint32_t count = n->todo_count;
+    uint32_t count = n->turned = n->todo_count;
     for (uint32_t i = 0; i < count; i++) {
         conn *c = &n->conn[n->todo[i]];
         c->listed = false;

@@ -6,8 +6,8 @@
 enum relay_limits {
     /* processes and connections */
     RELAY_WORKERS_MAX = 16,              /* net processes */
-    RELAY_SLOTS_MAX = 65536,             /* connections of one worker; a slot number is below this */
-    RELAY_CONNECTIONS_MAX = 65536,       /* of all workers together */
+    RELAY_SLOTS_MAX = 131072,            /* connections of one worker; a slot number is below this */
+    RELAY_CONNECTIONS_MAX = 131072,      /* of all workers together */
     RELAY_SLOTS_DEFAULT = 16384,         /* (ini) connections of one worker */
     RELAY_HANDSHAKES_PENDING_MAX = 4096, /* of all workers together, begun and not finished */
     RELAY_HANDSHAKE_THREADS_MAX = 8,
@@ -31,6 +31,8 @@ enum relay_limits {
     RELAY_RING_COMPLETIONS = 32768,
     RELAY_RING_BUFFERS = 256, /* a power of two; lent to receives, 4 MiB together */
     RELAY_RING_BUFFER_BYTES = 16 * 1024,
+    RELAY_GATHER_US = 100,                         /* a busy net gives more so long to come before its next turn ... */
+    RELAY_GATHER_FROM = 4,                         /* ... where busy means that so many connections had something in this one */
     RELAY_SEND_RECORDS = 4,                        /* sealed for one send of one connection */
     RELAY_DRAINED_BYTES = 32 * 1024,               /* told to store after so much, or when nothing more waits */
     RELAY_ACCEPT_PAUSE_MS = 100,                   /* no accepting for so long after EMFILE and the like */
@@ -81,8 +83,9 @@ enum relay_limits {
     RELAY_WINDOW_MAX = 256,          /* envelopes delivered to one device and not acknowledged */
     RELAY_BACKLOG_MAX_MESSAGES = 64, /* read from the store at once for one device */
     RELAY_BACKLOG_MAX_BYTES = 256 * 1024,
-    RELAY_HOLD_MAX_US = 2000, /* how long a message may wait for its acknowledgement before it is written */
-    RELAY_TICK_US = 250,      /* accepts of messages that were never written leave on this tick */
+    RELAY_HOLD_MAX_US = 2000,           /* how long a message may wait for its acknowledgement before it is written */
+    RELAY_HOLD_BUSY_MAX_US = 50 * 1000, /* ... and when groups take longer than that: as long as two of them, but no longer than this */
+    RELAY_TICK_US = 250,                /* accepts of messages that were never written leave on this tick */
 
     /* blobs */
     RELAY_BLOBS_ACCOUNT_MAX = 4096,                   /* of one account */

@@ -31,8 +31,9 @@ TACET_MUST_USE bool ring_recv_into(ring *r, int fd, void *room, size_t bytes, ui
 TACET_MUST_USE bool ring_send(ring *r, int fd, const void *bytes, size_t n, uint64_t tag);
 TACET_MUST_USE bool ring_cancel(ring *r, uint64_t which, uint64_t tag);
 
-/* Submits, then waits until something is complete or wait_ms have passed (0: does not wait). TACET_E_IO: the ring is broken. */
-TACET_MUST_USE int ring_wait(ring *r, uint64_t wait_ms);
+/* Submits, then waits until something is complete or wait_ms have passed (0: does not wait). With gather_us it gives more completions so long to come
+ * along, as a network card coalesces its interrupts; a kernel before 6.12 does not. TACET_E_IO: the ring is broken. */
+TACET_MUST_USE int ring_wait(ring *r, uint64_t wait_ms, uint32_t gather_us);
 /* The next completion; false: none is there. */
 bool ring_next(ring *r, ring_event *out);
 uint8_t *ring_buffer(ring *r, int buffer);
