@@ -15,11 +15,28 @@ void kdf_hkdf(uint8_t *out, size_t out_bytes, const uint8_t *salt, size_t salt_b
     (void)rc;
 }
 
+/* RFC 5869 §2.3 by hand: all blocks share the key's two compressions, which libsodium's own makes anew for each. */
 void kdf_expand(uint8_t *out, size_t out_bytes, const uint8_t key[KEY32], const void *info, size_t info_bytes)
 {
-    int rc = crypto_kdf_hkdf_sha256_expand(out, out_bytes, info, info_bytes, key);
-    assert(rc == 0); /* fails only for more than 8,160 bytes */
-    (void)rc;
+    crypto_auth_hmacsha256_state keyed, st;
+    uint8_t block[KEY32];
+    assert(out_bytes <= 255 * KEY32);
+    crypto_auth_hmacsha256_init(&keyed, key, KEY32);
+    for (uint8_t i = 1; out_bytes; i++) {
+        size_t some = out_bytes < KEY32 ? out_bytes : KEY32;
+        st = keyed;
+        if (i > 1)
+            crypto_auth_hmacsha256_update(&st, block, sizeof block);
+        crypto_auth_hmacsha256_update(&st, info, info_bytes);
+        crypto_auth_hmacsha256_update(&st, &i, 1);
+        crypto_auth_hmacsha256_final(&st, block);
+        memcpy(out, block, some);
+        out += some;
+        out_bytes -= some;
+    }
+    sodium_memzero(&keyed, sizeof keyed);
+    sodium_memzero(&st, sizeof st);
+    sodium_memzero(block, sizeof block);
 }
 
 void kdf_chain(uint8_t *message_key, uint8_t next[KEY32], const uint8_t ck[KEY32])
