@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { DELIVER_OVERHEAD_BYTES = 128 };
@@ -118,6 +119,7 @@ static backlog_job *pop(backlog_job **first, backlog_job **last)
 static void *read_loop(void *ctx)
 {
     backlog *p = ctx;
+    (void)prctl(PR_SET_NAME, (unsigned long)"backlog", 0ul, 0ul, 0ul); /* for top and perf */
     pthread_mutex_lock(&p->lock);
     for (;;) {
         while (!p->stop && (!p->first || p->results_bytes > RESULTS_MAX_BYTES))
@@ -151,7 +153,6 @@ int backlog_start(backlog **out, relay_reader *r, int wake_fd)
         free(p);
         return TACET_E_IO;
     }
-    (void)pthread_setname_np(p->thread, "backlog");
     *out = p;
     return TACET_OK;
 }

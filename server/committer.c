@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 struct committer {
@@ -120,6 +121,7 @@ int committer_execute(relay_store *s, job *list)
 static void *commit_loop(void *ctx)
 {
     committer *c = ctx;
+    (void)prctl(PR_SET_NAME, (unsigned long)"commit", 0ul, 0ul, 0ul); /* for top and perf */
     pthread_mutex_lock(&c->lock);
     for (;;) {
         while (!c->given && !c->stop)
@@ -153,7 +155,6 @@ int committer_start(committer **out, relay_store *s, int wake_fd)
         free(c);
         return TACET_E_IO;
     }
-    (void)pthread_setname_np(c->thread, "commit");
     *out = c;
     return TACET_OK;
 }

@@ -32,7 +32,7 @@ int core_new(core **out, const core_options *o, const core_ports *ports)
     c->o = *o;
     c->next_number = 1;
     c->first_free = UINT32_MAX;
-    c->accepts_due_us = UINT64_MAX;
+    c->accepts_due_us = c->take_due_us = UINT64_MAX;
     c->ok.kind = FRAME_OK;
     c->deliver.kind = FRAME_DELIVER;
     int rc = routes_new(&c->routes, RELAY_ROUTES, o->salt);
@@ -70,8 +70,11 @@ core *core_free(core *c)
 {
     if (!c)
         return NULL;
-    for (uint32_t i = 0; i < c->conns; i++)
+    for (uint32_t i = 0; i < c->conns; i++) {
+        if (c->conn[i].sub)
+            free(c->conn[i].sub->ring);
         free(c->conn[i].sub);
+    }
     for (job *j = c->first, *next; j; j = next) {
         next = j->next;
         job_free(c, j);

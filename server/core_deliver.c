@@ -6,12 +6,44 @@
 #include <string.h>
 
 /* --- the ring of what is not acknowledged ------------------------------------------------------------------------------------------------ */
-static inflight *ring_at(subscription *s, uint32_t i) { return &s->ring[i % RELAY_WINDOW_MAX]; }
+enum { RING_FIRST = 8 };
+_Static_assert((RELAY_WINDOW_MAX & (RELAY_WINDOW_MAX - 1)) == 0 && RELAY_WINDOW_MAX >= (int)RING_FIRST, "a ring doubles up to the window");
 
-static bool has_window(const conn *k)
+static inflight *ring_at(subscription *s, uint32_t i) { return &s->ring[i & (s->ring_room - 1)]; }
+
+/* A device that is quiet has no ring, or a small one: most devices are quiet most of the time. */
+static void ring_shrink(core *c, subscription *s)
 {
-    const subscription *s = k->sub;
-    return s->unacknowledged < s->window && s->tail - s->head < RELAY_WINDOW_MAX && k->output < RELAY_OUTPUT_SOFT_BYTES && k->state == CONN_OPEN;
+    if (s->head != s->tail || s->ring_room <= RING_FIRST)
+        return;
+    c->memory -= s->ring_room * sizeof *s->ring;
+    free(s->ring);
+    s->ring = NULL;
+    s->ring_room = 0;
+}
+
+/* Room for one more. */
+static bool ring_reserve(core *c, subscription *s)
+{
+    if (s->tail - s->head < s->ring_room)
+        return true;
+    uint32_t room = s->ring_room ? 2 * s->ring_room : RING_FIRST;
+    inflight *bigger = room <= RELAY_WINDOW_MAX ? malloc(room * sizeof *bigger) : NULL;
+    if (!bigger)
+        return false;
+    for (uint32_t i = s->head; i != s->tail; i++)
+        bigger[i & (room - 1)] = *ring_at(s, i);
+    c->memory += (room - s->ring_room) * sizeof *bigger;
+    free(s->ring);
+    s->ring = bigger;
+    s->ring_room = room;
+    return true;
+}
+
+static bool has_window(core *c, const conn *k)
+{
+    subscription *s = k->sub;
+    return s->unacknowledged < s->window && k->output < RELAY_OUTPUT_SOFT_BYTES && k->state == CONN_OPEN && ring_reserve(c, s);
 }
 
 static inflight *ring_add(subscription *s, const inflight *e)
@@ -30,20 +62,21 @@ static inflight *ring_find(subscription *s, uint64_t tag)
     return NULL;
 }
 
-static void ring_remove(subscription *s, inflight *e)
+static void ring_remove(core *c, subscription *s, inflight *e)
 {
     *e = (inflight){ 0 };
     s->unacknowledged--;
     while (s->head != s->tail && ring_at(s, s->head)->tag == 0)
         s->head++;
+    ring_shrink(c, s);
 }
 
 /* What is held back waits no longer: it is taken with the next group, in its old order. */
-static void release_held(subscription *s)
+static void release_held(core *c, subscription *s)
 {
-    for (uint32_t i = s->head; i != s->tail; i++)
+    for (uint32_t i = s->head; i != s->tail && s->last_hold_until_us; i++)
         if (ring_at(s, i)->pending)
-            ring_at(s, i)->pending->hold_until_us = 0;
+            core_release(c, ring_at(s, i)->pending);
     s->last_hold_until_us = 0;
 }
 
@@ -53,7 +86,7 @@ void core_unsubscribe(core *c, conn *k)
     subscription *s = k->sub;
     if (!s)
         return;
-    release_held(s);
+    release_held(c, s);
     for (uint32_t i = s->head; i != s->tail; i++)
         if (ring_at(s, i)->pending)
             ring_at(s, i)->pending->reader = 0;
@@ -61,7 +94,8 @@ void core_unsubscribe(core *c, conn *k)
     if (box)
         box->subscriber = 0;
     c->subscriptions--;
-    c->memory -= sizeof *s;
+    c->memory -= sizeof *s + s->ring_room * sizeof *s->ring;
+    free(s->ring);
     free(s);
     k->sub = NULL;
 }
@@ -111,11 +145,16 @@ static void say_caught_up(core *c, conn *k)
 }
 
 /* --- from memory ----------------------------------------------------------------------------------------------------------------------- */
-/* How long this device may be given before its message is written: twice what it took lately, nothing when that is too long. */
+/* How long this device may be given before its message is written: twice what it took lately. Nothing when that is longer than the setting, or, under
+ * load, than two groups take: so long the message would wait for its commit as well. */
 static uint64_t hold_for(const core *c, const subscription *s)
 {
-    uint64_t twice = 2ull * s->ack_us;
-    if (s->ack_us == UINT32_MAX || twice > c->o.config.hold_max_us)
+    uint64_t twice = 2ull * s->ack_us, most = c->o.config.hold_max_us;
+    if (s->ack_us == UINT32_MAX || most == 0)
+        return 0;
+    most = most > 2 * c->commit_us ? most : 2 * c->commit_us;
+    most = most < RELAY_HOLD_BUSY_MAX_US ? most : RELAY_HOLD_BUSY_MAX_US;
+    if (twice > most)
         return 0;
     return twice > RELAY_TICK_US ? twice : RELAY_TICK_US;
 }
@@ -143,7 +182,7 @@ static void push(core *c, conn *k, message *m)
         m->hold_until_us = s->last_hold_until_us = until > s->last_hold_until_us ? until : s->last_hold_until_us;
         c->n.held++;
     } else {
-        release_held(s);
+        release_held(c, s);
     }
     c->n.delivered++;
     core_reply(c, k, c->scratch, reply_into(f, c->scratch, sizeof c->scratch), 0);
@@ -156,7 +195,7 @@ void core_offer(core *c, message *m)
     if (!k || !k->sub)
         return;
     subscription *s = k->sub;
-    if (s->state == READ_LIVE && has_window(k)) {
+    if (s->state == READ_LIVE && has_window(c, k)) {
         push(c, k, m);
         return;
     }
@@ -165,7 +204,7 @@ void core_offer(core *c, message *m)
         s->cursor_known = false;
         s->first_unpushed = m->tag;
         s->await_commit = false;
-        release_held(s);
+        release_held(c, s);
     }
     s->arrived = true;
 }
@@ -234,7 +273,7 @@ static void ack_one(core *c, subscription *s, uint64_t tag)
         hand_off(c, s, e->pending);
     else if (e->row)
         core_ack_row(c, s->mailbox, e->row);
-    ring_remove(s, e);
+    ring_remove(c, s, e);
 }
 
 void core_ack(core *c, conn *k, const frame *f)
@@ -251,9 +290,9 @@ void core_ack(core *c, conn *k, const frame *f)
     core_pump(c, k);
 }
 
-static void forget_in(subscription *s, uint64_t token)
+static void forget_in(core *c, subscription *s, uint64_t token)
 {
-    release_held(s);
+    release_held(c, s);
     for (uint32_t i = s->head; i != s->tail; i++)
         if (ring_at(s, i)->tag && ring_at(s, i)->token_short == token)
             ring_at(s, i)->forgotten = true;
@@ -264,14 +303,14 @@ void core_forget_token(core *c, const uint8_t account[32], const uint8_t token_h
 {
     for (uint32_t i = 0; i < c->conns; i++)
         if (c->conn[i].sub && sodium_memcmp(c->conn[i].who.account, account, 32) == 0)
-            forget_in(c->conn[i].sub, token_short(token_hash));
+            forget_in(c, c->conn[i].sub, token_short(token_hash));
 }
 
 /* --- from the store -------------------------------------------------------------------------------------------------------------------- */
 void core_pump(core *c, conn *k)
 {
     subscription *s = k->sub;
-    if (s->state != READ_STORE || s->reading || s->await_commit || !s->cursor_known || !has_window(k))
+    if (s->state != READ_STORE || s->reading || s->await_commit || !s->cursor_known || !has_window(c, k))
         return;
     backlog_job *b = calloc(1, sizeof *b);
     if (!b)
@@ -295,7 +334,7 @@ static bool deliver_read(core *c, conn *k, const backlog_job *b)
     for (uint32_t i = 0; i < b->count; i++) {
         const backlog_item *item = &b->item[i];
         subscription *s = k->sub;
-        if (!s || !has_window(k))
+        if (!s || !has_window(c, k))
             return false;
         if (!s->caught_up && item->number > s->stored_at_start)
             say_caught_up(c, k);

@@ -7,8 +7,12 @@ void core_charge(core *c, job *j) { c->memory += j->charged; }
 
 static bool held(const core *c, const job *j) { return j->kind == JOB_APPEND && ((const message *)j)->hold_until_us > c->now_us; }
 
+/* When something can be taken: no later than the true moment, so that the row is not walked in vain while all of it is held back. */
+static void take_by(core *c, uint64_t moment_us) { c->take_due_us = moment_us < c->take_due_us ? moment_us : c->take_due_us; }
+
 void core_queue(core *c, job *j)
 {
+    take_by(c, held(c, j) ? ((const message *)j)->hold_until_us : c->now_us);
     j->next = NULL;
     j->previous = c->last;
     *(c->last ? &c->last->next : &c->first) = j;
@@ -27,12 +31,19 @@ job *core_take_group(core *c)
 {
     job *head = NULL, **tail = &head;
     unsigned taken = 0;
-    if (c->group_out)
+    if (c->group_out || c->take_due_us > c->now_us)
         return NULL;
-    for (job *j = c->first, *next; j && taken < RELAY_GROUP_MAX_JOBS; j = next) {
+    c->take_due_us = UINT64_MAX;
+    for (job *j = c->first, *next; j; j = next) {
         next = j->next;
-        if (held(c, j))
+        if (held(c, j)) {
+            take_by(c, ((const message *)j)->hold_until_us);
             continue;
+        }
+        if (taken == RELAY_GROUP_MAX_JOBS) {
+            take_by(c, c->now_us);
+            break;
+        }
         core_unqueue(c, j);
         if (j->kind == JOB_APPEND) {
             message *m = (message *)j;
@@ -45,8 +56,15 @@ job *core_take_group(core *c)
         taken++;
     }
     c->group_out = head != NULL;
+    c->group_began_us = c->now_us;
     c->n.groups += head != NULL;
     return head;
+}
+
+void core_release(core *c, message *m)
+{
+    m->hold_until_us = 0;
+    take_by(c, c->now_us);
 }
 
 /* --- accepts of what was never written ------------------------------------------------------------------------------------------------- */
@@ -117,7 +135,6 @@ void core_tick(core *c)
     core_blobs_tick(c);
 }
 
-/* Walks over what is held back (at most what arrives in 2 ms) up to the first job that can go at once. */
 uint64_t core_due_us(const core *c)
 {
     uint64_t due = c->cleaning || c->stopping ? UINT64_MAX : c->clean_due_us, blobs_due = core_blobs_due_us(c);
@@ -126,12 +143,7 @@ uint64_t core_due_us(const core *c)
         return due;
     if (c->accepts_due_us < due)
         due = c->accepts_due_us;
-    for (const job *j = c->first; j && due > c->now_us; j = j->next) {
-        uint64_t until = held(c, j) ? ((const message *)j)->hold_until_us : c->now_us;
-        if (until < due)
-            due = until;
-    }
-    return due;
+    return c->take_due_us < due ? c->take_due_us : due;
 }
 
 static void note(const core *c, const char *what, uint32_t box)
@@ -247,6 +259,8 @@ void core_group_done(core *c, job *list, int status)
     bool wrote = false;
     for (const job *j = list; j; j = j->next)
         wrote |= j->writes;
+    if (wrote && status == TACET_OK)
+        c->commit_us = c->commit_us - c->commit_us / 8 + (c->now_us - c->group_began_us) / 8;
     c->n.commits += wrote && status == TACET_OK;
     c->n.commits_failed += status != TACET_OK;
     for (job *next; list; list = next) {

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -44,6 +45,7 @@ static void *work_loop(void *ctx)
     pool *p = ctx;
     /* What strangers make us compute comes after what was accepted: a flood of handshakes must not hold up commits. Without it they only share. */
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), POOL_NICE);
+    (void)prctl(PR_SET_NAME, (unsigned long)"pool", 0ul, 0ul, 0ul); /* for top and perf */
     pthread_mutex_lock(&p->lock);
     while (!p->stop) {
         work *w = row_pop(&p->todo);
@@ -78,8 +80,6 @@ int pool_start(pool **out, unsigned threads, int wake_fd)
         free(p);
         return TACET_E_IO;
     }
-    for (unsigned i = 0; i < p->threads; i++)
-        (void)pthread_setname_np(p->thread[i], "pool");
     *out = p;
     return TACET_OK;
 }

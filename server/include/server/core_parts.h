@@ -28,8 +28,9 @@ typedef enum {
 typedef struct {
     uint32_t mailbox;
     uint32_t window, unacknowledged;
-    inflight ring[RELAY_WINDOW_MAX]; /* a place is found by its tag, oldest first from `head` */
-    uint32_t head, tail;             /* tail - head may count empty places; at most RELAY_WINDOW_MAX */
+    inflight *ring;      /* a place is found by its tag, oldest first from `head`; NULL as long as nothing was delivered */
+    uint32_t ring_room;  /* a power of two, at most RELAY_WINDOW_MAX */
+    uint32_t head, tail; /* tail - head may count empty places */
     read_state state;
     bool reading;      /* a backlog job is under way */
     bool await_commit; /* read again when something of the mailbox was committed or dropped */
@@ -77,10 +78,12 @@ struct core {
     job *first, *last;             /* waiting for the committer, oldest first */
     job *again_first, *again_last; /* messages to be resolved once more */
     bool group_out;
-    uint32_t verifying;   /* request jobs with directory_verify */
-    uint64_t next_number; /* for tags and rows alike */
-    uint64_t token_epoch; /* counts removals of tokens and devices */
-    accept *accepts;      /* of messages that were acknowledged before they were written */
+    uint64_t take_due_us;               /* when something of that row can be taken; UINT64_MAX: it is empty */
+    uint64_t group_began_us, commit_us; /* commit_us: smoothed, how long a group that writes takes */
+    uint32_t verifying;                 /* request jobs with directory_verify */
+    uint64_t next_number;               /* for tags and rows alike */
+    uint64_t token_epoch;               /* counts removals of tokens and devices */
+    accept *accepts;                    /* of messages that were acknowledged before they were written */
     uint32_t accept_count, accept_room;
     uint64_t accepts_due_us; /* when they leave, if no group ends before */
     uint64_t clean_due_us;
@@ -107,6 +110,7 @@ static inline uint32_t core_hour(const core *c) { return (uint32_t)(c->wall_ms /
 void core_queue(core *c, job *j);   /* behind all others */
 void core_unqueue(core *c, job *j); /* acknowledged before it was taken */
 void core_charge(core *c, job *j);
+void core_release(core *c, message *m); /* it is held back no longer */
 void core_ack_row(core *c, uint32_t box, uint64_t row);
 void core_accept(core *c, conn_ref to, uint32_t id); /* ok, on the next tick */
 

@@ -1,5 +1,6 @@
 /* The messages between net and store: every truncation waits, every lie ends the channel. */
 #include "server/ipc.h"
+#include "server/limits.h"
 #include "suite.h"
 #include <string.h>
 
@@ -19,7 +20,7 @@ static const struct {
     { "frame too long", IPC_FROM_NET, IPC_FRAME_IN, 1, 1, 131073, TACET_E_MALFORMED },
     { "keys from net", IPC_FROM_NET, IPC_KEYS, 1, 1, 64, TACET_E_MALFORMED },
     { "opened from store", IPC_FROM_STORE, IPC_OPENED, 1, 1, 8, TACET_E_MALFORMED },
-    { "slot out of range", IPC_FROM_NET, IPC_OPENED, 65536, 1, 8, TACET_E_MALFORMED },
+    { "slot out of range", IPC_FROM_NET, IPC_OPENED, RELAY_SLOTS_MAX, 1, 8, TACET_E_MALFORMED },
     { "generation 0", IPC_FROM_NET, IPC_OPENED, 1, 0, 8, TACET_E_MALFORMED },
     { "worker message with a slot", IPC_FROM_NET, IPC_READY, 1, 0, 4, TACET_E_MALFORMED },
     { "type 0", IPC_FROM_NET, 0, 1, 1, 8, TACET_E_MALFORMED },
