@@ -43,7 +43,7 @@ line_state line_read(line_in *l, int fd)
     }
     if (!grow(&l->bytes, &l->room, l->used, l->used + STEP_BYTES))
         return LINE_LOST;
-    ssize_t n = recv(fd, l->bytes + l->used, l->room - l->used, 0);
+    ssize_t n = read(fd, l->bytes + l->used, l->room - l->used);
     if (n > 0)
         l->used += (size_t)n;
     else if (n == 0)

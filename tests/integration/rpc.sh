@@ -52,3 +52,26 @@ PY
 kill "$served"; wait "$served"
 is $? 0
 [ ! -e "$dir/bot.sock" ] || fail "the socket was left behind"
+
+# the host dies while something is asked: the next one is found, what has no answer is asked again, and subscriptions go on
+begin host as alice receive --follow
+soon 10 test -S "$dir/alice/default/socket"
+mkfifo "$dir/again"
+begin lasting sh -c "exec '$tacet' --home '$dir/alice' rpc <'$dir/again'"
+exec 7>"$dir/again"
+ask 1 subscribe >&7
+ask 2 whoami >&7
+soon 10 grep -q '"id":2' "$dir/lasting.out"
+kill -STOP "$host"
+ask 3 send "{\"to\":\"bob\",\"text\":\"asked twice\",\"id\":\"00000000000000000000000000000003\"}" >&7
+sleep 0.3
+grep -q '"id":3' "$dir/lasting.out" && fail "a host that stands still has answered"
+kill -KILL "$host"; wait "$host" 2>/dev/null
+soon 10 grep -q '"id":3,"result":' "$dir/lasting.out"
+expect 0 as bob send alice "to the new host"
+soon 10 grep -q '"method":"event".*to the new host' "$dir/lasting.out"
+exec 7>&-
+wait "$lasting"
+is $? 0
+expect 0 as bob receive
+is "$(printf '%s\n' "$out" | grep -c "asked twice")" 1

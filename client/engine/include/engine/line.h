@@ -1,4 +1,4 @@
-/* engine/line.h: bounded lines over a stream socket, both directions. */
+/* engine/line.h: bounded lines over a stream socket, both directions; reading also from a pipe or a file. */
 #ifndef ENGINE_LINE_H
 #define ENGINE_LINE_H
 #include <stdbool.h>
