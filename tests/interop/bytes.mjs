@@ -13,7 +13,12 @@ export const u64 = n => { const b = Buffer.alloc(8); b.writeBigUInt64BE(BigInt(n
 export const zeros = n => new Uint8Array(n);
 export const equal = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)) === 0;
 export const hex = b => Buffer.from(b).toString('hex');
-export const random = n => sodium.randombytes_buf(n);
+// Randomness, unless a check of vectors has put bytes in line (vectors.mjs).
+export const inLine = [];
+export function random(n) {
+  if (!inLine.length) return sodium.randombytes_buf(n);
+  return inLine[0].length === n ? inLine.shift() : refuse(`${n} random bytes are wanted, ${inLine[0].length} are in line`);
+}
 export const refuse = what => { throw new Error(what); };
 
 export const blake = (n, ...parts) => sodium.crypto_generichash(n, cat(...parts));
@@ -33,6 +38,9 @@ export function dh(secret, point) {
   const out = sodium.crypto_scalarmult(secret, point);
   return equal(out, zeros(32)) ? refuse('DH of zeros') : out;
 }
+export const kemPairOf = seed => sodium.crypto_kem_mlkem768_seed_keypair(seed);
+export const kemPair = () => kemPairOf(random(64));
+export const kemEncapsulate = key => sodium.crypto_kem_mlkem768_enc_deterministic(key, random(32));
 export const dhPair = () => { const secret = random(32); return { secret, public: sodium.crypto_scalarmult_base(secret) }; };
 
 const letters = 'abcdefghijklmnopqrstuvwxyz234567';

@@ -1,9 +1,9 @@
 // Agreement and ratchet (PROTOCOL.md §5 and §6).
-import { sodium, blake, cat, dh, dhPair, equal, expand, hex, hkdf, hmac256, open, random, refuse, seal, split, u16, u32, u64, u8, zeros } from './bytes.mjs';
+import { sodium, blake, cat, dh, dhPair, equal, expand, hex, hkdf, hmac256, kemEncapsulate, kemPair, open, random, refuse, seal, split, u16, u32, u64, u8, zeros } from './bytes.mjs';
 import { readList, typed } from './identity.mjs';
 
 const party = p => cat(p.account, u32(p.device), typed(1, p.ik), typed(2, p.dh), u64(p.version));
-function agree(a, b, use, kemCt, ek, dhs, ss) {
+export function agree(a, b, use, kemCt, ek, dhs, ss) {
   const transcript = cat('tacet kx', u8(1), party(a), party(b), u32(use.spkId), typed(2, use.spk),
     use.opk ? cat(u8(1), u32(use.opkId), typed(2, use.opk)) : zeros(38), u32(use.kemId), u8(use.lastResort), typed(3, use.kem), typed(2, ek), kemCt);
   if (transcript.length !== 2616) refuse('transcript');
@@ -15,7 +15,7 @@ const boxParts = (k, n) => split(expand(k, cat('tacet box', n), 64), 32, 32);
 
 // A's side. me: own identity; them: {account, device, ik, dh, version}; use: the checked prekeys.
 export function initiate(me, them, use) {
-  const ek = dhPair(), kem = sodium.crypto_kem_mlkem768_enc(use.kem);
+  const ek = dhPair(), kem = kemEncapsulate(use.kem);
   const clear = cat(u8(1), u8(1), typed(2, ek.public), u32(use.spkId), u8(use.opk ? 1 : 0), u32(use.opk ? use.opkId : 0), u32(use.kemId), u8(use.lastResort), kem.ciphertext);
   const dh1 = dh(me.dh.secret, use.spk), rest = [dh(ek.secret, them.dh), dh(ek.secret, use.spk), ...(use.opk ? [dh(ek.secret, use.opk)] : [])];
   const n = random(24), [key, commitment] = boxParts(boxKey(clear, them.account, rest, kem.sharedSecret), n);
@@ -127,7 +127,7 @@ export class Session {
     if (kind) {
       const fe = Buffer.from(body.subarray(1, 5)).readUInt32BE(), bytes = body.subarray(5, 1 + size), theirs = fe % 2 === (this.initiator ? 0 : 1);
       if (kind === 1 && theirs && fe === this.epoch + 1 && this.field?.e !== fe) {
-        const { ciphertext, sharedSecret } = sodium.crypto_kem_mlkem768_enc(bytes);
+        const { ciphertext, sharedSecret } = kemEncapsulate(bytes);
         this.held.set(fe, this.nextPq(fe, sharedSecret, bytes, ciphertext));
         this.field = { kind: 2, e: fe, bytes: ciphertext, sent: 0 };
       } else if (kind === 2 && !theirs && this.field?.kind === 1 && this.field.e === fe) {
@@ -138,7 +138,7 @@ export class Session {
     return body.subarray(1 + size);
   }
   begin() {
-    const e = this.epoch + 1, kem = sodium.crypto_kem_mlkem768_keypair();
+    const e = this.epoch + 1, kem = kemPair();
     if (e % 2 !== (this.initiator ? 1 : 0)) refuse('not our turn');
     this.field = { kind: 1, e, bytes: kem.publicKey, secret: kem.privateKey, sent: 0 };
   }
