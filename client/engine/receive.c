@@ -180,12 +180,31 @@ static int stranger(engine *e, vault_contact *c, const said *s, const char *name
     return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
 }
 
-/* Both asked: both agreed. Or somebody whom we accepted lost us and asks again. */
+/* Somebody who had forgotten us begins at 1, in a new session, and knows nothing of what we numbered: both chains begin anew (PROTOCOL.md §7.1). What they
+ * do not have yet keeps its numbers, so that they see how much they have forgotten. */
+static int begin_anew(engine *e, vault_contact *c, const arrival *a)
+{
+    int64_t row;
+    size_t unheard = 0;
+    int rc = vault_session_retire(e->vault, c->id, a->device, a->session_id);
+    if (rc == TACET_OK)
+        rc = vault_chain_restart(e->vault, c->id, a->device);
+    if (rc == TACET_OK)
+        rc = vault_out_rows_of_kind(e->vault, c->id, VAULT_OUT_MESSAGE, &row, 1, &unheard);
+    if (rc == TACET_OK && unheard == 0) {
+        c->sequence = 0;
+        memset(c->previous, 0, sizeof c->previous);
+    }
+    return rc == TACET_OK ? notice_add(e, c, "conversation begins anew") : rc;
+}
+
+/* Both asked: both agreed. Or somebody whom we accepted lost us and asks again: then the token is another one. */
 static int known_asks(engine *e, vault_contact *c, const said *s, const char *relay)
 {
     bool crossing = c->state == VAULT_CONTACT_REQUESTED, again = c->state == VAULT_CONTACT_ACCEPTED;
+    bool anew = again && sodium_memcmp(c->their_token, s->k->request.token.at, sizeof c->their_token) != 0;
     text_put(c->relay, sizeof c->relay, relay);
-    int rc = again ? vault_chain_put(e->vault, c->id, s->a->device, 0) : TACET_OK; /* a conversation from its beginning */
+    int rc = anew ? begin_anew(e, c, s->a) : TACET_OK;
     if (rc == TACET_OK)
         rc = their_token(e, c, s->k->request.token);
     if (rc == TACET_OK && crossing)

@@ -216,6 +216,12 @@ int vault_chain_put(vault *v, int64_t contact, uint32_t device, uint64_t sequenc
     return vault_run(v, "INSERT OR REPLACE INTO chain(contact, device, sequence) VALUES(?,?,?)", "inu", contact, device, sequence);
 }
 
+int vault_chain_restart(vault *v, int64_t contact, uint32_t device)
+{
+    int rc = vault_run(v, "UPDATE message SET sequence=0 WHERE contact=? AND device=? AND outgoing=0 AND sequence>0", "in", contact, device);
+    return rc == TACET_OK ? vault_run(v, "DELETE FROM chain WHERE contact=? AND device=?", "in", contact, device) : rc;
+}
+
 int vault_chain_link_get(vault *v, int64_t contact, uint32_t device, uint64_t sequence, vault_chain_link *out)
 {
     sqlite3_stmt *st = NULL;

@@ -227,6 +227,8 @@ TACET_MUST_USE int vault_chain_get(vault *v, int64_t contact, uint32_t device, u
 /* The devices that a chain is known of, ascending. */
 TACET_MUST_USE int vault_chain_devices(vault *v, int64_t contact, int64_t *devices, size_t room, size_t *count);
 TACET_MUST_USE int vault_chain_put(vault *v, int64_t contact, uint32_t device, uint64_t sequence);
+/* Nothing came yet: the messages stay, outside the chain. */
+TACET_MUST_USE int vault_chain_restart(vault *v, int64_t contact, uint32_t device);
 typedef struct {
     uint8_t hash[32], previous[32];
 } vault_chain_link;

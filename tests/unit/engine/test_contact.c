@@ -327,6 +327,10 @@ START_TEST(removed_and_added_again)
     size_t a = world_join(w, "alice"), b = world_join(w, "bob");
     world_befriend(w, a, b);
     world_send(w, a, "bob", "one");
+    world_send(w, b, "alice", "first");
+    world_send(w, b, "alice", "second");
+    ck_assert_str_eq(world_received(w, a, room, sizeof room), "first|second");
+    world_advance(w, 10000); /* receipts */
     json_decref(must(w, b, "remove", json_pack("{ss}", "name", "alice")));
     world_send(w, a, "bob", "lost");
     ck_assert_uint_eq(world_events(w, a, "error"), 1);
@@ -335,9 +339,12 @@ START_TEST(removed_and_added_again)
     check_contact(w, b, "alice", "state", "accepted"); /* alice never stopped knowing bob */
     world_send(w, b, "alice", "back");
     world_send(w, a, "bob", "welcome");
-    ck_assert_str_eq(world_received(w, a, room, sizeof room), "back");
-    ck_assert_str_eq(world_received(w, b, room, sizeof room), "gap|welcome");
+    world_send(w, b, "alice", "again");
+    ck_assert_str_eq(world_received(w, a, room, sizeof room), "conversation begins anew|back|again");
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "welcome");
     ck_assert_uint_eq(world_events(w, a, "history-forked"), 0);
+    ck_assert_uint_eq(world_events(w, b, "history-forked"), 0);
+    ck_assert_uint_eq(world_events(w, a, "gap") + world_events(w, b, "gap"), 0);
     world_free(w);
 }
 END_TEST
