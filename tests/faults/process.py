@@ -44,6 +44,7 @@ def must_be_closed(pid):
 
 
 def main():
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell's background jobs ignore it, and so would the host
     control = subprocess.Popen(["sleep", "60"])
     wait_until("an ordinary process of ours can be read: else this test could not fail", lambda: os.access(f"/proc/{control.pid}/mem", os.R_OK), 5)
     open(f"/proc/{control.pid}/mem", "rb").close()
