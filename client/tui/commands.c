@@ -144,7 +144,7 @@ const chat_command chat_command_table[] = {
     { "trust", "[NAME]", "accept that their key has changed", WORD_CONTACT, false, true, run_trust },
     { "untrust", "[NAME]", "take back what you decided about their key", WORD_CONTACT, false, true, run_untrust },
     { "file", "PATH", "send a file", WORD_PATH, true, true, files_send },
-    { "save", "[FILE]", "take a file that was offered: the newest, or this one", WORD_FILE, false, true, files_save },
+    { "save", "[FILE]", "take an offered file: the newest, or this one", WORD_FILE, false, true, files_save },
     { "cancel", "[FILE]", "stop sending or taking a file", WORD_FILE, false, true, files_cancel },
     { "add", "LINK|NAME [TEXT]", "ask somebody, or accept by adding", WORD_TEXT, true, false, run_add },
     { "link", "", "your own link, to give to others", WORD_NONE, false, false, run_link },

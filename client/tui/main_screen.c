@@ -176,7 +176,7 @@ static void text_row_draw(const chat *c, const measures *m, int y, const log_row
 static void file_row_draw(const measures *m, int y, const entry *e)
 {
     char line[FILE_LINE_ROOM];
-    file_line(line, e, (size_t)m->text_columns);
+    file_line(line, e, (size_t)most(m->text_columns - 2, 1));
     (void)draw_text(y, m->text_column + 2, m->text_columns - 2, strcmp(e->state, "failed") == 0 ? INK_BAD : INK_PLAIN, line);
 }
 
