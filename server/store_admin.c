@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct {
     char *text;
@@ -84,15 +86,19 @@ static void run_invite(store *s, relay_store *db, const char *rest, report *r)
     sodium_memzero(text, sizeof text);
 }
 
+static const char too_busy[] = "error so much is written at the moment that this would fill the disk; try again at a quieter time";
+
 static void run_check(store *s, relay_store *db, const char *rest, report *r)
 {
     char where[256] = "";
     (void)s, (void)rest;
-    int rc = relay_check(db, where, sizeof where);
+    int rc = relay_check_beside(db, where, sizeof where);
     if (rc == TACET_OK)
         add(r, "ok\n");
+    else if (rc == TACET_E_BUSY)
+        add(r, "%s", too_busy);
     else
-        add(r, "error %s: %s", tacet_status_word(rc), where);
+        add(r, "error the store is not sound (%s): %s", tacet_status_word(rc), where);
 }
 
 /* The copy is made in our own directory, because that is all we may write to; the command takes it from there. */
@@ -103,9 +109,11 @@ static void run_backup(store *s, relay_store *db, const char *rest, report *r)
     snprintf(name, sizeof name, "backup-%08x.tmp", (unsigned)randombytes_random());
     int rc = relay_dir_path(path, s->o->dir, name);
     if (rc == TACET_OK)
-        rc = relay_backup(db, path, s->secret->key);
+        rc = relay_backup_beside(db, path, s->secret->key);
     if (rc == TACET_OK)
         add(r, "ok\n%s\n", name);
+    else if (rc == TACET_E_BUSY)
+        add(r, "%s", too_busy);
     else
         add(r, "error the copy could not be made (%s: %s)", tacet_status_word(rc), strerror(errno));
 }
@@ -113,7 +121,8 @@ static void run_backup(store *s, relay_store *db, const char *rest, report *r)
 static const struct {
     const char *word;
     void (*run)(store *s, relay_store *db, const char *rest, report *r);
-} calls[] = { { "invite", run_invite }, { "check", run_check }, { "backup", run_backup } };
+    bool beside; /* reads much and writes nothing: commits go on meanwhile */
+} calls[] = { { "invite", run_invite, false }, { "check", run_check, true }, { "backup", run_backup, true } };
 enum { CALLS = sizeof calls / sizeof *calls };
 
 static size_t call_of(const char *line, const char **rest)
@@ -133,6 +142,37 @@ int store_admin_run(void *store_, relay_store *db)
     size_t i = call_of(s->admin.line, &rest);
     calls[i].run(s, db, rest, &r);
     return TACET_OK;
+}
+
+/* --- a thread for what takes long -------------------------------------------------------------------------------------------------------------- */
+enum { BESIDE_NICE = 10 };
+
+static void *beside_main(void *store_)
+{
+    store *s = store_;
+    uint64_t one = 1;
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), BESIDE_NICE); /* commits come first; without it they only share */
+    (void)store_admin_run(s, s->db);
+    atomic_store(&s->admin.ended, true);
+    if (write(s->wake_fd, &one, sizeof one) != sizeof one)
+        return NULL; /* the counter is at its limit, so the owner is awake */
+    return NULL;
+}
+
+static bool beside_start(store *s)
+{
+    atomic_store(&s->admin.ended, false);
+    s->admin.beside = s->admin.running = pthread_create(&s->admin.thread, NULL, beside_main, s) == 0;
+    return s->admin.running;
+}
+
+void store_admin_collect(store *s)
+{
+    if (!s->admin.beside || !atomic_load(&s->admin.ended))
+        return;
+    s->admin.beside = false;
+    pthread_join(s->admin.thread, NULL);
+    store_admin_done(s);
 }
 
 void store_admin_done(store *s)
@@ -156,8 +196,10 @@ static void take_one(store *s, int client, const char *line)
     } else {
         snprintf(s->admin.line, sizeof s->admin.line, "%s", line);
         s->admin.client = client;
-        s->admin.waiting = true;
-        return;
+        s->admin.waiting = !calls[call_of(line, &rest)].beside;
+        if (s->admin.waiting || beside_start(s))
+            return;
+        add(&r, "error no thread for it: %s", strerror(errno));
     }
     control_answer(s->control, client, text);
 }

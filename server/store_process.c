@@ -211,6 +211,7 @@ static void stop_begin(store *s)
     s->stop_ms = mono_us() / 1000;
     core_stop(s->core);
     gate_stop(s->gate);
+    relay_beside_stop(s->db);
 }
 
 static void reload(store *s)
@@ -299,6 +300,7 @@ static void collect(store *s)
         else
             store_admin_done(s);
     }
+    store_admin_collect(s);
     for (backlog_job *b; (b = backlog_collect(s->backlog));) {
         if (b->status < 0 && b->status != TACET_E_NOMEM)
             die(b->status);
@@ -530,7 +532,7 @@ static void finish(store *s)
         free(s->channel[w].in);
     }
     control_close(s->control);
-    if (s->committer && committer_busy(s->committer))
+    if ((s->committer && committer_busy(s->committer)) || s->admin.beside)
         return;
     pool_stop(s->pool, leftover);
     pool_stop(s->writer, chunk_leftover);

@@ -1,6 +1,7 @@
 /* tacetd's `check`: pages and structure, then what the tables promise each other. */
 #include "parts.h"
 #include <stdio.h>
+#include <string.h>
 
 typedef struct {
     relay_store *s;
@@ -67,15 +68,41 @@ static int index_check(checking *c)
     return TACET_E_CORRUPT;
 }
 
-int relay_check(relay_store *s, char *where, size_t where_bytes)
+/* Where the log cannot be read any more: behind which message. Best effort: a page that does not open names nothing itself. */
+static void name_message(relay_store *s, char *where, size_t where_bytes)
+{
+    sqlite3_stmt *q = NULL;
+    uint64_t number = 0, mailbox = 0;
+    size_t used = strlen(where);
+    int rc = database_statement(s->db, "SELECT number, mailbox, ciphertext FROM message ORDER BY number", &q);
+    while (rc == TACET_OK && (rc = database_row(s->db, q)) == TACET_OK) {
+        number = (uint64_t)sqlite3_column_int64(q, 0);
+        mailbox = (uint64_t)sqlite3_column_int64(q, 1);
+    }
+    if (rc != TACET_E_NOT_FOUND)
+        (void)snprintf(where + used, where_bytes - used, "; the log reads as far as message %llu of mailbox %llu", (unsigned long long)number,
+                       (unsigned long long)mailbox);
+}
+
+int check_promises(relay_store *s, int so_far, char *where, size_t where_bytes)
 {
     checking c = { .s = s, .where = where, .where_bytes = where_bytes };
-    if (s->tx.open)
-        return TACET_E_BUG;
-    int rc = database_check(s->db, where, where_bytes);
+    int rc = so_far;
     if (rc == TACET_OK)
         rc = log_check(&c);
     if (rc == TACET_OK)
         rc = index_check(&c);
+    if (so_far == TACET_E_CORRUPT && where_bytes && !*where)
+        (void)snprintf(where, where_bytes, "the tables contradict each other");
+    if (so_far == TACET_E_CORRUPT && where_bytes)
+        name_message(s, where, where_bytes);
     return rc;
+}
+
+int relay_check(relay_store *s, char *where, size_t where_bytes)
+{
+    if (s->tx.open)
+        return TACET_E_BUG;
+    int rc = database_check(s->db, where, where_bytes);
+    return rc == TACET_OK || rc == TACET_E_CORRUPT ? check_promises(s, rc, where, where_bytes) : rc;
 }

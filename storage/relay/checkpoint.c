@@ -95,9 +95,24 @@ static int without_readers(relay_store *s)
     return rc;
 }
 
+/* A view beside the committer keeps the WAL (beside.c), and when it leaves, that may be long: the thread copies what it can, and nobody waits. */
+static int while_visited(relay_store *s, uint64_t wal)
+{
+    bool busy = atomic_load(&s->checkpoint.busy);
+    if (atomic_load(&s->beside.guests) == 0 && !busy && atomic_exchange(&s->checkpoint.done, false)) {
+        atomic_store(&s->beside.left, false);
+        return database_checkpoint(s->db, false, NULL);
+    }
+    if (!busy && wal >= s->tuning.checkpoint_bytes)
+        thread_ask(s);
+    return TACET_OK;
+}
+
 int checkpoint_if_due(relay_store *s)
 {
     uint64_t wal = atomic_load(&s->wal_bytes);
+    if (s->tuning.background && (atomic_load(&s->beside.guests) || (atomic_load(&s->beside.left) && wal >= s->tuning.checkpoint_bytes)))
+        return while_visited(s, wal);
     if (wal >= s->tuning.checkpoint_bytes * WAL_HARD_FACTOR)
         return without_readers(s); /* waits for the thread, too */
     if (wal < s->tuning.checkpoint_bytes || atomic_load(&s->checkpoint.busy))

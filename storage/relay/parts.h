@@ -143,7 +143,8 @@ typedef struct {
     uint32_t exceptions_max; /* above it the rows themselves are deleted */
     uint32_t clean_rows;     /* looked at in one piece of cleaning */
     uint64_t checkpoint_bytes;
-    bool background; /* a thread checkpoints; else the committer */
+    bool background;           /* a thread checkpoints; else the committer */
+    uint64_t beside_wal_bytes; /* a check or a copy beside the committer leaves when the WAL is so long */
 } relay_tuning;
 extern const relay_tuning relay_tuning_default;
 
@@ -183,6 +184,11 @@ struct relay_store {
         atomic_bool busy, done; /* done: the committer is to finish it */
         atomic_int failed;
     } checkpoint;
+    struct {
+        atomic_int guests; /* views that keep the WAL from beginning anew */
+        atomic_bool left;  /* one has left: the WAL may be long, and the thread is to shorten it before the committer does */
+        atomic_bool stop;
+    } beside;
     atomic_uint_fast64_t wal_bytes, segment_bytes;
     sqlite3_stmt *insert_message, *insert_index;
 };
@@ -207,6 +213,9 @@ TACET_MUST_USE int log_remove(relay_store *s, const removal *r);
 run *log_run_of(relay_store *s, uint64_t number);
 void log_publish(relay_store *s); /* index lock held */
 void log_unstage(relay_store *s, bool committed);
+/* check.c: what the tables promise each other. `so_far`: TACET_E_CORRUPT when it is known to be damaged:
+ * then only said where */
+TACET_MUST_USE int check_promises(relay_store *s, int so_far, char *where, size_t where_bytes);
 /* checkpoint.c */
 TACET_MUST_USE int checkpoint_start(relay_store *s);
 void checkpoint_stop(relay_store *s);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 const relay_tuning relay_tuning_default = {
-    .run_rows = 65536, .exceptions_max = 64, .clean_rows = 4096, .checkpoint_bytes = 64 << 20, .background = true
+    .run_rows = 65536, .exceptions_max = 64, .clean_rows = 4096, .checkpoint_bytes = 64 << 20, .background = true, .beside_wal_bytes = 2ull << 30
 };
 
 /* --- open -------------------------------------------------------------------------------------------------------------------------------- */

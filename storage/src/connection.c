@@ -29,6 +29,7 @@ int database_status(int code)
         { SQLITE_PERM, TACET_E_READONLY },
         { SQLITE_BUSY, TACET_E_BUSY },
         { SQLITE_LOCKED, TACET_E_BUSY },
+        { SQLITE_INTERRUPT, TACET_E_BUSY }, /* by ourselves: storage/relay/beside.c */
         { SQLITE_PROTOCOL, TACET_E_BUSY },
         { SQLITE_CORRUPT, TACET_E_CORRUPT },
         { SQLITE_NOTADB, TACET_E_CORRUPT }, /* the key is the right one: the key file has a verifier of its own */

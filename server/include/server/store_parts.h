@@ -8,6 +8,8 @@
 #include "server/gate.h"
 #include "server/relay_dir.h"
 #include "server/store_process.h"
+#include <pthread.h>
+#include <stdatomic.h>
 
 typedef struct {
     int fd; /* -1: no such worker now */
@@ -22,9 +24,11 @@ typedef struct {
     uint8_t key[32];
 } store_secrets;
 
-/* A command that the committer's thread works on. */
+/* A command that the committer's thread works on, or one that reads much: that has a thread of its own while it runs. */
 typedef struct {
-    bool waiting, running;
+    bool waiting, running, beside;
+    pthread_t thread;
+    atomic_bool ended; /* the thread is through */
     int client;
     char line[CONTROL_LINE_MAX];
     char answer[CONTROL_ANSWER_MAX];
@@ -58,6 +62,8 @@ __attribute__((format(printf, 1, 2))) void store_log(const char *format, ...);
 void store_admin_take(store *s);
 int store_admin_run(void *store_, relay_store *db); /* on the committer's thread */
 void store_admin_done(store *s);
+/* Answers when a thread of its own has ended. */
+void store_admin_collect(store *s);
 
 /* store_sandbox.c. Before the store is opened: files outside `dir` can be read at most, and only where libraries live; no network. Adds a word each to
  * `words`. TACET_E_IO */

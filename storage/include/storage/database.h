@@ -58,10 +58,14 @@ uint64_t database_wal_bytes(const database *d); /* size of the WAL file now */
 
 /* SQLite's result code as ours, without what only the connection knows. */
 int database_status(int sqlite_code);
-/* Every page's HMAC and the structure. TACET_E_CORRUPT with *where filled (a short line naming the place). Checkpoints first; outside a transaction. */
+/* Every page's HMAC and the structure. TACET_E_CORRUPT with *where filled (a short line naming the place and the tables it hits). Checkpoints first, unless
+ * it is a reader, which may check while its writer goes on; outside a transaction. */
 TACET_MUST_USE int database_check(database *d, char *where, size_t where_bytes);
 /* Another key, in one transaction: after a crash exactly one of the two opens it. No reader may be open. */
 TACET_MUST_USE int database_rekey(database *d, const uint8_t key[32]);
 /* A consistent copy under another (or the same) key, at `path`, fsynced; replaces what is there. Outside a transaction. */
 TACET_MUST_USE int database_backup(database *d, const char *path, const uint8_t key[32]);
+/* The same in pieces, as long as may_go_on says so between two of them (NULL: always); else TACET_E_BUSY, and nothing is at `path`. On a reader it may be
+ * inside a transaction (database_begin): then it is of that view, whatever is committed meanwhile. */
+TACET_MUST_USE int database_backup_while(database *d, const char *path, const uint8_t key[32], bool (*may_go_on)(void *ctx), void *ctx);
 #endif

@@ -100,6 +100,11 @@ typedef struct {
 } relay_totals;
 TACET_MUST_USE int relay_totals_get(relay_store *s, relay_totals *out);
 TACET_MUST_USE int relay_check(relay_store *s, char *where, size_t where_bytes);
+/* The same two beside the committer, on any thread: they see what was committed when they began, and commits go on. One at a time.
+ * TACET_E_BUSY: so much came meanwhile that the log grew too long, or relay_beside_stop was called. */
+TACET_MUST_USE int relay_check_beside(relay_store *s, char *where, size_t where_bytes);
+TACET_MUST_USE int relay_backup_beside(relay_store *s, const char *path, const uint8_t key[32]);
+void relay_beside_stop(relay_store *s); /* for good: before the store is closed */
 /* A consistent copy in one file at `path` (made 0600, must not exist), under `key`, fsynced; relay_store_open opens it when it stands alone in a directory
  * under the store's file name. Outside a transaction. */
 TACET_MUST_USE int relay_backup(relay_store *s, const char *path, const uint8_t key[32]);
