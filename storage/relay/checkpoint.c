@@ -95,24 +95,32 @@ static int without_readers(relay_store *s)
     return rc;
 }
 
-/* A view beside the committer keeps the WAL (beside.c), and when it leaves, that may be long: the thread copies what it can, and nobody waits. */
+/* A view beside the committer keeps the WAL (beside.c), and when it leaves, that is long: the thread copies what it can meanwhile, and all of it
+ * afterwards; only the little that came during that pass is the committer's. Nobody waits. */
 static int while_visited(relay_store *s, uint64_t wal)
 {
-    bool busy = atomic_load(&s->checkpoint.busy);
-    if (atomic_load(&s->beside.guests) == 0 && !busy && atomic_exchange(&s->checkpoint.done, false)) {
+    if (atomic_load(&s->checkpoint.busy))
+        return TACET_OK;
+    bool visited = atomic_load(&s->beside.guests) > 0, copied = atomic_exchange(&s->checkpoint.done, false);
+    if (!visited && copied && s->beside.last_pass) {
+        s->beside.last_pass = false;
         atomic_store(&s->beside.left, false);
         return database_checkpoint(s->db, false, NULL);
     }
-    if (!busy && wal >= s->tuning.checkpoint_bytes)
-        thread_ask(s);
+    if (visited && wal < s->beside.asked_at + s->tuning.checkpoint_bytes)
+        return TACET_OK;
+    s->beside.last_pass = !visited;
+    s->beside.asked_at = wal;
+    thread_ask(s);
     return TACET_OK;
 }
 
 int checkpoint_if_due(relay_store *s)
 {
     uint64_t wal = atomic_load(&s->wal_bytes);
-    if (s->tuning.background && (atomic_load(&s->beside.guests) || (atomic_load(&s->beside.left) && wal >= s->tuning.checkpoint_bytes)))
+    if (s->tuning.background && (atomic_load(&s->beside.guests) || atomic_load(&s->beside.left)))
         return while_visited(s, wal);
+    s->beside.asked_at = 0;
     if (wal >= s->tuning.checkpoint_bytes * WAL_HARD_FACTOR)
         return without_readers(s); /* waits for the thread, too */
     if (wal < s->tuning.checkpoint_bytes || atomic_load(&s->checkpoint.busy))

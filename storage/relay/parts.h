@@ -188,6 +188,8 @@ struct relay_store {
         atomic_int guests; /* views that keep the WAL from beginning anew */
         atomic_bool left;  /* one has left: the WAL may be long, and the thread is to shorten it before the committer does */
         atomic_bool stop;
+        uint64_t asked_at; /* the committer's own: length of the WAL when the thread was asked last */
+        bool last_pass;    /* ... and whether that was after the last guest */
     } beside;
     atomic_uint_fast64_t wal_bytes, segment_bytes;
     sqlite3_stmt *insert_message, *insert_index;
