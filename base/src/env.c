@@ -11,11 +11,15 @@ static uint64_t clock_ms(clockid_t which)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* How far the wall clock is off: a fixed time, or more and more of it since the given hour (so that a day passes in minutes). */
 static int64_t test_offset_ms(void)
 {
 #ifdef TACET_TESTING
-    const char *s = getenv("TACET_CLOCK_OFFSET_S");
-    return s ? (int64_t)strtoll(s, NULL, 10) * 1000 : 0;
+    const char *s = getenv("TACET_CLOCK_OFFSET_S"), *rate = getenv("TACET_CLOCK_RATE"), *from = getenv("TACET_CLOCK_FROM_MS");
+    int64_t off = s ? (int64_t)strtoll(s, NULL, 10) * 1000 : 0;
+    if (rate && from)
+        off += ((int64_t)clock_ms(CLOCK_REALTIME) - (int64_t)strtoll(from, NULL, 10)) * (int64_t)(strtoll(rate, NULL, 10) - 1);
+    return off;
 #else
     return 0;
 #endif

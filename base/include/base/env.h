@@ -13,7 +13,8 @@ struct tacet_env {
     void (*random)(void *ctx, uint8_t *out, size_t bytes); /* uniformly random bytes; cannot fail */
 };
 
-/* The real clock and libsodium's generator. The wall clock may be shifted by TACET_CLOCK_OFFSET_S only in builds with -Dtesting=true. */
+/* The real clock and libsodium's generator. Only in builds with -Dtesting=true the wall clock may be shifted by
+ * TACET_CLOCK_OFFSET_S, and run TACET_CLOCK_RATE times as fast from TACET_CLOCK_FROM_MS (milliseconds since 1970) on. */
 const tacet_env *env_system(void);
 
 /* A deterministic environment for tests: ChaCha20 of `seed`, and a clock that stands still until env_seeded_advance. */
