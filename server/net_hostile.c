@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -89,6 +90,77 @@ static long try_setuid(ring *r)
     (void)r;
     return answer(syscall(SYS_setresuid, 0, 0, 0));
 }
+static long try_bind(ring *r)
+{
+    const struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    (void)r;
+    return answer(bind(3, (const struct sockaddr *)&a, sizeof a));
+}
+static long try_pass_descriptor(ring *r)
+{
+    struct msghdr m = { 0 };
+    (void)r;
+    return answer(sendmsg(4, &m, 0));
+}
+static long try_take_descriptor(ring *r)
+{
+    struct msghdr m = { 0 };
+    (void)r;
+    return answer(recvmsg(4, &m, MSG_DONTWAIT));
+}
+/* Calls that need no arguments to show whether they are there at all. */
+static long bare(long number) { return answer(syscall(number, 0, 0, 0, 0, 0, 0)); }
+static long try_memfd(ring *r)
+{
+    (void)r;
+    return answer(memfd_create("x", 0));
+}
+static long try_pidfd(ring *r)
+{
+    (void)r;
+    return answer(syscall(SYS_pidfd_open, getppid(), 0));
+}
+static long try_keyctl(ring *r)
+{
+    (void)r;
+    return bare(SYS_keyctl);
+}
+static long try_unshare(ring *r)
+{
+    (void)r;
+    return bare(SYS_unshare);
+}
+static long try_clone3(ring *r)
+{
+    (void)r;
+    return bare(SYS_clone3);
+}
+static long try_bpf(ring *r)
+{
+    (void)r;
+    return bare(SYS_bpf);
+}
+static long try_landlock(ring *r)
+{
+    (void)r;
+    return bare(SYS_landlock_create_ruleset);
+}
+static long try_chdir(ring *r)
+{
+    (void)r;
+    return answer(chdir("/"));
+}
+static long try_stat(ring *r)
+{
+    struct stat st;
+    (void)r;
+    return answer(stat("/etc/passwd", &st));
+}
+static long try_unlink(ring *r)
+{
+    (void)r;
+    return answer(unlink("/tmp/tacet-hostile"));
+}
 static long try_ring_openat(ring *r) { return ring_attempt(r, IORING_OP_OPENAT, 0); }
 static long try_ring_openat2(ring *r) { return ring_attempt(r, IORING_OP_OPENAT2, 0); }
 static long try_ring_connect(ring *r) { return ring_attempt(r, IORING_OP_CONNECT, 0); }
@@ -96,6 +168,13 @@ static long try_ring_socket(ring *r) { return ring_attempt(r, IORING_OP_SOCKET, 
 static long try_ring_command(ring *r) { return ring_attempt(r, IORING_OP_URING_CMD, 0); }
 static long try_ring_read(ring *r) { return ring_attempt(r, IORING_OP_READ, 0); }
 static long try_ring_splice(ring *r) { return ring_attempt(r, IORING_OP_SPLICE, 0); }
+static long try_ring_sendmsg(ring *r) { return ring_attempt(r, IORING_OP_SENDMSG, 0); }
+static long try_ring_recvmsg(ring *r) { return ring_attempt(r, IORING_OP_RECVMSG, 0); }
+static long try_ring_statx(ring *r) { return ring_attempt(r, IORING_OP_STATX, 0); }
+static long try_ring_unlinkat(ring *r) { return ring_attempt(r, IORING_OP_UNLINKAT, 0); }
+static long try_ring_write(ring *r) { return ring_attempt(r, IORING_OP_WRITE, 0); }
+static long try_ring_message(ring *r) { return ring_attempt(r, IORING_OP_MSG_RING, 0); }
+static long try_ring_descriptors(ring *r) { return ring_attempt(r, IORING_OP_FILES_UPDATE, 0); }
 static long try_ring_fixed(ring *r) { return ring_attempt(r, IORING_OP_NOP, IOSQE_FIXED_FILE); }
 static long try_ring_personality(ring *r) { return ring_attempt_register(r, IORING_REGISTER_PERSONALITY); }
 static long try_ring_files(ring *r) { return ring_attempt_register(r, IORING_REGISTER_FILES); }
@@ -118,6 +197,19 @@ static const struct {
     { "executable memory", try_executable_memory },
     { "dumpable", try_dumpable },
     { "setresuid", try_setuid },
+    { "bind", try_bind },
+    { "a descriptor for another process", try_pass_descriptor },
+    { "a descriptor of another process", try_take_descriptor },
+    { "memfd_create", try_memfd },
+    { "pidfd_open", try_pidfd },
+    { "keyctl", try_keyctl },
+    { "unshare", try_unshare },
+    { "clone3", try_clone3 },
+    { "bpf", try_bpf },
+    { "landlock", try_landlock },
+    { "chdir", try_chdir },
+    { "stat", try_stat },
+    { "unlink", try_unlink },
     { "IORING_OP_OPENAT", try_ring_openat },
     { "IORING_OP_OPENAT2", try_ring_openat2 },
     { "IORING_OP_CONNECT", try_ring_connect },
@@ -125,6 +217,13 @@ static const struct {
     { "IORING_OP_URING_CMD", try_ring_command },
     { "IORING_OP_READ", try_ring_read },
     { "IORING_OP_SPLICE", try_ring_splice },
+    { "IORING_OP_SENDMSG", try_ring_sendmsg },
+    { "IORING_OP_RECVMSG", try_ring_recvmsg },
+    { "IORING_OP_STATX", try_ring_statx },
+    { "IORING_OP_UNLINKAT", try_ring_unlinkat },
+    { "IORING_OP_WRITE", try_ring_write },
+    { "IORING_OP_MSG_RING", try_ring_message },
+    { "IORING_OP_FILES_UPDATE", try_ring_descriptors },
     { "IOSQE_FIXED_FILE", try_ring_fixed },
     { "IORING_REGISTER_PERSONALITY", try_ring_personality },
     { "IORING_REGISTER_FILES", try_ring_files },
