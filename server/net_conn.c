@@ -141,11 +141,14 @@ static bool has_permit(net *n, conn *c)
     return c->permit;
 }
 
+/* Chunks of files are large: their bytes under way keep them in check, and a file may go as fast as it can. */
+static bool is_paced(frame_kind kind) { return kind != FRAME_PUT && kind != FRAME_HAVE; }
+
 static void ask(net *n, conn *c, size_t bytes)
 {
     c->asked++;
     c->asked_bytes += bytes;
-    c->permit = false;
+    c->permit &= !is_paced(n->frame.kind);
     c->heard_ms = n->now_ms;
     source_ask(&n->sources, c->source, bytes);
 }
