@@ -22,6 +22,10 @@ static exit_code config_take(relay_config *c, const options *o)
         fail("not an address: %s; write HOST:PORT", o->public_);
         return EXIT_USAGE;
     }
+    if (o->metrics && metrics_parse(&c->metrics, o->metrics) != TACET_OK) {
+        fail("not an address: %s; write ADDR:PORT, or a port alone for loopback", o->metrics);
+        return EXIT_USAGE;
+    }
     if (o->registration && registration_parse(&c->core.directory.registration, o->registration) != TACET_OK) {
         fail("registration is open, invite or closed, not %s", o->registration);
         return EXIT_USAGE;

@@ -59,6 +59,15 @@ int host_port_parse(host_port *out, const char *text)
     return TACET_OK;
 }
 
+int metrics_parse(host_port *out, const char *text)
+{
+    char local[32];
+    bool port_alone = text[strspn(text, "0123456789")] == 0;
+    if (port_alone && snprintf(local, sizeof local, "127.0.0.1:%s", text) >= (int)sizeof local)
+        return TACET_E_MALFORMED;
+    return host_port_parse(out, port_alone ? local : text);
+}
+
 static const char *const modes[] = { [REGISTRATION_OPEN] = "open", [REGISTRATION_INVITE] = "invite", [REGISTRATION_CLOSED] = "closed" };
 
 int registration_parse(registration_mode *out, const char *text)
@@ -135,6 +144,8 @@ static bool word_set(relay_config *c, const char *name, const char *value)
         return host_port_parse(&c->listen, value) == TACET_OK;
     if (strcmp(name, "public") == 0)
         return host_port_parse(&c->public_, value) == TACET_OK;
+    if (strcmp(name, "metrics") == 0)
+        return metrics_parse(&c->metrics, value) == TACET_OK;
     if (strcmp(name, "registration") == 0)
         return registration_parse(&c->core.directory.registration, value) == TACET_OK;
     if (strcmp(name, "user") == 0)
@@ -215,7 +226,7 @@ int relay_config_write(const relay_config *c, const char *path)
     print_host(f, "listen", &c->listen);
     if (c->public_.set)
         print_host(f, "public", &c->public_);
-    fprintf(f, "registration = %s\n; log = info\n; user = tacetd\n", registration_word(c->core.directory.registration));
+    fprintf(f, "registration = %s\n; log = info\n; user = tacetd\n; metrics = 127.0.0.1:9750\n", registration_word(c->core.directory.registration));
     print_numbers(f, c, "relay");
     fprintf(f, "\n[limits]\n");
     print_numbers(f, c, "limits");

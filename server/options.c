@@ -17,6 +17,8 @@ const option option_table[] = {
     { "--key-file", "F", "the database key, if not $CREDENTIALS_DIRECTORY/tacetd.key or DIR/relay.key", offsetof(options, key_file), VALUE_TEXT,
       'k' },
     { "--workers", "N", "net processes", offsetof(options, workers), VALUE_NUMBER, 'w' },
+    { "--metrics", "[ADDR:]PORT", "serves counters over HTTP for Prometheus; a port alone: on loopback", offsetof(options, metrics), VALUE_TEXT,
+      'm' },
     { "--uses", "N", "how many accounts the invitation is good for (1)", offsetof(options, uses), VALUE_NUMBER, 'u' },
     { "--expires", "7d", "how long: 90s, 15m, 12h, 7d", offsetof(options, expires_s), VALUE_DURATION, 'e' },
     { "--json", NULL, "one JSON object", offsetof(options, json), VALUE_FLAG, 'j' },
@@ -27,7 +29,7 @@ const unsigned option_count = sizeof option_table / sizeof *option_table;
 const command commands[] = {
     { "init", "makes keys and the encrypted store, prints the relay's address", "dlprkh", NULL, command_init,
       "tacetd init --data /var/lib/tacetd --listen 0.0.0.0:7450 --public relay.example:7450" },
-    { "run", "runs the relay; prints \"ready tacet://...\" when it accepts", "dlpkwh", NULL, command_run, "tacetd run --data /var/lib/tacetd" },
+    { "run", "runs the relay; prints \"ready tacet://...\" when it accepts", "dlpkwmh", NULL, command_run, "tacetd run --data /var/lib/tacetd" },
     { "invite", "prints a registration token", "dukeh", NULL, command_invite, "tacetd invite --data /var/lib/tacetd --uses 5 --expires 7d" },
     { "status", "what the running relay does", "djh", NULL, command_status, "tacetd status --data /var/lib/tacetd --json" },
     { "check", "verifies every page of the store; exit code 0 only if it is sound", "dkh", NULL, command_check,

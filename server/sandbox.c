@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -76,11 +77,24 @@ static const int plain_calls[] = {
 #endif
 #endif
 
-static int add_rules(scmp_filter_ctx ctx)
+/* What a process without a ring needs on top, to serve sockets that it was given. */
+static const int socket_calls[] = {
+    SCMP_SYS(accept4), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(recvfrom), SCMP_SYS(sendto),
+};
+
+static int add_calls(scmp_filter_ctx ctx, const int *calls, size_t count)
 {
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < sizeof plain_calls / sizeof *plain_calls; i++)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, plain_calls[i], 0);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+    return rc;
+}
+
+static int add_rules(scmp_filter_ctx ctx, bool sockets)
+{
+    int rc = add_calls(ctx, plain_calls, sizeof plain_calls / sizeof *plain_calls);
+    if (rc == 0 && sockets)
+        rc = add_calls(ctx, socket_calls, sizeof socket_calls / sizeof *socket_calls);
 #ifdef UNDER_SANITIZER /* its farewell */
     if (rc == 0)
         rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sigaltstack), 0);
@@ -93,7 +107,7 @@ static int add_rules(scmp_filter_ctx ctx)
     return rc;
 }
 
-int sandbox_seccomp(uint32_t *facts)
+static int filter_load(uint32_t *facts, bool sockets)
 {
     /* EPERM and not death: a library's new habit must not take the relay down, and what is denied stays denied */
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
@@ -101,7 +115,7 @@ int sandbox_seccomp(uint32_t *facts)
         return TACET_E_IO;
     int rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (rc == 0)
-        rc = add_rules(ctx);
+        rc = add_rules(ctx, sockets);
     if (rc == 0)
         rc = seccomp_load(ctx);
     seccomp_release(ctx);
@@ -110,6 +124,9 @@ int sandbox_seccomp(uint32_t *facts)
     *facts |= IPC_HAS_SECCOMP;
     return TACET_OK;
 }
+
+int sandbox_seccomp(uint32_t *facts) { return filter_load(facts, false); }
+int sandbox_seccomp_sockets(uint32_t *facts) { return filter_load(facts, true); }
 
 /* ---- words ------------------------------------------------------------------------------------------------------------------------------------- */
 static const struct {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -63,6 +64,22 @@ static void status_report(store *s, report *r)
     GATE_COUNTERS(GATE_LINE) for (size_t i = 0; i < IPC_COUNTERS_COUNT; i++) add(r, "%s %llu\n", net_words[i], (unsigned long long)g.net[i]);
     for (size_t i = 0; i < IPC_REASONS; i++)
         add(r, "%s %llu\n", closed_words[i], (unsigned long long)g.closed[i]);
+}
+
+/* Whatever it says means the same question; what it does not take is lost. */
+void store_admin_metrics(store *s)
+{
+    char byte, text[CONTROL_ANSWER_MAX];
+    report r = { text, 0, sizeof text };
+    ssize_t n = recv(s->metrics_fd, &byte, 1, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n > 0)
+        status_report(s, &r);
+    if (n > 0 && send(s->metrics_fd, text, r.used, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)r.used)
+        return;
+    close(s->metrics_fd);
+    s->metrics_fd = -1;
 }
 
 /* --- commands that need the store ---------------------------------------------------------------------------------------------------------- */

@@ -21,7 +21,7 @@ enum {
     STOP_MAX_MS = 10000,    /* SIGTERM to the end, whatever happens */
     STOP_NET_MAX_MS = 3000, /* for the workers to close what they have */
     POLL_MAX_MS = 1000,
-    FDS_MAX = RELAY_WORKERS_MAX + CONTROL_CLIENTS_MAX + 3,
+    FDS_MAX = RELAY_WORKERS_MAX + CONTROL_CLIENTS_MAX + 4,
 };
 
 /* One write a line, so that lines of several processes do not mix. A log that cannot be written is no reason to stop a relay. */
@@ -262,6 +262,11 @@ static void supervisor_read(store *s)
     else if (m[0] == SUPERVISOR_CHANNEL && n == 2 && m[1] < s->config.workers && fd >= 0 && !s->stopping) {
         channel_add(s, m[1], fd);
         fd = -1;
+    } else if (m[0] == SUPERVISOR_METRICS && n == 1 && fd >= 0) {
+        if (s->metrics_fd >= 0)
+            close(s->metrics_fd);
+        s->metrics_fd = fd;
+        fd = -1;
     }
     if (fd >= 0)
         close(fd);
@@ -368,6 +373,7 @@ static size_t gather(store *s, struct pollfd *p, uint32_t *first_control)
         bool input = core_wants_input(s->core) && c->out.used < RELAY_IPC_QUEUE_SOFT_BYTES;
         p[n++] = (struct pollfd){ c->fd, (short)((input ? POLLIN : 0) | (c->fd >= 0 && c->out.used ? POLLOUT : 0)), 0 };
     }
+    p[n++] = (struct pollfd){ s->metrics_fd, POLLIN, 0 };
     *first_control = (uint32_t)n;
     size_t controls = control_fds(s->control, fds);
     for (size_t i = 0; i < controls; i++)
@@ -394,6 +400,8 @@ static void turn(store *s)
         if (p[2 + w].fd >= 0 && p[2 + w].fd == s->channel[w].fd && (p[2 + w].revents & (POLLIN | POLLHUP | POLLERR)))
             channel_read(s, w);
     collect(s);
+    if (p[first_control - 1].revents && p[first_control - 1].fd == s->metrics_fd)
+        store_admin_metrics(s);
     for (size_t i = first_control; i < n; i++)
         if (p[i].revents) {
             store_admin_take(s);
@@ -416,9 +424,8 @@ static void each_waiting(void *ctx, const relay_waiting *w)
         store_log("a mailbox has no place in memory; its quota starts from zero");
 }
 
-static int open_store(store *s, char why[RELAY_WHY_MAX])
+static int open_store(store *s, char why[RELAY_WHY_MAX], char *words, size_t words_bytes)
 {
-    char words[128] = "";
     snprintf(why, RELAY_WHY_MAX, "the memory for keys could not be locked; raise RLIMIT_MEMLOCK (ulimit -l)");
     int rc = secret_arena_new(&s->arena, 16384);
     if (rc == TACET_OK && !(s->secret = secret_alloc(s->arena, sizeof *s->secret)))
@@ -427,7 +434,7 @@ static int open_store(store *s, char why[RELAY_WHY_MAX])
         rc = relay_key_settle(s->o->dir, s->o->key_file, why);
     if (rc == TACET_OK)
         rc = relay_key_load(s->secret->key, s->o->dir, s->o->key_file, why);
-    if (rc == TACET_OK && (rc = store_sandbox_files(s->o->dir, s->o->key_file, words, sizeof words)) != TACET_OK)
+    if (rc == TACET_OK && (rc = store_sandbox_files(s->o->dir, s->o->key_file, words, words_bytes)) != TACET_OK)
         snprintf(why, RELAY_WHY_MAX, "the sandbox for the store's files could not be set up: %s", strerror(errno));
     if (rc == TACET_OK)
         rc = relay_dir_open(&s->db, s->o->dir, s->secret->key, why);
@@ -494,7 +501,7 @@ static int start_threads(store *s)
 static int start(store *s)
 {
     char why[RELAY_WHY_MAX] = "", words[128] = "";
-    int rc = open_store(s, why);
+    int rc = open_store(s, why, words, sizeof words);
     if (rc != TACET_OK) {
         store_log("%s", why);
         return rc;
@@ -508,6 +515,7 @@ static int start(store *s)
         store_log("the store process could not start: %s: %s", tacet_status_word(rc), strerror(errno));
         return rc;
     }
+    store_log("store: confined by%s", words);
     tell_supervisor(s, STORE_OPEN, s->secret->self.static_public, 32);
     return TACET_OK;
 }
@@ -531,6 +539,8 @@ static void finish(store *s)
         ipc_queue_free(&s->channel[w].out);
         free(s->channel[w].in);
     }
+    if (s->metrics_fd >= 0)
+        close(s->metrics_fd);
     control_close(s->control);
     if ((s->committer && committer_busy(s->committer)) || s->admin.beside)
         return;
@@ -554,7 +564,7 @@ static void finish(store *s)
 int store_run(const store_options *o)
 {
     static store s; /* large, and one a process */
-    s = (store){ .o = o, .config = o->config, .wake_fd = -1 };
+    s = (store){ .o = o, .config = o->config, .wake_fd = -1, .metrics_fd = -1 };
     for (uint32_t w = 0; w < RELAY_WORKERS_MAX; w++)
         s.channel[w].fd = -1;
     signal(SIGPIPE, SIG_IGN);

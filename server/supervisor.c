@@ -2,6 +2,7 @@
 #include "server/supervisor.h"
 #include "base/secret.h"
 #include "server/limits.h"
+#include "server/metrics.h"
 #include "server/net.h"
 #include "server/store_parts.h"
 #include <errno.h>
@@ -39,13 +40,13 @@ typedef struct {
 typedef struct {
     const char *dir, *key_file;
     const relay_config *config;
-    int lock_fd, listen_fd, store_fd, signal_fd;
+    int lock_fd, listen_fd, metrics_fd, store_fd, signal_fd; /* metrics_fd: listens; -1: nobody wants metrics */
     pid_t store;
     bool open, ready, stopping;
     uint8_t salt[16], relay_key[32];
     uint32_t uid, gid;
     char address[TACET_LINK_MAX_CHARS + 1];
-    net_state net[RELAY_WORKERS_MAX];
+    net_state net[RELAY_WORKERS_MAX], metrics;
 } supervisor;
 
 static uint64_t mono_ms(void) { return env_mono_ms(env_system()); }
@@ -164,21 +165,20 @@ static bool store_fork(supervisor *s)
     return s->store > 0;
 }
 
-static bool channel_send(const supervisor *s, uint32_t worker, int fd)
+static bool channel_send(const supervisor *s, const uint8_t *m, size_t n, int fd)
 {
-    uint8_t m[2] = { SUPERVISOR_CHANNEL, (uint8_t)worker };
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int))];
     } ancillary = { 0 };
-    struct iovec v = { m, sizeof m };
+    struct iovec v = { (void *)(uintptr_t)m, n };
     struct msghdr h = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = ancillary.bytes, .msg_controllen = sizeof ancillary.bytes };
     struct cmsghdr *c = CMSG_FIRSTHDR(&h);
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
     c->cmsg_len = CMSG_LEN(sizeof fd);
     memcpy(CMSG_DATA(c), &fd, sizeof fd);
-    return sendmsg(s->store_fd, &h, MSG_NOSIGNAL) == (ssize_t)sizeof m;
+    return sendmsg(s->store_fd, &h, MSG_NOSIGNAL) == (ssize_t)n;
 }
 
 static _Noreturn void net_child(const supervisor *s, uint32_t worker, int fd)
@@ -218,12 +218,33 @@ static bool net_fork(supervisor *s, uint32_t worker)
     if (pid == 0)
         net_child(s, worker, pair[1]);
     close(pair[1]);
-    bool good = pid > 0 && channel_send(s, worker, pair[0]);
+    bool good = pid > 0 && channel_send(s, (const uint8_t[]){ SUPERVISOR_CHANNEL, (uint8_t)worker }, 2, pair[0]);
     close(pair[0]);
     if (pid > 0) {
         n->pid = pid;
         n->started_ms = mono_ms();
     }
+    return good;
+}
+
+static bool metrics_fork(supervisor *s)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return false;
+    pid_t pid = fork();
+    if (pid == 0) {
+        keep_only(pair[1], s->metrics_fd);
+        signal(SIGINT, SIG_IGN); /* it ends when store does */
+        signal(SIGTERM, SIG_IGN);
+        signal(SIGHUP, SIG_IGN);
+        signals_default();
+        _exit(metrics_run(&(metrics_options){ s->metrics_fd, pair[1], s->uid, s->gid }));
+    }
+    close(pair[1]);
+    bool good = pid > 0 && channel_send(s, (const uint8_t[]){ SUPERVISOR_METRICS }, 1, pair[0]);
+    close(pair[0]);
+    s->metrics.pid = pid > 0 ? pid : 0;
     return good;
 }
 
@@ -250,6 +271,16 @@ static void nets_due(supervisor *s)
             store_log("net %u could not be started: %s", (unsigned)w, strerror(errno));
             s->net[w].again_ms = mono_ms() + RESTART_MAX_MS;
         }
+}
+
+/* As often as once a second, whatever becomes of it. */
+static void metrics_due(supervisor *s)
+{
+    if (s->metrics_fd < 0 || !s->open || s->stopping || s->metrics.pid || mono_ms() < s->metrics.again_ms)
+        return;
+    s->metrics.again_ms = mono_ms() + RESTART_MAX_MS;
+    if (!metrics_fork(s))
+        store_log("the metrics process could not be started: %s", strerror(errno));
 }
 
 /* --- events ---------------------------------------------------------------------------------------------------------------------------- */
@@ -290,6 +321,8 @@ static bool reap(supervisor *s, int *status)
             *status = each;
             ended = true;
         }
+        if (pid == s->metrics.pid)
+            s->metrics.pid = 0;
         for (uint32_t w = 0; w < s->config->workers; w++)
             if (s->net[w].pid == pid)
                 net_died(s, w, each);
@@ -320,6 +353,8 @@ static int poll_ms(const supervisor *s)
     for (uint32_t w = 0; s->open && w < s->config->workers; w++)
         if (!s->net[w].pid && s->net[w].again_ms < due)
             due = s->net[w].again_ms;
+    if (s->metrics_fd >= 0 && s->open && !s->stopping && !s->metrics.pid && s->metrics.again_ms < due)
+        due = s->metrics.again_ms;
     return due > now ? (int)(due - now) : 0;
 }
 
@@ -332,6 +367,10 @@ static int end(supervisor *s, int status)
             kill(s->net[w].pid, SIGKILL);
             waitpid(s->net[w].pid, NULL, 0);
         }
+    if (s->metrics.pid > 0) {
+        kill(s->metrics.pid, SIGKILL);
+        waitpid(s->metrics.pid, NULL, 0);
+    }
     bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!clean && s->open)
         store_log("store ended (%s %d); the relay stops. What was accepted is on the disk", WIFSIGNALED(status) ? "signal" : "exit code",
@@ -345,6 +384,7 @@ static int watch(supervisor *s)
     for (;;) {
         struct pollfd p[] = { { s->signal_fd, POLLIN, 0 }, { s->store_fd, POLLIN, 0 } };
         nets_due(s);
+        metrics_due(s);
         if (poll(p, 2, poll_ms(s)) < 0 && errno != EINTR)
             return end(s, 1 << 8);
         if (p[1].revents & POLLIN)
@@ -391,6 +431,11 @@ int supervisor_run(const char *dir, const char *key_file, const relay_config *co
     signal(SIGPIPE, SIG_IGN);
     if (!user_find(&s) || (s.listen_fd = listen_open(&config->listen)) < 0)
         return 1;
+    s.metrics_fd = config->metrics.set ? listen_open(&config->metrics) : -1;
+    if (config->metrics.set && s.metrics_fd < 0)
+        return 1;
+    if (s.metrics_fd >= 0)
+        store_log("metrics at http://%s:%u/metrics", config->metrics.host, (unsigned)port_of(s.metrics_fd));
     s.signal_fd = signalfd(-1, &mine, SFD_CLOEXEC | SFD_NONBLOCK);
     if (s.signal_fd < 0 || !store_fork(&s)) {
         store_log("cannot start: %s", strerror(errno));

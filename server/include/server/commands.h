@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 typedef struct {
-    const char *data, *listen, *public_, *registration, *key_file, *file;
+    const char *data, *listen, *public_, *registration, *key_file, *metrics, *file;
     uint64_t workers, uses, expires_s; /* 0: not given */
     bool json, help;
 } options;

@@ -12,6 +12,7 @@ typedef struct {
 
 typedef struct {
     host_port listen, public_; /* public_: what the printed address says, when it is not `listen` */
+    host_port metrics;         /* where counters are served, if anywhere */
     uint32_t workers, slots;
     uint32_t address_connections; /* of one address and worker; 0: a share of slots */
     uint32_t ask_burst, ask_every_us, open_idle_s;
@@ -26,6 +27,8 @@ relay_config relay_config_default(void);
 TACET_MUST_USE int relay_config_read(relay_config *c, const char *path, int *line, char *what, size_t what_bytes);
 /* "HOST:PORT", "[v6]:PORT". TACET_E_MALFORMED */
 TACET_MUST_USE int host_port_parse(host_port *out, const char *text);
+/* The same, or a port alone: then on loopback. */
+TACET_MUST_USE int metrics_parse(host_port *out, const char *text);
 TACET_MUST_USE int registration_parse(registration_mode *out, const char *text);
 const char *registration_word(registration_mode mode);
 /* The file that `tacetd init` writes: what was chosen, and every other key with its default as a comment. TACET_E_IO, TACET_E_EXISTS */

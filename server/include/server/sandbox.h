@@ -15,6 +15,8 @@ TACET_MUST_USE int sandbox_landlock(uint32_t *facts);
 /* seccomp: only the system calls that a running net process needs; everything else answers EPERM, a call of another architecture kills. Adds to *facts.
  * TACET_E_IO */
 TACET_MUST_USE int sandbox_seccomp(uint32_t *facts);
+/* The same with accepting, polling, sending and receiving, for a process that has no ring (server/metrics.c). */
+TACET_MUST_USE int sandbox_seccomp_sockets(uint32_t *facts);
 /* One line of words for the log: "ring restrictions, landlock files, ...; missing: ..." */
 void sandbox_words(char *out, size_t room, uint32_t facts);
 #endif

@@ -49,7 +49,7 @@ typedef struct {
     relay_segments *segments, *chunk_segments;
     control *control;
     admin_call admin;
-    int wake_fd;
+    int wake_fd, metrics_fd; /* metrics_fd: -1 where nobody asks for metrics */
     channel channel[RELAY_WORKERS_MAX];
     bool ready_said, stopping;
     uint64_t started_ms, stop_ms, stop_said_ms;
@@ -62,6 +62,8 @@ __attribute__((format(printf, 1, 2))) void store_log(const char *format, ...);
 void store_admin_take(store *s);
 int store_admin_run(void *store_, relay_store *db); /* on the committer's thread */
 void store_admin_done(store *s);
+/* The process of server/metrics.h asks. */
+void store_admin_metrics(store *s);
 /* Answers when a thread of its own has ended. */
 void store_admin_collect(store *s);
 
