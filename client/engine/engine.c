@@ -21,7 +21,7 @@ void engine_call_async(engine *e, const char *name, json_t *params, engine_done 
     else if (!method_fits(m, params, wrong, &unknown))
         complete_say(e, done, ctx, unknown ? SAY_NO_PARAMETER : SAY_BAD_PARAMETER, name, wrong);
     else if (m->needs != NEEDS_NOTHING && !engine_has_account(e))
-        complete_say(e, done, ctx, SAY_NO_ACCOUNT, NULL, NULL);
+        complete_say(e, done, ctx, e->me.stage == ACCOUNT_RESTORED ? SAY_RESTORE_UNFINISHED : SAY_NO_ACCOUNT, NULL, NULL);
     else if (m->needs == NEEDS_DEVICE && e->me.stage == ACCOUNT_REPLACED)
         complete_say(e, done, ctx, SAY_REPLACED, NULL, NULL);
     else

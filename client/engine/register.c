@@ -207,7 +207,11 @@ void call_init(engine *e, json_t *params, engine_done done, void *ctx)
 {
     const char *relay_text = param_text(params, "relay"), *name = param_text(params, "name"), *invite = param_text(params, "invite");
     relay_address relay;
-    if (engine_has_account(e) || e->me.stage == ACCOUNT_RESTORED || e->registering) {
+    if (e->me.stage == ACCOUNT_RESTORED) {
+        complete_say(e, done, ctx, SAY_RESTORE_UNFINISHED, NULL, NULL);
+        return;
+    }
+    if (engine_has_account(e) || e->registering) {
         complete_say(e, done, ctx, SAY_ACCOUNT_EXISTS, e->me.name, NULL);
         return;
     }

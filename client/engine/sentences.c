@@ -69,6 +69,8 @@ static const struct {
                                     "the passphrase could not be read from $1 ($2); nothing was done. Check it and try again" },
 
     [SAY_FILE_EXISTS] = { "file-exists", EXIT_FAILED, "there is already a file $1; nothing was written. Choose another name, or remove it first" },
+    [SAY_RESTORE_UNFINISHED] = { "restore-unfinished", EXIT_NOT_FOUND,
+                                 "the restore of this profile has not come to its end. Go on with: tacet restore FILE" },
     [SAY_BACKUP_RUNS] = { "backup-runs", EXIT_FAILED, "a backup of this profile is being written already. Wait until it is done" },
     [SAY_BACKUP_NONE] = { "no-backup", EXIT_FAILED, "$1 is no backup of tacet; nothing was changed. Make one with: tacet backup FILE" },
     [SAY_BACKUP_NEWER] = { "backup-newer", EXIT_FAILED,

@@ -45,7 +45,7 @@ refused 6 wrong-passphrase as new restore "$dir/alice.backup" --backup-passphras
 refused 1 io as new restore "$dir/nowhere" $b --no-passphrase
 relay_stop
 refused 3 relay-unreachable as new restore "$dir/alice.backup" $b --no-passphrase # what it brought stays, and the same command goes on
-refused 5 no-account as new history bob
+refused 5 restore-unfinished as new history bob
 relay_start
 
 expect 0 as new restore "$dir/alice.backup" $b --no-passphrase --json

@@ -176,8 +176,43 @@ static void on_register(world *w, connection *c, const frame *f)
         memcpy(a->list[0], f->register_.list.at, f->register_.list.bytes);
         a->list_bytes[0] = f->register_.list.bytes;
         a->lists = 1;
+        a->device = f->register_.device;
     }
     answer_ok(w, c, f->id);
+}
+
+/* The next list; the device that it names in the place of the one that was there is where it comes from. */
+static void on_devices(world *w, connection *c, const frame *f)
+{
+    device_list l, known;
+    uint8_t object[96];
+    ck_assert_int_eq(device_list_decode(&l, f->devices.list.at, f->devices.list.bytes), TACET_OK);
+    memcpy(object, c->hash, 64);
+    memcpy(object + 64, l.hash, 32);
+    ck_assert_int_eq(object_verify(f->devices.proof.at, SIGN_DEVICES_CHANGE, &l.account, 0, object, sizeof object, l.ik), TACET_OK);
+    world_account *a = account_by(w, l.account.bytes);
+    const device_entry *d = device_list_find_transport(&l, c->transport);
+    ck_assert(a && d && a->lists < ROWS(a->list));
+    ck_assert_int_eq(device_list_decode(&known, a->list[a->lists - 1], a->list_bytes[a->lists - 1]), TACET_OK);
+    int follows = device_list_follows(&known, &l);
+    if (follows == TACET_OK) {
+        if (a->link)
+            queue(w, HAPPENS_DOWN, a->person, a->link, LINK_CLOSED, NULL, 0);
+        for (size_t i = 0; i < a->boxed; i++)
+            a->box[i].gone = true;
+        a->keys = 0;
+        a->link = 0;
+        a->subscribed = false;
+        a->person = c->person;
+        a->device = d->id;
+        memcpy(a->transport, c->transport, 32);
+        memcpy(a->list[a->lists], f->devices.list.at, f->devices.list.bytes);
+        a->list_bytes[a->lists++] = f->devices.list.bytes;
+    }
+    if (follows == TACET_OK || follows == TACET_E_REPLAY)
+        answer_ok(w, c, f->id);
+    else
+        answer_error(w, c, f->id, ERROR_STALE_LIST);
 }
 
 static void on_name(world *w, connection *c, const frame *f)
@@ -199,6 +234,10 @@ static void on_name(world *w, connection *c, const frame *f)
 static void counts(world *w, connection *c, const frame *f)
 {
     world_account *a = account_at(w, c);
+    if (!a) {
+        answer_error(w, c, f->id, ERROR_NOT_REGISTERED);
+        return;
+    }
     frame r = { .kind = FRAME_PREKEY_COUNTS };
     for (size_t i = 0; i < a->keys; i++)
         if (!a->key[i].gone) {
@@ -229,6 +268,10 @@ static void on_prekeys(world *w, connection *c, const frame *f)
 static void on_tokens(world *w, connection *c, const frame *f)
 {
     world_account *a = account_at(w, c);
+    if (!a) {
+        answer_error(w, c, f->id, ERROR_NOT_REGISTERED);
+        return;
+    }
     for (size_t i = 0; i < a->tokens; i++)
         if (f->tokens.kind == TOKEN_REQUEST && a->token_kinds[i] == TOKEN_REQUEST)
             a->token_kinds[i] = 0;
@@ -289,8 +332,8 @@ static void on_send(world *w, connection *c, const frame *f)
         answer_error(w, c, f->id, (error_code)w->refuse_sends);
         return;
     }
-    if (!kind) {
-        answer_error(w, c, f->id, ERROR_REFUSED);
+    if (!kind || a->device != f->send.device) {
+        answer_error(w, c, f->id, kind ? ERROR_STALE_DEVICE : ERROR_REFUSED);
         return;
     }
     ck_assert_uint_lt(a->boxed, WORLD_ENVELOPES);
@@ -335,8 +378,8 @@ static view take_key(world_account *a, enum prekey_kind kind)
 static void on_bundle(world *w, connection *c, const frame *f)
 {
     world_account *a = account_by(w, f->bundle.account.at);
-    if (!a) {
-        answer_error(w, c, f->id, ERROR_NOT_FOUND);
+    if (!a || a->device != f->bundle.device) {
+        answer_error(w, c, f->id, a ? ERROR_STALE_DEVICE : ERROR_NOT_FOUND);
         return;
     }
     frame r = { .kind = FRAME_BUNDLE_REPLY };
@@ -391,7 +434,7 @@ static void relay_frame(world *w, connection *c, const uint8_t *bytes, size_t n)
         { FRAME_PREKEY_STATUS, counts }, { FRAME_TOKENS, on_tokens },     { FRAME_SUBSCRIBE, on_subscribe },
         { FRAME_ACK, on_ack },           { FRAME_SEND, on_send },         { FRAME_LISTS, on_lists },
         { FRAME_BUNDLE, on_bundle },     { FRAME_LOOKUP, on_lookup },     { FRAME_INFO, on_info },
-        { FRAME_ECHO, on_echo },
+        { FRAME_ECHO, on_echo },         { FRAME_DEVICES, on_devices },
     };
     frame f;
     ck_assert_int_eq(frame_decode(&f, bytes, n), TACET_OK);
@@ -502,8 +545,9 @@ void world_free(world *w)
         world_close(w, i);
         json_decref(w->person[i].events);
         remove_dir(w->person[i].dir);
-        free(w->account[i].box);
     }
+    for (size_t i = 0; i < WORLD_PEOPLE; i++) /* an account may have come to somebody else */
+        free(w->account[i].box);
     for (world_event *ev = w->events; ev;) {
         world_event *next = ev->next;
         free(ev);

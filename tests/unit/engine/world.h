@@ -32,6 +32,7 @@ typedef struct {
 typedef struct {
     bool used, subscribed;
     uint8_t account[32], transport[32];
+    uint32_t device;
     uint8_t list[8][TACET_DEVICE_LIST_MAX_BYTES];
     size_t list_bytes[8], lists;
     uint8_t token[64][32], token_kinds[64];

@@ -1,0 +1,369 @@
+/* Backup and restore, with several engines and a relay that can be told to lie: everything comes back, the lists of the own account must go on from
+ * the backup's (M01), what was under way reaches the new device once, and a profile that was replaced says so and sends nothing. */
+#include "backup_records.h"
+#include "identity/backup.h"
+#include "state.h"
+#include "suite.h"
+#include "world.h"
+#include <string.h>
+#include <unistd.h>
+
+static char room[65536];
+static const uint8_t key[BACKUP_KEY_BYTES] = "thirty-two bytes of a file's key";
+
+static const char *path_of(const world *w, size_t who)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "%s/backup", w->person[who].dir);
+    return path;
+}
+
+static char *hex(const uint8_t *bytes, size_t n)
+{
+    static char text[2][2 * BACKUP_HEAD_BYTES + 1];
+    static int turn;
+    turn = !turn;
+    hex_encode(text[turn], bytes, n);
+    return text[turn];
+}
+
+static json_t *backup_params(const char *path)
+{
+    uint8_t head[BACKUP_HEAD_BYTES];
+    ck_assert_int_eq(backup_head_make(head, key, "pass", 4, (keyfile_cost){ 1, 8 }, env_system()), TACET_OK);
+    json_t *p = json_pack("{ss ss}", "path", path, "head", hex(head, sizeof head));
+    json_object_set_new(p, "key", json_string(hex(key, sizeof key)));
+    return p;
+}
+
+static void backup(world *w, size_t who)
+{
+    (void)unlink(path_of(w, who));
+    json_decref(must(w, who, "backup", backup_params(path_of(w, who))));
+}
+
+static json_t *restore_params(const char *path) { return json_pack("{ss ss}", "path", path, "key", hex(key, sizeof key)); }
+
+/* alice and bob know each other, and there is a backup of alice's. */
+static world *pair(size_t *a, size_t *b)
+{
+    world *w = world_new();
+    *a = world_join(w, "alice");
+    *b = world_join(w, "bob");
+    world_befriend(w, *a, *b);
+    world_send(w, *a, "bob", "from alice");
+    world_send(w, *b, "alice", "from bob");
+    world_advance(w, 10000);
+    (void)world_received(w, *a, room, sizeof room);
+    (void)world_received(w, *b, room, sizeof room);
+    return w;
+}
+
+static char *dump(world *w, size_t who, const char *method, json_t *params)
+{
+    json_t *o = must(w, who, method, params);
+    char *text = json_dumps(o, JSON_SORT_KEYS | JSON_INDENT(1));
+    json_decref(o);
+    return text;
+}
+
+static void same_answer(world *w, size_t one, size_t two, const char *method, const char *name)
+{
+    char *a = dump(w, one, method, name ? json_pack("{ss}", "name", name) : NULL),
+         *b = dump(w, two, method, name ? json_pack("{ss}", "name", name) : NULL);
+    ck_assert_str_eq(a, b);
+    free(a);
+    free(b);
+}
+
+START_TEST(everything_comes_back)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    size_t c = world_join(w, "carol"), d = world_join(w, "dave"), m = world_join(w, "mallory");
+    char link[512];
+    world_befriend(w, a, c);
+    json_decref(must(w, a, "rename", json_pack("{ss ss}", "name", "carol", "to", "caroline")));
+    json_decref(must(w, a, "block", json_pack("{ss}", "name", "caroline")));
+    json_decref(must(w, a, "add", json_pack("{ss ss}", "target", world_link(w, d, link), "text", "let me in")));
+    json_decref(must(w, m, "add", json_pack("{ss ss}", "target", world_link(w, a, link), "text", "it is me")));
+    json_decref(must(w, a, "draft", json_pack("{ss ss}", "name", "bob", "text", "half a thou")));
+    json_decref(must(w, a, "settings", json_pack("{sb}", "read_receipts", 0)));
+    for (int i = 0; i < 300; i++) { /* several chunks, several slices */
+        memset(room, 'a' + i % 26, 1000);
+        room[1000] = '\0';
+        world_send(w, a, "bob", room);
+    }
+    world_advance(w, 20000);
+    w->hold = true; /* nothing new comes while both are looked at */
+    backup(w, a);
+    size_t n = world_bare(w, "new");
+    json_t *me = must(w, n, "restore", restore_params(path_of(w, a)));
+    ck_assert_int_eq(json_integer_value(json_object_get(me, "contacts")), 4);
+    json_decref(me);
+    must_fail(w, n, "restore", restore_params(path_of(w, a)), "account-exists", 1);
+    same_answer(w, a, n, "history", "bob");
+    same_answer(w, a, n, "history", "caroline");
+    same_answer(w, a, n, "history", "dave");
+    same_answer(w, a, n, "requests", NULL);
+    same_answer(w, a, n, "contacts", NULL);
+    json_t *set = must(w, n, "settings", NULL);
+    ck_assert(json_is_false(json_object_get(set, "read_receipts")));
+    json_decref(set);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(what_was_under_way_reaches_the_new_device_once)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    backup(w, a);
+    w->hold = true;
+    world_send(w, b, "alice", "to the lost one"); /* the relay has it */
+    size_t n = world_bare(w, "new");
+    json_decref(must(w, n, "restore", restore_params(path_of(w, a))));
+    world_send(w, b, "alice", "not knowing yet"); /* bob has heard nothing: stale-device tells him */
+    ck_assert_uint_eq(world_events(w, b, "new-device"), 1);
+    ck_assert_uint_eq(world_events(w, b, "error"), 0);
+    world_release(w);
+    world_advance(w, 10000);
+    ck_assert_str_eq(world_received(w, n, room, sizeof room), "to the lost one|not knowing yet");
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "new device 2; gone: device 1");
+    world_send(w, n, "bob", "here I am");
+    world_send(w, b, "alice", "welcome back");
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "here I am");
+    ck_assert_str_eq(world_received(w, n, room, sizeof room), "welcome back");
+    ck_assert_uint_eq(world_events(w, b, "new-device"), 1);
+    ck_assert_uint_eq(world_events(w, b, "key-changed") + world_events(w, b, "list-fork"), 0);
+    ck_assert_uint_eq(world_events(w, b, "quarantined") + world_events(w, n, "quarantined"), 0);
+    world_advance(w, 10000);
+    json_t *left = must(w, b, "outbox", NULL);
+    ck_assert_uint_eq(json_array_size(left), 0);
+    json_decref(left);
+    world_free(w);
+}
+END_TEST
+
+/* Own texts without `delivered` go again: bob has one of them already. */
+START_TEST(own_texts_go_again_and_show_once)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    w->hold = true;
+    world_send(w, a, "bob", "one");
+    world_send(w, a, "bob", "two");
+    backup(w, a);
+    world_release(w);
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "one|two");
+    w->hold = true;
+    world_close(w, a);
+    size_t n = world_bare(w, "new");
+    json_decref(must(w, n, "restore", restore_params(path_of(w, a))));
+    world_send(w, n, "bob", "three");
+    world_release(w);
+    world_advance(w, 10000);
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "new device 2; gone: device 1|three"); /* and no gap */
+    json_t *left = must(w, n, "outbox", NULL);
+    ck_assert_uint_eq(json_array_size(left), 0);
+    json_decref(left);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_replaced_profile_says_so_and_sends_nothing)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    backup(w, a);
+    world_close(w, a);
+    size_t n = world_bare(w, "new");
+    json_decref(must(w, n, "restore", restore_params(path_of(w, a))));
+    world_advance(w, 10000);
+    (void)world_received(w, b, room, sizeof room);
+    world_open(w, a);
+    size_t before = w->person[a].sends;
+    engine_error error;
+    json_t *sent = world_call(w, a, "send", json_pack("{ss ss}", "to", "bob", "text", "from the grave"), &error);
+    json_decref(sent);
+    world_advance(w, 10000);
+    ck_assert_uint_eq(w->person[a].sends, before);
+    ck_assert_str_eq(json_string_value(json_object_get(world_event_last(w, a, "error"), "code")), "replaced");
+    must_fail(w, a, "send", json_pack("{ss ss}", "to", "bob", "text", "again"), "replaced", 4);
+    must_fail(w, a, "sync", NULL, "replaced", 4);
+    world_close(w, a); /* for good */
+    world_open(w, a);
+    must_fail(w, a, "sync", NULL, "replaced", 4);
+    json_t *history = must(w, a, "history", json_pack("{ss}", "name", "bob"));
+    ck_assert_uint_eq(json_array_size(history), 3);
+    json_decref(history);
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "");
+    world_free(w);
+}
+END_TEST
+
+/* It runs while the other is restored. */
+START_TEST(a_running_profile_hears_that_it_was_replaced)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    backup(w, a);
+    size_t n = world_bare(w, "new");
+    json_decref(must(w, n, "restore", restore_params(path_of(w, a))));
+    world_advance(w, 60000);
+    ck_assert_str_eq(json_string_value(json_object_get(world_event_last(w, a, "error"), "code")), "replaced");
+    world_free(w);
+}
+END_TEST
+
+START_TEST(M01_the_relay_rolls_the_own_list_back)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    backup(w, a);
+    size_t n = world_bare(w, "new"), third = world_bare(w, "third");
+    json_decref(must(w, n, "restore", restore_params(path_of(w, a))));
+    backup(w, n);
+    world_account *account = world_account_of(w, n);
+    ck_assert_uint_eq(account->lists, 2);
+    account->lists = 1;
+    must_fail(w, third, "restore", restore_params(path_of(w, n)), "own-list-rollback", 4);
+    ck_assert_uint_eq(account->lists, 1); /* nothing was changed there */
+    account->lists = 2;
+    json_decref(must(w, third, "restore", restore_params(path_of(w, n)))); /* the same once more, with an honest relay */
+    ck_assert_uint_eq(world_account_of(w, third)->lists, 3);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(M01_the_relay_forks_the_own_list)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    backup(w, a);
+    own_account *me = &w->person[a].e->me;
+    world_account *account = world_account_of(w, a);
+    device_list other = me->list;
+    other.device[0].created_s++;
+    ck_assert_int_eq(device_list_sign(&other, account->list[0], &account->list_bytes[0], me->secret->ik), TACET_OK);
+    size_t n = world_bare(w, "new");
+    must_fail(w, n, "restore", restore_params(path_of(w, a)), "own-list-fork", 4);
+    ck_assert_uint_eq(account->lists, 1);
+    world_free(w);
+}
+END_TEST
+
+/* carol came after the backup: what she writes cannot be opened by anybody any more, and that is said. */
+START_TEST(somebody_whom_the_backup_does_not_know)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    backup(w, a);
+    size_t c = world_join(w, "carol");
+    world_befriend(w, a, c);
+    world_close(w, a);
+    size_t n = world_bare(w, "new");
+    json_decref(must(w, n, "restore", restore_params(path_of(w, a))));
+    world_send(w, c, "alice", "do you know me");
+    ck_assert_str_eq(world_received(w, n, room, sizeof room), "");
+    ck_assert_uint_ge(world_events(w, n, "quarantined"), 1);
+    world_free(w);
+}
+END_TEST
+
+/* Who was asked, and had accepted when only the lost device could hear of it. */
+START_TEST(an_answer_that_went_to_the_lost_device)
+{
+    char link[512];
+    world *w = world_new();
+    size_t a = world_join(w, "alice"), b = world_join(w, "bob");
+    json_decref(must(w, a, "add", json_pack("{ss ss}", "target", world_link(w, b, link), "text", "hello")));
+    json_decref(must(w, a, "send", json_pack("{ss ss}", "to", "bob", "text", "waits for acceptance")));
+    backup(w, a);
+    world_close(w, a);
+    json_decref(must(w, b, "accept", json_pack("{ss}", "name", "alice")));
+    size_t n = world_bare(w, "new");
+    json_decref(must(w, n, "restore", restore_params(path_of(w, a))));
+    world_advance(w, 20000);
+    ck_assert_ptr_nonnull(strstr(world_received(w, b, room, sizeof room), "waits for acceptance"));
+    world_send(w, b, "alice", "welcome");
+    ck_assert_str_eq(world_received(w, n, room, sizeof room), "welcome");
+    ck_assert_uint_eq(world_events(w, b, "history-forked") + world_events(w, n, "history-forked"), 0);
+    world_free(w);
+}
+END_TEST
+
+/* --- records -------------------------------------------------------------------------------------------------------------------------- */
+static const char *const kinds[] = { "account", "contact", "chain", "message" };
+static size_t a_record(unsigned which, uint8_t *out, size_t bytes)
+{
+    static const uint8_t text[] = "text", draft[] = "draft";
+    size_t a, b;
+    writer at = writer_over(out, bytes);
+    world *w = pair(&a, &b);
+    own_account *me = &w->person[a].e->me;
+    backup_account account = { .made_ms = 1, .device = 1, .listed = true, .name = "alice" };
+    memcpy(account.relay, me->relay_text, sizeof account.relay);
+    memcpy(account.list, me->signed_list, account.list_bytes = me->signed_list_bytes);
+    backup_contact contact = { .draft = { draft, 5 } };
+    ck_assert_int_eq(vault_contact_by_alias(w->person[a].e->vault, "bob", &contact.c), TACET_OK);
+    vault_message m = { .kind = VAULT_TEXT, .state = VAULT_RECEIVED, .text = { text, 4 } };
+    backup_chain chain = { 7, 8 };
+    if (which == 0)
+        record_put_account(&at, &account);
+    else if (which == 1)
+        record_put_contact(&at, &contact);
+    else if (which == 2)
+        record_put_chain(&at, &chain);
+    else
+        record_put_message(&at, 3, &m);
+    world_free(w);
+    ck_assert(writer_ok(&at));
+    return writer_bytes(&at);
+}
+
+static int get(unsigned which, reader *body)
+{
+    static backup_account account;
+    static backup_contact contact;
+    static backup_chain chain;
+    static vault_message m;
+    uint32_t place;
+    return which == 0   ? record_get_account(body, &account)
+           : which == 1 ? record_get_contact(body, &contact)
+           : which == 2 ? record_get_chain(body, &chain)
+                        : record_get_message(body, &place, &m);
+}
+
+START_TEST(records_cut_short_at_every_length)
+{
+    static uint8_t bytes[BACKUP_RECORD_MAX_BYTES + 16];
+    record_kind kind;
+    reader body, r;
+    size_t n = a_record((unsigned)_i, bytes, sizeof bytes);
+    for (size_t cut = 0; cut < n; cut++) { /* of the stream: it waits for more, and does not move */
+        r = reader_over(bytes, cut);
+        ck_assert_int_eq(record_next(&r, &kind, &body), TACET_E_AGAIN);
+        ck_assert_uint_eq(reader_left(&r), cut);
+    }
+    r = reader_over(bytes, n);
+    ck_assert_int_eq(record_next(&r, &kind, &body), TACET_OK);
+    ck_assert_int_eq(kind, _i + 1);
+    ck_assert_uint_eq(reader_left(&r), 0);
+    ck_assert_msg(get((unsigned)_i, &body) == TACET_OK, "%s", kinds[_i]);
+    for (size_t cut = BACKUP_RECORD_HEAD_BYTES; cut < n; cut++) { /* of the body, under a length that lies */
+        r = reader_over(bytes + BACKUP_RECORD_HEAD_BYTES, cut - BACKUP_RECORD_HEAD_BYTES);
+        ck_assert_msg(get((unsigned)_i, &r) == TACET_E_MALFORMED, "%s cut at %zu", kinds[_i], cut);
+    }
+    r = reader_over(bytes + BACKUP_RECORD_HEAD_BYTES, n - BACKUP_RECORD_HEAD_BYTES + 1); /* a byte too many */
+    ck_assert_int_eq(get((unsigned)_i, &r), TACET_E_MALFORMED);
+    bytes[1] = 1; /* 16 MiB and more */
+    r = reader_over(bytes, n);
+    ck_assert_int_eq(record_next(&r, &kind, &body), TACET_E_MALFORMED);
+}
+END_TEST
+
+SUITE("restore", TEST(everything_comes_back), TEST(what_was_under_way_reaches_the_new_device_once), TEST(own_texts_go_again_and_show_once),
+      TEST(a_replaced_profile_says_so_and_sends_nothing), TEST(a_running_profile_hears_that_it_was_replaced),
+      TEST(M01_the_relay_rolls_the_own_list_back), TEST(M01_the_relay_forks_the_own_list), TEST(somebody_whom_the_backup_does_not_know),
+      TEST(an_answer_that_went_to_the_lost_device), LOOP(records_cut_short_at_every_length, ROWS(kinds)))
