@@ -145,6 +145,43 @@ START_TEST(what_was_under_way_reaches_the_new_device_once)
 }
 END_TEST
 
+/* bob writes nothing more: the first envelope of the new device is enough. */
+START_TEST(the_new_device_alone_brings_what_was_under_way)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    backup(w, a);
+    world_close(w, a);
+    world_send(w, b, "alice", "to the lost one");
+    size_t n = world_bare(w, "new");
+    json_decref(must(w, n, "restore", restore_params(path_of(w, a))));
+    world_advance(w, 10000);
+    ck_assert_str_eq(world_received(w, n, room, sizeof room), "to the lost one");
+    world_free(w);
+}
+END_TEST
+
+/* A new token that only the lost device could have opened: made anew for the new one, which had a dead one. */
+START_TEST(a_token_that_went_to_the_lost_device)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    backup(w, a);
+    world_close(w, a);
+    json_decref(must(w, b, "block", json_pack("{ss}", "name", "alice")));
+    json_decref(must(w, b, "unblock", json_pack("{ss}", "name", "alice")));
+    world_advance(w, 10000);
+    size_t n = world_bare(w, "new");
+    json_decref(must(w, n, "restore", restore_params(path_of(w, a))));
+    world_send(w, b, "alice", "are you there");
+    ck_assert_str_eq(world_received(w, n, room, sizeof room), "are you there");
+    world_advance(w, 10000);
+    world_send(w, n, "bob", "I am");
+    ck_assert_ptr_nonnull(strstr(world_received(w, b, room, sizeof room), "I am"));
+    world_free(w);
+}
+END_TEST
+
 /* Own texts without `delivered` go again: bob has one of them already. */
 START_TEST(own_texts_go_again_and_show_once)
 {
@@ -363,7 +400,8 @@ START_TEST(records_cut_short_at_every_length)
 }
 END_TEST
 
-SUITE("restore", TEST(everything_comes_back), TEST(what_was_under_way_reaches_the_new_device_once), TEST(own_texts_go_again_and_show_once),
+SUITE("restore", TEST(everything_comes_back), TEST(what_was_under_way_reaches_the_new_device_once),
+      TEST(the_new_device_alone_brings_what_was_under_way), TEST(a_token_that_went_to_the_lost_device), TEST(own_texts_go_again_and_show_once),
       TEST(a_replaced_profile_says_so_and_sends_nothing), TEST(a_running_profile_hears_that_it_was_replaced),
       TEST(M01_the_relay_rolls_the_own_list_back), TEST(M01_the_relay_forks_the_own_list), TEST(somebody_whom_the_backup_does_not_know),
       TEST(an_answer_that_went_to_the_lost_device), LOOP(records_cut_short_at_every_length, ROWS(kinds)))
