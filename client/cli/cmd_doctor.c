@@ -1,9 +1,14 @@
 /* doctor, ping: is everything as it should be, and if not, what to do. */
 #include "cli.h"
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct {
     cli *c;
@@ -20,16 +25,62 @@ static void finding(examination *x, const char *what, int exit, const char *text
         say("%-4s %-12s %s", exit == EXIT_DONE ? "ok" : "BAD", what, text);
 }
 
-/* Home and permissions are what profile_open looks at. */
+/* What others can reach in the folder: nothing shall be. False: *name is the first such file. */
+static bool files_closed(const profile *p, char name[256])
+{
+    int fd = openat(p->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    bool closed = folder != NULL;
+    name[0] = '\0';
+    for (const struct dirent *d; closed && (d = readdir(folder));) {
+        struct stat s;
+        if (d->d_name[0] != '.' && fstatat(p->fd, d->d_name, &s, AT_SYMLINK_NOFOLLOW) == 0 && (s.st_mode & 077) != 0) {
+            snprintf(name, 256, "%s", d->d_name);
+            closed = false;
+        }
+    }
+    if (folder)
+        closedir(folder);
+    else if (fd >= 0)
+        close(fd);
+    return closed;
+}
+
+/* The home is what profile_open looks at. */
 static bool folder_examine(examination *x)
 {
     engine_error why = { 0 };
+    char name[256], path[PROFILE_PATH_BYTES + 260];
     cli *c = x->c;
     int exit = folder_reach(c, false, &why);
     finding(x, "home", exit, exit == EXIT_DONE ? c->profile.dir : why.message);
-    if (c->profile_opened)
-        finding(x, "permissions", EXIT_DONE, "nobody else can read or change it");
-    return c->profile_opened;
+    if (!c->profile_opened)
+        return false;
+    bool closed = files_closed(&c->profile, name);
+    snprintf(path, sizeof path, "%s/%s", c->profile.dir, name);
+    if (!closed)
+        sentence_fill(&why, SAY_PERMISSIONS, path, "600", NULL);
+    finding(x, "permissions", closed ? EXIT_DONE : EXIT_FAILED, closed ? "nobody else can read or change it" : why.message);
+    return true;
+}
+
+/* A new version copies the vault before it changes it. */
+static void space_examine(examination *x)
+{
+    enum { SPARE_MIB = 64 };
+    struct statvfs disk;
+    struct stat vault;
+    char text[160];
+    if (fstatvfs(x->c->profile.fd, &disk) != 0)
+        return;
+    unsigned long long free_mib = (unsigned long long)disk.f_bavail * disk.f_frsize >> 20, needed_mib = SPARE_MIB;
+    if (fstatat(x->c->profile.fd, "vault.db", &vault, AT_SYMLINK_NOFOLLOW) == 0)
+        needed_mib += (unsigned long long)vault.st_size >> 20;
+    bool enough = free_mib >= needed_mib;
+    snprintf(text, sizeof text,
+             enough ? "%llu MiB are free where the vault lies" : "%llu MiB are free where the vault lies, and it may need %llu. Free some space",
+             free_mib, needed_mib);
+    finding(x, "space", enough ? EXIT_DONE : EXIT_FAILED, text);
 }
 
 static void memory_examine(examination *x)
@@ -57,17 +108,23 @@ static void keys_examine(examination *x)
     finding(x, "keyring", needs && !keeps ? why.exit : EXIT_DONE, keeps ? "takes keys and gives them back" : why.message);
 }
 
-/* Opens the vault, or attaches to who has it open. The sentence goes to the report, not to stderr. */
+/* Opens the vault, or attaches to who has it open, and has every page read. The sentence goes to the report, not to stderr. */
 static bool vault_examine(examination *x)
 {
     engine_error why = { 0 };
+    json_t *check = NULL;
     int exit = vault_reach(x->c, &why);
-    bool attached = exit == EXIT_DONE && !caller_is_host(x->c->caller);
-    finding(x, "vault", exit,
-            exit != EXIT_DONE ? why.message
-            : attached        ? "opened by another tacet that runs on this profile"
-                              : "opens, every key fits");
-    return exit == EXIT_DONE;
+    if (exit == EXIT_DONE)
+        exit = caller_call(x->c->caller, "check", NULL, -1, &check, &why);
+    bool opened = exit == EXIT_DONE, sound = json_is_true(json_object_get(check, "sound"));
+    if (opened && !sound)
+        sentence_fill(&why, SAY_VAULT_DAMAGED, x->c->profile.vault, NULL, NULL);
+    finding(x, "vault", sound ? EXIT_DONE : why.exit,
+            !sound                         ? why.message
+            : caller_is_host(x->c->caller) ? "opens, and every page is sound"
+                                           : "opened by another tacet that runs on this profile, and every page is sound");
+    json_decref(check);
+    return opened;
 }
 
 static void relay_examine(examination *x)
@@ -106,6 +163,7 @@ int run_doctor(cli *c)
     examination x = { .c = c };
     memory_examine(&x);
     if (folder_examine(&x)) {
+        space_examine(&x);
         keys_examine(&x);
         if (vault_examine(&x))
             relay_examine(&x);

@@ -162,6 +162,6 @@ const command command_table[] = {
       { OPT_EXEC },
       run_chat },
     { "ping", "", 0, 0, "round-trip times to the relay", "tacet ping --count 10", NULL, { 0 }, { OPT_COUNT }, run_ping },
-    { "doctor", "", 0, 0, "check home, permissions, vault, keyring, relay and clock", "tacet doctor", NULL, { 0 }, { 0 }, run_doctor },
+    { "doctor", "", 0, 0, "check home, permissions, space, keys, vault, keyring, relay and clock", "tacet doctor", NULL, { 0 }, { 0 }, run_doctor },
 };
 const size_t command_count = sizeof command_table / sizeof *command_table;

@@ -34,6 +34,7 @@ const engine_method method_table[] = {
     { "settings", call_settings, NEEDS_VAULT, "read_receipts?:bool" },
     { "ping", call_ping, NEEDS_DEVICE, "count?:int" },
     { "status", call_status, NEEDS_NOTHING, "" },
+    { "check", call_check, NEEDS_NOTHING, "" },
     { "backup", call_backup, NEEDS_VAULT, "path:text head:text key:text" },
 };
 const size_t method_count = sizeof method_table / sizeof *method_table;

@@ -376,6 +376,7 @@ void call_link(engine *e, json_t *params, engine_done done, void *ctx);
 void call_sync(engine *e, json_t *params, engine_done done, void *ctx);
 void call_ping(engine *e, json_t *params, engine_done done, void *ctx);
 void call_status(engine *e, json_t *params, engine_done done, void *ctx);
+void call_check(engine *e, json_t *params, engine_done done, void *ctx);
 void call_settings(engine *e, json_t *params, engine_done done, void *ctx);
 void call_backup(engine *e, json_t *params, engine_done done, void *ctx);
 void call_restore(engine *e, json_t *params, engine_done done, void *ctx);

@@ -209,6 +209,24 @@ void call_status(engine *e, json_t *params, engine_done done, void *ctx)
     complete(e, done, ctx, o, NULL);
 }
 
+/* Every page of the vault. Nothing else is done meanwhile. */
+void call_check(engine *e, json_t *params, engine_done done, void *ctx)
+{
+    (void)params;
+    char where[160] = "";
+    int rc = inbox_flush(e); /* it wants no transaction around it */
+    if (rc == TACET_OK)
+        rc = database_check(vault_database(e->vault), where, sizeof where);
+    if (rc != TACET_OK && rc != TACET_E_CORRUPT) {
+        complete_status(e, done, ctx, rc);
+        return;
+    }
+    json_t *o = json_event("check");
+    json_object_set_new(o, "sound", json_boolean(rc == TACET_OK));
+    json_object_set_new(o, "where", rc == TACET_OK ? json_null() : json_string(where));
+    complete(e, done, ctx, o, NULL);
+}
+
 void call_settings(engine *e, json_t *params, engine_done done, void *ctx)
 {
     json_t *read = json_object_get(params, "read_receipts");
