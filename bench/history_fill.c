@@ -12,7 +12,7 @@ enum { WORDS = 20000, WORDS_IN_TEXT_MAX = 18, IN_ONE_TRANSACTION = 20000, MINUTE
 
 static uint64_t state = 0x9e3779b97f4a7c15u;
 
-/* xorshift64*: the same texts in every run. */
+/* xorshift64*. */
 static uint64_t draw(void)
 {
     state ^= state >> 12;
@@ -61,6 +61,7 @@ static int fill(vault *v, int64_t contact, uint64_t count)
 {
     uint64_t now_ms = (uint64_t)time(NULL) * 1000, step_ms = MINUTES_APART * 60000ull;
     int rc = TACET_OK;
+    state ^= now_ms; /* filled twice, it has twice as many */
     for (uint64_t i = 0; rc == TACET_OK && i < count; i++) {
         if (i % IN_ONE_TRANSACTION == 0)
             rc = vault_begin(v);

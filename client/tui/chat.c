@@ -101,7 +101,7 @@ static void note_shown(chat *c, const conversation *who)
 {
     long long left = who->unread;
     for (size_t i = c->log.count; i-- > 0 && left > 0;)
-        if (!c->log.item[i].outgoing && c->log.item[i].kind == ENTRY_TEXT) {
+        if (!c->log.item[i].outgoing && (c->log.item[i].kind == ENTRY_TEXT || c->log.item[i].kind == ENTRY_FILE)) {
             (void)json_array_append_new(c->handed, json_string(c->log.item[i].id));
             left--;
         }

@@ -1,10 +1,12 @@
 #include "draw.h"
 #include "text_width.h"
 #include <ncurses.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
 enum { PAIR_GOOD = 1, PAIR_BAD, PAIR_PAPER };
+enum { FOUND_COLUMNS = 16 /* of a hit and what follows it that should be seen */ };
 static bool colored;
 
 /* Green and red are readable on light and on dark; everything else is the terminal's own colour. */
@@ -95,13 +97,17 @@ void draw_field(int row, int column, int columns, ink with, const char *text)
         (void)draw_text(row, column + used, 1, with, " ");
 }
 
-/* How many bytes of text[0..n) are the beginning of one of the words. */
-static size_t found_here(const char *text, size_t n, const char *words)
+static bool in_word(char c) { return (uint8_t)c >= 0x80 || (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z'); }
+
+/* How many bytes at text[i] are the beginning of one of the words, and of a word of the text: what the search looks for. */
+static size_t found_at(const char *text, size_t n, size_t i, const char *words)
 {
     size_t most = 0;
-    for (const char *w = words; *w;) {
+    if (i > 0 && in_word(text[i - 1]) && in_word(text[i]))
+        return 0;
+    for (const char *w = words + strspn(words, " "); *w;) {
         size_t length = strcspn(w, " ");
-        if (length > most && length <= n && strncasecmp(text, w, length) == 0)
+        if (length > most && length <= n - i && strncasecmp(text + i, w, length) == 0)
             most = length;
         w += length + strspn(w + length, " ");
     }
@@ -112,11 +118,24 @@ int draw_found(int row, int column, int columns, const char *text, size_t n, con
 {
     int used = 0;
     for (size_t i = 0; i < n && used < columns;) {
-        size_t found = found_here(text + i, n - i, words), step = found ? found : cluster_at(text + i, n - i).bytes;
+        size_t found = found_at(text, n, i, words), step = found ? found : cluster_at(text + i, n - i).bytes;
         used += draw_bytes(row, column + used, columns - used, found ? INK_FOUND : INK_PLAIN, text + i, step);
         i += step;
     }
     return used;
+}
+
+int draw_found_near(int row, int column, int columns, const char *text, size_t n, const char *words)
+{
+    size_t hit = 0, from = 0;
+    while (hit < n && !found_at(text, n, hit, words))
+        hit += cluster_at(text + hit, n - hit).bytes;
+    if (hit == n || (int)text_columns(text, hit) + FOUND_COLUMNS <= columns)
+        return draw_found(row, column, columns, text, n, words);
+    while (from < hit && (int)text_columns(text + from, hit - from) > columns / 3)
+        from += cluster_at(text + from, n - from).bytes;
+    int used = draw_text(row, column, columns, INK_PLAIN, "…");
+    return used + draw_found(row, column + used, columns - used, text + from, n - from, words);
 }
 
 void draw_fill(int row, int column, int columns, const char *text)

@@ -20,7 +20,9 @@ int draw_bytes(int row, int column, int columns, ink with, const char *text, siz
 int draw_text(int row, int column, int columns, ink with, const char *text);
 /* The same, filled up with blanks. */
 void draw_field(int row, int column, int columns, ink with, const char *text);
-/* The text with what is found of `word` in it in INK_FOUND; upper and lower case of ASCII are the same. */
+/* The text with the words that begin with one of `words` in INK_FOUND; upper and lower case of ASCII are the same. draw_found_near: from so far on that
+ * the first of them is seen. */
 int draw_found(int row, int column, int columns, const char *text, size_t n, const char *words);
+int draw_found_near(int row, int column, int columns, const char *text, size_t n, const char *words);
 void draw_fill(int row, int column, int columns, const char *cluster);
 #endif

@@ -65,7 +65,8 @@ void file_line(char *out, const entry *e, size_t columns)
     static const struct {
         const char *state, *incoming, *outgoing;
     } row[] = { { "offered", "offered; to take it: /save", "offered; it waits for the relay" },
-                { "complete", "complete", "sent" },
+                { "stored", "complete", "✓ at the relay" },
+                { "complete", "complete", "✓✓ arrived" },
                 { "failed", "it failed; to try again: /save", "it failed; to try again: /file" },
                 { "cancelled", "cancelled", "cancelled" } };
     out[0] = '\0';
@@ -79,7 +80,8 @@ void file_line(char *out, const entry *e, size_t columns)
     }
     for (size_t i = 0; i < sizeof row / sizeof *row; i++)
         if (strcmp(e->state, row[i].state) == 0)
-            (void)snprintf(out, FILE_LINE_ROOM, "%s", e->outgoing ? row[i].outgoing : row[i].incoming);
+            (void)snprintf(out, FILE_LINE_ROOM, "%s%s%s%s", e->outgoing ? row[i].outgoing : row[i].incoming, *e->trouble ? " (" : "", e->trouble,
+                           *e->trouble ? ")" : "");
 }
 
 /* --- commands -------------------------------------------------------------------------------------------------------------------------------------- */

@@ -253,13 +253,19 @@ static void on_new_device(chat *c, const json_t *event)
     on_conversation(c, event);
 }
 
-/* A file that is there moves on; one that is not comes with the page. */
+/* A file that is there moves on; a new one comes with its page, and in another conversation with the number of what is unread there. */
 static void on_file(chat *c, const json_t *event)
 {
-    if (transcript_file(&c->log, event) || !concerns_current(c, event))
+    bool mine = concerns_current(c, event), offer = strcmp(word(event, "event"), "file") == 0;
+    if ((mine && transcript_file(&c->log, event)) || !offer)
         return;
-    if (strcmp(word(event, "event"), "file") == 0)
+    if (mine)
         chat_reload(c);
+    if (json_is_true(json_object_get(event, "outgoing")))
+        return;
+    c->bell |= strcmp(word(event, "state"), "offered") == 0 || strcmp(word(event, "state"), "receiving") == 0;
+    c->list_stale = false;
+    news_contacts(c);
 }
 
 void news_event(chat *c, const json_t *event)

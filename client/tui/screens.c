@@ -24,7 +24,7 @@ static void peers_line(int y, int x, int columns, const char *text, const char *
 {
     char *shown = harmless_copy(text, HARMLESS_ONE_LINE, 0);
     if (shown && found)
-        (void)draw_found(y, x, columns, shown, strlen(shown), found);
+        (void)draw_found_near(y, x, columns, shown, strlen(shown), found);
     else if (shown)
         (void)draw_text(y, x, columns, INK_PLAIN, shown);
     free(shown);
@@ -189,7 +189,7 @@ static void search_draw(chat *c, const measures *m)
         (void)snprintf(line, sizeof line, "%s %.10s %s%s ", chosen ? "▸" : " ", word(o, "sent_at"), word(o, "conversation"),
                        json_is_true(json_object_get(o, "outgoing")) ? " < you:" : ":");
         int used = draw_text(y + i, 1, m->columns / 2, chosen ? INK_CHOSEN : INK_BOLD, line);
-        peers_line(y + i, 2 + used, m->columns - used - 4, word(o, "text"), c->query);
+        peers_line(y + i, 2 + used, m->columns - used - 4, word(o, strcmp(word(o, "event"), "file") == 0 ? "name" : "text"), c->query);
     }
 }
 

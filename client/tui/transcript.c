@@ -71,7 +71,10 @@ static void file_progress(entry *e, const json_t *o)
     uint64_t of = number(o, "of"), have = number(o, "have");
     if (*state)
         (void)snprintf(e->state, sizeof e->state, "%s", state);
-    if (json_object_get(o, "have")) /* progress counts chunks */
+    else if (of)
+        (void)snprintf(e->state, sizeof e->state, "%s", e->outgoing ? "sending" : "receiving");
+    (void)snprintf(e->trouble, sizeof e->trouble, "%s", word(o, "trouble")); /* one of our own words */
+    if (json_object_get(o, "have"))                                          /* progress counts chunks */
         e->have = of ? (uint64_t)((double)e->size * (double)(have < of ? have : of) / (double)of) : have;
     if (e->have > e->size)
         e->have = e->size;

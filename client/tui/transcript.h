@@ -13,7 +13,7 @@ typedef enum { ENTRY_TEXT, ENTRY_FILE, ENTRY_GAP, ENTRY_NOTICE } entry_kind;
 
 typedef struct {
     entry_kind kind;
-    char id[33], state[12];
+    char id[33], state[12], trouble[24];
     bool outgoing, suspect;
     time_t at;
     int day;                          /* local, so that two of one day have the same */

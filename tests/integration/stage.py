@@ -1,5 +1,5 @@
 """Full screens under tmux: each person has a terminal of their own, and what it shows is read as text. For the scripts here that drive `tacet chat`."""
-import os, re, shutil, subprocess, sys, tempfile, time, unicodedata
+import os, re, select, shutil, subprocess, sys, tempfile, time, unicodedata
 
 TACET, TACETD = sys.argv[1], sys.argv[2]
 
@@ -21,7 +21,8 @@ class Stage:
     def relay_start(self, *options):
         if not os.path.exists(f"{self.dir}/relay"):
             subprocess.run([TACETD, "init", "--data", f"{self.dir}/relay", "--listen", "127.0.0.1:0"], check=True, capture_output=True)
-        self.relay = subprocess.Popen([TACETD, "run", "--data", f"{self.dir}/relay", *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.relay = subprocess.Popen([TACETD, "run", "--data", f"{self.dir}/relay", *options], stdout=subprocess.PIPE, stderr=open(f"{self.dir}/relay.err", "a"), text=True)
+        assert select.select([self.relay.stdout], [], [], 60)[0], "the relay does not start: " + open(f"{self.dir}/relay.err").read()
         return self.relay.stdout.readline().split()[1]
 
     def relay_stop(self):

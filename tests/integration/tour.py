@@ -1,6 +1,6 @@
 """The tour: two people from their first start to a key that changed, in two full screens on a real relay. Each stop has a picture of what the screen must
 show, as text. Needs tmux (77 without)."""
-import os, re, shutil, subprocess, sys, time
+import json, os, re, shutil, subprocess, sys, time
 
 from stage import TACET, TACETD, Stage, framed, same
 
@@ -16,8 +16,8 @@ def begins(s):
     subprocess.run([TACETD, "backup", f"{s.dir}/before-bob", "--data", f"{s.dir}/relay"], check=True, capture_output=True)
     s.relay_start()
     links["bob"] = join("bob")
-    for who in ("alice", "bob"):
-        s.chat(who)
+    s.chat("alice")
+    s.chat("bob", 80, 24, "--exec", f"'cat >>{s.dir}/heard; echo noise; echo noise >&2'")
     same(s.wait("alice", "● online"), [
         "┌ tacet · alice@127.0.0.1:PPPPP ──────────────────────────────────── ● online ─┐",
         "│                    │  Nobody is here yet. Give your link to somebody         │",
@@ -70,6 +70,9 @@ def talks(s):
     s.wait("bob", "it is green, and it is fast")
     s.wait("alice", "it is fast +✓✓ read", 60)
     s.wait("bob", r"through\? +✓✓ read", 60)
+    heard = [json.loads(line) for line in open(f"{s.dir}/heard")]  # what --exec was given, each once, in order
+    assert [m["text"] for m in heard if m["text"].startswith(("written", "yes"))] == ["written before you accepted", "yes, two things:\nit is green, and it is fast"], heard
+    assert "noise" not in "\n".join(s.screen("bob"))
     s.keys("alice", "Left")
     same(s.wait("alice", "F1 help"), [
         "┌ tacet · alice@127.0.0.1:PPPPP ──────────────────────────────────── ● online ─┐",
