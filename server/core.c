@@ -239,18 +239,21 @@ void core_drained(core *c, conn_ref ref, uint32_t bytes)
 }
 
 /* --- replies ------------------------------------------------------------------------------------------------------------------------- */
-void core_reply(core *c, conn *k, const uint8_t *stream, size_t bytes, unsigned replies)
+typedef void out_port(void *ctx, core_peer to, const uint8_t *stream, size_t bytes, unsigned replies);
+static void reply_by(core *c, out_port *out, conn *k, const uint8_t *stream, size_t bytes, unsigned replies)
 {
     if (k->state == CONN_CLOSING || bytes == 0)
         return;
     k->requests -= replies < k->requests ? replies : k->requests;
     k->output += bytes;
-    c->ports.out(c->ports.ctx, k->peer, stream, bytes, replies);
+    out(c->ports.ctx, k->peer, stream, bytes, replies);
     if (k->output > RELAY_OUTPUT_HARD_BYTES) {
         c->n.overrun++;
         core_shut(c, k, false);
     }
 }
+
+void core_reply(core *c, conn *k, const uint8_t *stream, size_t bytes, unsigned replies) { reply_by(c, c->ports.out, k, stream, bytes, replies); }
 
 static void reply_frame(core *c, conn *k, const frame *f)
 {
@@ -261,14 +264,17 @@ static void reply_frame(core *c, conn *k, const frame *f)
         core_reply(c, k, c->scratch, n, 1);
 }
 
-void core_reply_ok(core *c, conn_ref to, uint32_t id)
+static void reply_ok_by(core *c, out_port *out, conn_ref to, uint32_t id)
 {
     conn *k = core_conn(c, to);
     uint8_t bytes[32];
     c->ok.id = id;
     if (k)
-        core_reply(c, k, bytes, reply_into(&c->ok, bytes, sizeof bytes), 1);
+        reply_by(c, out, k, bytes, reply_into(&c->ok, bytes, sizeof bytes), 1);
 }
+
+void core_reply_ok(core *c, conn_ref to, uint32_t id) { reply_ok_by(c, c->ports.out, to, id); }
+void core_reply_ok_later(core *c, conn_ref to, uint32_t id) { reply_ok_by(c, c->ports.later ? c->ports.later : c->ports.out, to, id); }
 
 void core_reply_error(core *c, conn_ref to, uint32_t id, error_code code)
 {

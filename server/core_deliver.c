@@ -280,7 +280,7 @@ void core_ack(core *c, conn *k, const frame *f)
 {
     for (uint32_t i = 0; k->sub && i < f->ack.ids.count; i++)
         ack_one(c, k->sub, f->ack.ids.item[i]);
-    core_reply_ok(c, core_ref(c, k), f->id);
+    core_reply_ok_later(c, core_ref(c, k), f->id);
     if (!k->sub)
         return;
     subscription *s = k->sub;

@@ -160,14 +160,13 @@ void gate_ready(void *gate_, core_peer to)
     greeting_free(g, s);
 }
 
-void gate_out(void *gate_, core_peer to, const uint8_t *stream, size_t bytes, unsigned replies)
+static void say_frames(gate *g, ipc_type how, core_peer to, const uint8_t *stream, size_t bytes, unsigned replies)
 {
-    gate *g = gate_;
     slot *s = slot_live(g, to);
     ipc_queue *q = s && s->state == SLOT_OPEN ? g->ports.queue(g->ports.ctx, to.worker) : NULL;
     if (!q)
         return;
-    uint8_t *room = ipc_put(q, IPC_FRAME_OUT, to.slot, s->generation, 2 + bytes);
+    uint8_t *room = ipc_put(q, how, to.slot, s->generation, 2 + bytes);
     if (!room) { /* a frame that is lost loses its connection */
         g->n.queue_overflows++;
         slot_close(g, to.worker, to.slot, s, false);
@@ -176,6 +175,16 @@ void gate_out(void *gate_, core_peer to, const uint8_t *stream, size_t bytes, un
     writer w = writer_over(room, 2 + bytes);
     write_be(&w, replies, 2);
     write_bytes(&w, stream, bytes);
+}
+
+void gate_out(void *gate_, core_peer to, const uint8_t *stream, size_t bytes, unsigned replies)
+{
+    say_frames(gate_, IPC_FRAME_OUT, to, stream, bytes, replies);
+}
+
+void gate_later(void *gate_, core_peer to, const uint8_t *stream, size_t bytes, unsigned replies)
+{
+    say_frames(gate_, IPC_FRAME_LATER, to, stream, bytes, replies);
 }
 
 void gate_close(void *gate_, core_peer to, bool flush)

@@ -47,6 +47,7 @@ typedef struct {
     bool receiving, sending; /* an operation is in the ring */
     bool opened;             /* store knows it */
     bool listed;             /* in the list of connections with something to do */
+    bool owing;              /* in the list of those that are owed something in no hurry */
     bool parked;             /* in the list of those whose address asked too much */
     bool permit;             /* its address has paid for its next request */
     unsigned asked;          /* requests that store has not answered */
@@ -79,6 +80,8 @@ typedef struct {
     } due[DUE_LISTS];
     uint32_t pending; /* connections in CONN_HELLO and CONN_ASKED */
     uint32_t *todo, todo_count;
+    uint32_t *owing, owing_count; /* what they are owed leaves at owing_due_ms at the latest */
+    uint64_t owing_due_ms;
     uint32_t turned;                           /* connections that had something to do in this turn */
     uint32_t *parked, parked_at, parked_count; /* a circle of o.slots places */
     uint64_t parked_looked_ms, look_ms;        /* look_ms: between two looks at one connection */
@@ -118,7 +121,7 @@ uint64_t conns_due_ms(const net *n);
 /* From store. TACET_E_REFUSED: not due in that state. */
 TACET_MUST_USE int conn_answer(net *n, conn *c, const uint8_t *message, size_t bytes);
 TACET_MUST_USE int conn_keys(net *n, conn *c, const uint8_t keys[64]);
-TACET_MUST_USE int conn_out(net *n, conn *c, unsigned replies, const uint8_t *stream, size_t bytes);
+TACET_MUST_USE int conn_out(net *n, conn *c, bool later, unsigned replies, const uint8_t *stream, size_t bytes);
 
 /* ---- net_store.c ---- */
 TACET_MUST_USE int store_init(net *n);

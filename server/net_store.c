@@ -38,13 +38,15 @@ void store_say(net *n, ipc_type type, const conn *c, const void *payload, size_t
 /* ---- what store says ---------------------------------------------------------------------------------------------------------------------------- */
 static int on_answer(net *n, conn *c, const ipc_message *m) { return conn_answer(n, c, m->payload, m->bytes); }
 static int on_keys(net *n, conn *c, const ipc_message *m) { return conn_keys(n, c, m->payload); }
-static int on_out(net *n, conn *c, const ipc_message *m)
+static int take_frames(net *n, conn *c, const ipc_message *m, bool later)
 {
     reader r = reader_over(m->payload, m->bytes);
     unsigned replies = (unsigned)read_be(&r, 2);
     size_t bytes = reader_left(&r);
-    return conn_out(n, c, replies, read_view(&r, bytes), bytes);
+    return conn_out(n, c, later, replies, read_view(&r, bytes), bytes);
 }
+static int on_out(net *n, conn *c, const ipc_message *m) { return take_frames(n, c, m, false); }
+static int on_later(net *n, conn *c, const ipc_message *m) { return take_frames(n, c, m, true); }
 static int on_close(net *n, conn *c, const ipc_message *m)
 {
     if (m->payload[0])
@@ -57,7 +59,9 @@ static int on_close(net *n, conn *c, const ipc_message *m)
 static const struct {
     ipc_type type;
     int (*act)(net *, conn *, const ipc_message *);
-} acts[] = { { IPC_HANDSHAKE_OUT, on_answer }, { IPC_KEYS, on_keys }, { IPC_FRAME_OUT, on_out }, { IPC_CLOSE, on_close } };
+} acts[] = {
+    { IPC_HANDSHAKE_OUT, on_answer }, { IPC_KEYS, on_keys }, { IPC_FRAME_OUT, on_out }, { IPC_FRAME_LATER, on_later }, { IPC_CLOSE, on_close }
+};
 
 static void act_on(net *n, const ipc_message *m)
 {

@@ -87,6 +87,11 @@ static void port_chunks(void *ctx, chunk_work *w)
     pool_submit(writes ? s->writer : s->chunk_reader, &w->work);
 }
 
+static void port_later(void *ctx, core_peer to, const uint8_t *stream, size_t bytes, unsigned replies)
+{
+    gate_later(((store *)ctx)->gate, to, stream, bytes, replies);
+}
+
 static void port_verify(void *ctx, request_job *r)
 {
     r->work.run = directory_verify_run;
@@ -446,7 +451,7 @@ static int open_store(store *s, char why[RELAY_WHY_MAX], char *words, size_t wor
 
 static int start_engines(store *s)
 {
-    core_ports ports = { s, port_ready, port_out, port_close, port_verify, port_note, port_backlog, port_chunks };
+    core_ports ports = { s, port_ready, port_out, port_close, port_verify, port_note, port_backlog, port_chunks, port_later };
     gate_ports gates = { s, port_handshake, port_queue, port_mono_ms };
     core_options o = { .config = s->config.core };
     uint64_t last = 0, first = 0;

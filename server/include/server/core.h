@@ -36,6 +36,8 @@ typedef struct {
     void (*note)(void *ctx, const char *what, uint32_t mailbox); /* for the log at its most talkative level; may be NULL */
     void (*backlog)(void *ctx, backlog_job *b);                  /* backlog_read on a reader thread, then core_read_done */
     void (*chunks)(void *ctx, chunk_work *w);                    /* chunk_work_run on the thread of its kind, then core_chunks_done */
+    /* Like out, but in no hurry: with what goes there next. NULL: out does it. */
+    void (*later)(void *ctx, core_peer to, const uint8_t *stream, size_t bytes, unsigned replies);
 } core_ports;
 
 /* What tacetd.ini may change while we run. */

@@ -103,6 +103,7 @@ static inline conn_ref core_ref(const core *c, const conn *k) { return (conn_ref
 void core_shut(core *c, conn *k, bool flush);
 void core_reply(core *c, conn *k, const uint8_t *stream, size_t bytes, unsigned replies);
 void core_reply_ok(core *c, conn_ref to, uint32_t id);
+void core_reply_ok_later(core *c, conn_ref to, uint32_t id); /* nobody waits for it */
 void core_reply_error(core *c, conn_ref to, uint32_t id, error_code code);
 static inline uint32_t core_hour(const core *c) { return (uint32_t)(c->wall_ms / 3600000); }
 

@@ -40,6 +40,7 @@ void gate_configure(gate *g, limiter_rate handshakes);
 void gate_set_core(gate *g, core *c);
 void gate_ready(void *gate_, core_peer to);
 void gate_out(void *gate_, core_peer to, const uint8_t *stream, size_t bytes, unsigned replies);
+void gate_later(void *gate_, core_peer to, const uint8_t *stream, size_t bytes, unsigned replies);
 void gate_close(void *gate_, core_peer to, bool flush);
 
 /* TACET_E_REFUSED: an honest net does not say that; close the channel (gate_worker_gone). */

@@ -37,6 +37,7 @@ typedef enum {
     IPC_KEYS = 17,          /* relay -> client 32 | client -> relay 32: record keys, counters start at 0 */
     IPC_FRAME_OUT = 18,     /* replies u16: how many requests this answers | stream bytes: whole frames with their u32 lengths */
     IPC_CLOSE = 19,         /* flush u8: 1 send what is queued first (bounded by the handshake deadline), 0 at once */
+    IPC_FRAME_LATER = 21,   /* like FRAME_OUT, but in no hurry: with whatever goes to that connection next, RELAY_LATER_MS at most */
     IPC_STOP = 20,          /* worker: stop accepting; flush, close everything, end with exit code 0 */
 } ipc_type;
 
