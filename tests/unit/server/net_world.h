@@ -30,7 +30,7 @@ typedef struct {
     uint8_t secret[32], public[32];
     pthread_t thread;
     /* told to the thread */
-    atomic_bool mute, deaf, polite_close, hard_close; /* no replies; reads nothing; answers a frame with CLOSE */
+    atomic_bool mute, deaf, polite_close, hard_close, later; /* no replies; reads nothing; answers a frame with CLOSE; replies in no hurry */
     /* seen by the thread */
     atomic_uint ready, facts, opened, closed, frames, by_reason[IPC_REASONS], drained;
     atomic_ullong count[IPC_COUNTERS_COUNT];
@@ -86,7 +86,7 @@ static inline void stub_frame(world *w, ipc_queue *q, const ipc_message *m)
         (void)!ipc_put_copy(q, IPC_CLOSE, m->slot, m->generation, w->polite_close ? "\1" : "", 1);
         return;
     }
-    uint8_t *p = w->mute ? NULL : ipc_put(q, IPC_FRAME_OUT, m->slot, m->generation, 2 + 4 + m->bytes);
+    uint8_t *p = w->mute ? NULL : ipc_put(q, w->later ? IPC_FRAME_LATER : IPC_FRAME_OUT, m->slot, m->generation, 2 + 4 + m->bytes);
     if (!p)
         return;
     const uint8_t head[6] = { 0, 1, 0, (uint8_t)(m->bytes >> 16), (uint8_t)(m->bytes >> 8), (uint8_t)m->bytes };

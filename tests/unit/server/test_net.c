@@ -28,6 +28,32 @@ START_TEST(both_roles_echo)
 }
 END_TEST
 
+/* Alone it comes by time, else before the next thing for its connection; a connection that ends meanwhile leaves its slot in order. */
+START_TEST(what_is_in_no_hurry_comes_all_the_same)
+{
+    world *w = world_start(&(net_options){ .slots = 1, .handshake_burst = 1000, .handshake_every_ms = 1 }, NULL);
+    for (unsigned i = 0; i < 5; i++) {
+        client *c = client_new(w, TACET_ROLE_OPEN, NULL);
+        unsigned before = w->frames;
+        w->later = true;
+        ck_assert(client_echo_send(c, 1, 1));
+        ck_assert_uint_eq(client_echo_receive(c), 1);
+        ck_assert(client_echo_send(c, 2, 700));
+        EVENTUALLY(w->frames == before + 2);
+        w->later = false;
+        ck_assert(client_echo_send(c, 3, 1));
+        ck_assert_uint_eq(client_echo_receive(c), 2);
+        ck_assert_uint_eq(client_echo_receive(c), 3);
+        w->later = true;
+        ck_assert(client_echo_send(c, 4, 1));
+        EVENTUALLY(w->frames == before + 4);
+        client_free(c);
+        EVENTUALLY(w->closed == i + 1);
+        pause_ms(20);
+    }
+    world_end(w);
+}
+END_TEST
 START_TEST(a_restarted_slot_has_a_new_generation)
 {
     world *w = world_start(&(net_options){ .slots = 1, .handshake_burst = 1000, .handshake_every_ms = 1 }, NULL);
@@ -500,9 +526,9 @@ START_TEST(the_start_says_what_the_kernel_gives)
 }
 END_TEST
 
-SUITE("net", TEST(both_roles_echo), TEST(a_restarted_slot_has_a_new_generation), TEST(T15_one_byte_at_a_time),
-      TEST(pipelined_requests_wait_their_turn), TEST(T03_foreign_version_is_answered_and_closed), TEST(T14_long_lengths_are_cut_at_the_header),
-      TEST(T02_a_broken_first_message_is_closed_by_store), TEST(T11_commands_before_message_3),
+SUITE("net", TEST(both_roles_echo), TEST(what_is_in_no_hurry_comes_all_the_same), TEST(a_restarted_slot_has_a_new_generation),
+      TEST(T15_one_byte_at_a_time), TEST(pipelined_requests_wait_their_turn), TEST(T03_foreign_version_is_answered_and_closed),
+      TEST(T14_long_lengths_are_cut_at_the_header), TEST(T02_a_broken_first_message_is_closed_by_store), TEST(T11_commands_before_message_3),
       LOOP(T11_server_only_and_malformed_frames, ROWS(bad_frames)), TEST(T16_store_decides_by_the_role_it_knows),
       LOOP(T08_mischief_on_the_wire, ROWS(mischief)), LOOP(closing_by_store, 2), TEST(stop_ends_with_exit_code_0),
       TEST(nonsense_from_store_ends_the_process), TEST(T12_half_open_connections_are_cut_after_5_s), TEST(T13_a_flood_is_limited_by_address),
