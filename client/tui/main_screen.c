@@ -80,6 +80,24 @@ static void title_draw(const chat *c, const measures *m)
         (void)draw_text(0, m->columns - width - 2, width, c->online ? INK_GOOD : INK_BAD, right);
 }
 
+static ink status_ink(const chat *c) { return c->status_bad ? INK_BAD : INK_BOLD; }
+
+/* What is said stands in the lower border; what is too long for that, in so many rows above it. 0: it fits. */
+static int status_rows(const chat *c, const measures *m)
+{
+    size_t n = strlen(c->status), columns = (size_t)most(m->columns - (m->framed ? 4 : 0), LINE_COLUMNS_MIN);
+    return m->framed && text_columns(c->status, n) <= columns ? 0 : *c->status ? least((int)line_count(c->status, n, columns), m->rows / 2) : 0;
+}
+
+void status_draw(const chat *c, const measures *m, int below)
+{
+    int rows = status_rows(c, m), x = m->framed ? 2 : 0, columns = m->columns - 2 * x, y = most(below - rows, 0);
+    for (int i = 0; i < rows; i++)
+        draw_field(y + i, m->framed ? 1 : 0, m->columns - (m->framed ? 2 : 0), INK_PLAIN, "");
+    if (rows > 0)
+        (void)paragraph_draw(y, x, rows, columns, status_ink(c), c->status);
+}
+
 void frame_draw(const chat *c, const measures *m, const char *hint)
 {
     int last = m->rows - 1;
@@ -92,11 +110,10 @@ void frame_draw(const chat *c, const measures *m, const char *hint)
         draw_fill(last, 0, m->columns, "─");
         (void)draw_text(last, 0, 1, INK_PLAIN, "└");
         (void)draw_text(last, m->columns - 1, 1, INK_PLAIN, "┘");
-        int used = draw_text(last, 2, m->columns - 4, *c->status ? (c->status_bad ? INK_BAD : INK_BOLD) : INK_PLAIN, *c->status ? c->status : hint);
+        bool says = *c->status && status_rows(c, m) == 0;
+        int used = draw_text(last, 2, m->columns - 4, says ? status_ink(c) : INK_PLAIN, says ? c->status : hint);
         (void)draw_text(last, 1, 1, INK_PLAIN, " ");
         (void)draw_text(last, 2 + used, 1, INK_PLAIN, used < m->columns - 4 ? " " : "");
-    } else if (*c->status) {
-        draw_field(0, 0, m->columns, c->status_bad ? INK_BAD : INK_BOLD, c->status);
     }
 }
 
@@ -325,7 +342,6 @@ void main_draw(chat *c)
         list_draw(c, &m);
     edit_draw(c, &m, &row, &column);
     log_draw(c, &m);
-    if (!m.framed && *c->status)
-        draw_field(0, 0, m.columns, c->status_bad ? INK_BAD : INK_BOLD, c->status);
+    status_draw(c, &m, m.edit_row - 1);
     draw_end(row, column);
 }

@@ -22,6 +22,8 @@ bool small_draw(const measures *m);
 int say_draw(int y, int x, int rows, int columns, ink with, sentence which, const char *one, const char *two, const char *three);
 /* The same for any text. */
 int paragraph_draw(int y, int x, int rows, int columns, ink with, const char *text);
+/* What is said and does not fit into the lower border: over what stands above row `below`. */
+void status_draw(const chat *c, const measures *m, int below);
 /* What every screen has in common: title above, hints or what just happened below. */
 void frame_draw(const chat *c, const measures *m, const char *hint);
 #endif

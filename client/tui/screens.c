@@ -223,8 +223,7 @@ void screens_draw(chat *c)
         return;
     frame_draw(c, &m, screen_table[c->screen].hint);
     screen_table[c->screen].draw(c, &m);
-    if (!m.framed && *c->status)
-        draw_field(0, 0, m.columns, c->status_bad ? INK_BAD : INK_BOLD, c->status);
+    status_draw(c, &m, m.rows - (m.framed ? 1 : 0));
     draw_end(-1, 0);
 }
 

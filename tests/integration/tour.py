@@ -17,7 +17,8 @@ def begins(s):
     s.relay_start()
     links["bob"] = join("bob")
     s.chat("alice")
-    s.chat("bob", 80, 24, "--exec", f"'cat >>{s.dir}/heard; echo noise; echo noise >&2'")
+    os.makedirs(f"{s.dir}/at-bobs")
+    s.chat("bob", 80, 24, "--exec", f"'cat >>{s.dir}/heard; echo noise; echo noise >&2'", before=f"env HOME={s.dir}/at-bobs XDG_CONFIG_HOME=")
     same(s.wait("alice", "● online"), [
         "┌ tacet · alice@127.0.0.1:PPPPP ──────────────────────────────────── ● online ─┐",
         "│                    │  Nobody is here yet. Give your link to somebody         │",
@@ -180,6 +181,30 @@ def key_changes(s, address, links):
     assert "swordfish" not in s.run("mallory", "history", "alice")
 
 
+def sends_a_file(s):
+    """A file goes by its path, completed by Tab; its line moves on both sides until it lies in the other one's folder."""
+    path = f"{s.dir}/blueprint.bin"
+    content = os.urandom(24 << 20)
+    open(path, "wb").write(content)
+    s.type("alice", f"/file {s.dir}/bluep")
+    s.keys("alice", "Tab")
+    s.wait("alice", "blueprint.bin")
+    s.keys("alice", "Enter")
+    s.wait("alice", r"▤ blueprint.bin  24 MiB")
+    seen, end = set(), time.monotonic() + 90
+    while "saved to" not in "\n".join(s.screen("bob")):
+        for who in ("alice", "bob"):
+            screen = s.screen(who)
+            seen |= {who for line in screen if re.search(r"[█░]{6,} \d+ %", line)}
+            assert time.monotonic() < end, screen
+        time.sleep(0.03)
+    assert seen, "no bar was ever seen"
+    framed(s.wait("bob", r"▤ blueprint.bin  24 MiB"), 80, 24)
+    s.wait("alice", "✓✓ arrived", 60)
+    saved = json.loads(s.run("bob", "files", "--json").splitlines()[-1])["saved_to"]
+    assert open(saved, "rb").read() == content
+
+
 def long_history(s):
     """Ten thousand messages: each page is there at once, wherever one looks."""
     fill = os.path.join(os.path.dirname(TACET), "..", "bench", "history-fill")
@@ -232,6 +257,8 @@ def main():
         keeps_columns(s)
         searches(s)
         verifies(s)
+        if subprocess.run([TACET, "files", "--help"], capture_output=True).returncode == 0:  # a build without the files engine has no such command
+            sends_a_file(s)
         long_history(s)
         survives(s)
         key_changes(s, address, links)
