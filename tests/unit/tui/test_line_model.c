@@ -45,8 +45,31 @@ END_TEST
  * have fitted. */
 START_TEST(random_text_keeps_the_rules)
 {
-    static const char *const piece[] = { "a", "b", " ", " ", "\n", "漢", "😀", "e\u0301", "word", "\u200d", "ب", "-" };
-    char text[900];
+    static const char *const piece[] = { "a",
+                                         "b",
+                                         " ",
+                                         " ",
+                                         "\n",
+                                         "漢",
+                                         "😀",
+                                         "e\u0301",
+                                         "word",
+                                         "\u200d",
+                                         "ب",
+                                         "-",
+                                         "\t",
+                                         "👨‍👩‍👧",
+                                         "🇩🇪",
+                                         "1️⃣",
+                                         "مَرْحَبًا",
+                                         "ที่",
+                                         "한글",
+                                         "नमस्ते",
+                                         "ｶﾞ",
+                                         "\xff",
+                                         "a\u0301\u0301\u0301\u0301\u0301\u0301",
+                                         "averyveryverylongwordthatfitsintonolineofthesewidthswhateverhappens" };
+    char text[7000];
     ck_assert_ptr_nonnull(setlocale(LC_CTYPE, "C.UTF-8"));
     for (int round = 0; round < 20000; round++) {
         size_t n = 0, pieces = randombytes_uniform(100), columns = 2 + randombytes_uniform(30), at = 0, lines = 0;
@@ -65,6 +88,10 @@ START_TEST(random_text_keeps_the_rules)
             ck_assert_uint_eq(text_columns(text + l.begin, l.bytes), l.columns);
             ck_assert_uint_le(l.columns, columns);
             ck_assert_ptr_null(memchr(text + l.begin, '\n', l.bytes));
+            size_t within = l.begin;
+            while (within < l.begin + l.bytes)
+                within += cluster_at(text + within, n - within).bytes;
+            ck_assert_msg(within == l.begin + l.bytes, "parted inside of a cluster: %s", text);
             at = l.begin + l.bytes;
             lines++;
             ck_assert_uint_le(lines, n + 1);
