@@ -42,5 +42,17 @@ for query in '"' 'a*' 'NEAR(' 'text:x' "' OR 1=1" ')' '-trains' 'AND'; do
 done
 refused 5 no-such-contact as alice history zoe
 refused 5 no-such-message as alice history bob --before 00000000000000000000000000000000
+# from one message on: that one first, as many as asked for; a page that is cut begins where the last one ended
+expect 0 as alice history bob --json
+third=$(printf '%s\n' "$out" | sed -n '3s/.*"id":"\([0-9a-f]*\)".*/\1/p') rest=$(printf '%s\n' "$out" | sed -n '3,4p')
+from() { printf '{"jsonrpc":"2.0","id":1,"method":"history","params":{"name":"bob","from":"%s","limit":%s}}\n' "$1" "$2" | as alice rpc; }
+expect 0 from "$third" 2
+is "$(printf '%s' "$out" | grep -o '"event":"message"' | wc -l)" 2
+for id in $(printf '%s\n' "$rest" | sed 's/.*"id":"\([0-9a-f]*\)".*/\1/'); do says "$id"; done
+expect 0 from 00000000000000000000000000000000 2
+says '"code":"no-such-message"'
+# a beginning of one letter finds as well, the newest first
+expect 0 as alice search t --json --limit 1
+[ "$(lines)" = 1 ] || fail "one letter finds nothing"
 # no plaintext in any file
 if grep -rl "about trains" "$dir/alice" "$dir/bob" "$dir/relay" 2>/dev/null; then fail "plaintext on disk"; fi
