@@ -1,5 +1,5 @@
 /* tui/transcript.h: the loaded part of one conversation, oldest first, as rows of a screen. Pages come from the vault at both ends; what is far from
- * the view is let go again, so however long the history is, it costs the same. Only what is looked at is ever wrapped. The place is kept from the bottom:
+ * the view is let go again, so however long the history is, it costs the same; what is loaded is wrapped once for each width. The place is kept from the bottom:
  * `scroll` rows are hidden below, and what comes in meanwhile does not move the view. */
 #ifndef TUI_TRANSCRIPT_H
 #define TUI_TRANSCRIPT_H
