@@ -47,7 +47,7 @@ exit_code fail(const char *format, ...)
     va_list args;
     va_start(args, format);
     fputs("tacetd: ", stderr);
-    vfprintf(stderr, format, args);
+    vfprintf(stderr, format, args); /* NOLINT(clang-analyzer-valist.Uninitialized): clang 14 does not see va_start */
     fputc('\n', stderr);
     va_end(args);
     return EXIT_FAILED;
