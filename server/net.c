@@ -46,16 +46,23 @@ static int prepare_listener(const net *n)
     return TACET_OK;
 }
 
-/* As many descriptors as slots, beyond the hard limit where we are still root; what is not given, accept will meet as EMFILE and live with. */
-static void raise_descriptors(const net *n)
+/* Beyond the hard limit where we are still root. */
+static void raise_limit(int which, rlim_t want)
 {
     struct rlimit l;
-    if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= n->o.slots + 64)
+    if (getrlimit(which, &l) != 0 || l.rlim_cur >= want)
         return;
-    const rlim_t want = n->o.slots + 64;
     const struct rlimit wanted = { want, want > l.rlim_max ? want : l.rlim_max }, allowed = { want < l.rlim_max ? want : l.rlim_max, l.rlim_max };
-    if (setrlimit(RLIMIT_NOFILE, &wanted) != 0)
-        (void)setrlimit(RLIMIT_NOFILE, &allowed);
+    if (setrlimit(which, &wanted) != 0)
+        (void)setrlimit(which, &allowed);
+}
+
+/* As many descriptors as slots; what is not given, accept will meet as EMFILE and live with. Rings are locked memory, and the kernel counts those of all
+ * processes of one user together: as nobody we share that with every other relay on this machine. */
+static void raise_limits(const net *n)
+{
+    raise_limit(RLIMIT_NOFILE, n->o.slots + 64);
+    raise_limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
 }
 
 /* The end of this process is store's to decide, or its own; a terminal's Ctrl-C reaches the whole group. */
@@ -70,7 +77,7 @@ static void ignore_signals(void)
 static int confine(net *n)
 {
     const char *why = "";
-    raise_descriptors(n);
+    raise_limits(n);
     int rc = prepare_listener(n);
     if (rc == TACET_OK)
         rc = sandbox_drop(n->o.uid, n->o.gid);

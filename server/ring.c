@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { FEATURE_MIN_TIMEOUT = 1 << 15, BUFFER_GROUP = 1, MEMORY_TRIES = 20, MEMORY_WAIT_US = 100 * 1000 };
+enum { FEATURE_MIN_TIMEOUT = 1 << 15, BUFFER_GROUP = 1, MEMORY_TRIES = 20, MEMORY_WAIT_US = 100 * 1000, SMALL_RING_PART = 8 };
 _Static_assert((RELAY_RING_BUFFERS & (RELAY_RING_BUFFERS - 1)) == 0, "a power of two");
 
 struct ring {
@@ -68,6 +68,22 @@ static bool privileges_are_gone(uint32_t uid)
 }
 
 /* ---- making it ----------------------------------------------------------------------------------------------------------------------------- */
+/* The memory of a ring that has just died is given back late. Where it never comes (a low limit that we may not raise, or the other relays of this user
+ * have it), a ring of an eighth has to do. */
+static int setup_with(struct io_uring *u, unsigned flags)
+{
+    int rc = -ENOMEM;
+    for (int tries = 0; rc == -ENOMEM && tries <= MEMORY_TRIES; tries++) {
+        const unsigned part = tries < MEMORY_TRIES ? 1 : SMALL_RING_PART;
+        struct io_uring_params p = { .flags = flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP, .cq_entries = RELAY_RING_COMPLETIONS / part };
+        if (tries > 0)
+            usleep(MEMORY_WAIT_US);
+        rc = io_uring_queue_init_params(RELAY_RING_SUBMISSIONS / part, u, &p);
+        assert(rc != 0 || !(p.flags & IORING_SETUP_SQPOLL));
+    }
+    return rc;
+}
+
 /* What newer kernels offer first; none of them has SQPOLL. */
 static int setup(struct io_uring *u)
 {
@@ -77,16 +93,8 @@ static int setup(struct io_uring *u)
         IORING_SETUP_R_DISABLED,
     };
     int rc = -EINVAL;
-    for (size_t i = 0; i < sizeof flags / sizeof *flags && rc == -EINVAL; i++) {
-        for (int tries = 0; tries < MEMORY_TRIES; tries++) {
-            struct io_uring_params p = { .flags = flags[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP, .cq_entries = RELAY_RING_COMPLETIONS };
-            rc = io_uring_queue_init_params(RELAY_RING_SUBMISSIONS, u, &p);
-            assert(rc != 0 || !(p.flags & IORING_SETUP_SQPOLL));
-            if (rc != -ENOMEM)
-                break;
-            usleep(MEMORY_WAIT_US); /* the memory of a ring that has just died is given back late */
-        }
-    }
+    for (size_t i = 0; i < sizeof flags / sizeof *flags && rc == -EINVAL; i++)
+        rc = setup_with(u, flags[i]);
     return rc;
 }
 
