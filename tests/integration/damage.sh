@@ -2,7 +2,7 @@
 # What a disk, another version, a dead relay and a closed folder do to people: one line, the right exit code, and all of it there afterwards.
 # The third argument is tests/support/newer.c.
 . "${0%/*}/lib.sh"
-newer=$3
+newer=$(realpath "$3")
 two_friends
 pids_of_relay() { ps -o pid= --ppid "$relay_pid"; }
 relay_refuses() { # relay_refuses TEXT COMMAND...: exit 1 and one line with this text

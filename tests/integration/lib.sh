@@ -1,7 +1,7 @@
 # tests/integration/lib.sh: a relay and people in a temporary folder, driven as a person would: sourced by every script here, whose first two
 # arguments are the programs. Everything that was started is ended by its pid, and the folder is removed (TACET_KEEP=1 leaves it).
 set -u
-tacet=$1 tacetd=$2
+tacet=$(realpath "$1") tacetd=$(realpath "$2") # a scene may go to another folder
 dir=$(mktemp -d "${TMPDIR:-/tmp}/tacet-it.XXXXXX")
 relay_pid= started= out= err=
 unset TACET_HOME NO_COLOR 2>/dev/null || true
