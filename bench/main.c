@@ -23,6 +23,7 @@ static const struct {
       "one account floods, others measure their latency",
       run_hostile,
       { .workers = 1, .pairs = 20, .seconds = 5, .rate = 2000, .bytes = 1024 } },
+    { "file", "one file of --count MiB, both online; --offline: stored first", run_file, { .workers = 1, .count = 1024, .inflight = 64 } },
     { "ratchet", "session set-up and messages, both sides on one core", run_ratchet, { .seconds = 2 } },
 };
 

@@ -18,6 +18,7 @@ void run_idle(const bench_options *o, report *r);    /* memory of idle connectio
 void run_connect(const bench_options *o, report *r); /* handshakes with authentication a second */
 void run_backlog(const bench_options *o, report *r); /* a returning device fetches what waits */
 void run_hostile(const bench_options *o, report *r); /* one account floods: what the others' p99 does */
+void run_file(const bench_options *o, report *r);    /* one file, live or stored first */
 void run_ratchet(const bench_options *o, report *r); /* session set-up, one-way and ping-pong, in one process */
 
 /* A process of its own in which devices log in and leave again, `rate` times a second; it returns when they are registered. storm_end gives the logins

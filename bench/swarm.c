@@ -97,6 +97,8 @@ static void on_frame(void *ctx, const uint8_t *bytes, size_t n)
         give_up("the relay sent a frame that cannot be");
     if (f.kind == FRAME_DELIVER && p->on_deliver)
         p->on_deliver(p, &f);
+    if (f.kind == FRAME_CHUNK && p->on_chunk)
+        p->on_chunk(p, &f);
     peer_request r = p->asked[f.id % PEER_REQUESTS_MAX];
     if (f.id == 0 || !r.done)
         return;

@@ -39,6 +39,7 @@ struct peer {
     void (*on_up)(peer *p);   /* the handshake is done */
     void (*on_down)(peer *p); /* the connection has ended; the peer's fd and wire are gone */
     void (*on_deliver)(peer *p, const frame *event);
+    void (*on_chunk)(peer *p, const frame *event);
     void *ctx;
     peer_request asked[PEER_REQUESTS_MAX]; /* by id, modulo */
     uint32_t last_id;

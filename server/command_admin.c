@@ -5,6 +5,7 @@
 #include "identity/directory.h"
 #include "server/control.h"
 #include "server/relay_dir.h"
+#include "storage/blobs.h"
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,6 +151,8 @@ exit_code command_check(const options *o)
         if (rc != EXIT_DONE)
             return rc;
         int status = relay_check(s, where, sizeof where);
+        if (status == TACET_OK)
+            status = relay_segments_check(s, where, sizeof where);
         relay_store_close(s);
         close(lock);
         if (status != TACET_OK)

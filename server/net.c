@@ -6,6 +6,7 @@
 #include "server/sandbox.h"
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -268,6 +269,8 @@ int net_run(const net_options *o)
     n->env = env_system();
     n->now_ms = env_mono_ms(n->env);
     ignore_signals();
+    (void)mallopt(M_MMAP_THRESHOLD, RELAY_HEAP_MMAP_BYTES); /* else each buffer of a chunk costs its page faults again */
+    (void)mallopt(M_TRIM_THRESHOLD, RELAY_HEAP_KEEP_BYTES);
     if (prepare(n) != TACET_OK || confine(n) != TACET_OK) {
         n->exit_code = 1;
     } else {

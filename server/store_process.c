@@ -3,6 +3,7 @@
 #include "server/store_parts.h"
 #include "server/limits.h"
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sodium.h>
@@ -577,6 +578,8 @@ int store_run(const store_options *o)
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);
+    (void)mallopt(M_MMAP_THRESHOLD, RELAY_HEAP_MMAP_BYTES); /* else each buffer of a chunk costs its page faults again */
+    (void)mallopt(M_TRIM_THRESHOLD, RELAY_HEAP_KEEP_BYTES);
     s.started_ms = mono_us() / 1000;
     if (secret_harden_process() != TACET_OK) {
         store_log("the process could not be closed against core files: %s", strerror(errno));

@@ -295,10 +295,12 @@ bool wire_has_output(const wire *w) { return w->ready_used != 0 || w->plain_used
 
 static int seal_some(wire *w, size_t *stream_bytes)
 {
+    size_t waits = w->plain_used - w->plain_at, most = RELAY_SEND_RECORDS * (size_t)TACET_RECORD_MAX_BYTES;
+    size_t all = waits + RELAY_SEND_RECORDS * (record_bytes(0) + TACET_RECORD_PAD_BYTES);
+    if (!grow(&w->ready, &w->ready_room, w->ready_used, all < most ? all : most))
+        return TACET_E_NOMEM;
     for (int i = 0; i < RELAY_SEND_RECORDS && w->plain_at < w->plain_used; i++) {
-        size_t left = w->plain_used - w->plain_at, n = left < TACET_RECORD_STREAM_MAX_BYTES ? left : TACET_RECORD_STREAM_MAX_BYTES, whole = 0;
-        if (!grow(&w->ready, &w->ready_room, w->ready_used, record_bytes(n)))
-            return TACET_E_NOMEM;
+        size_t whole = 0, n = frame_cut(w->plain + w->plain_at, w->plain_used - w->plain_at, TACET_RECORD_STREAM_MAX_BYTES, &w->frame_left);
         int rc = record_seal(&w->out, w->ready + w->ready_used, &whole, w->plain + w->plain_at, n);
         if (rc != TACET_OK)
             return rc;

@@ -29,6 +29,7 @@ struct wire {
     byte_queue queue;
     frame_stream frames;
     size_t out_start, out_end, in_bytes, in_want;
+    size_t frame_left; /* of a frame that went into a record in part */
     uint8_t out[TACET_RECORD_MAX_BYTES], in[TACET_RECORD_MAX_BYTES];
 };
 
@@ -189,9 +190,7 @@ bool wire_has_output(const wire *w) { return w->out_start < w->out_end || (w->st
 
 static void seal_one(wire *w)
 {
-    size_t n = w->queue.end - w->queue.start, out_bytes = 0;
-    if (n > TACET_RECORD_STREAM_MAX_BYTES)
-        n = TACET_RECORD_STREAM_MAX_BYTES;
+    size_t out_bytes = 0, n = frame_cut(w->queue.at + w->queue.start, w->queue.end - w->queue.start, TACET_RECORD_STREAM_MAX_BYTES, &w->frame_left);
     if (record_seal(&w->keys->send, w->out, &out_bytes, w->queue.at + w->queue.start, n) != TACET_OK) {
         end(w, WIRE_END_AGE); /* the counter has run out: a new handshake */
         return;

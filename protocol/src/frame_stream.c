@@ -89,6 +89,26 @@ int frame_stream_next(frame_stream *s, const uint8_t **bytes, size_t *n, const u
     return TACET_OK;
 }
 
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+size_t frame_cut(const uint8_t *stream, size_t bytes, size_t most, size_t *left)
+{
+    size_t at = least(*left, least(bytes, most));
+    *left -= at;
+    while (*left == 0 && bytes - at >= HEAD) {
+        size_t whole = length_of(stream + at);
+        if (whole > least(bytes, most) - at)
+            break;
+        at += whole;
+    }
+    if (at > 0 || bytes == 0)
+        return at;
+    size_t whole = bytes >= HEAD ? length_of(stream) : bytes;
+    at = least(least(bytes, most), whole);
+    *left = whole - at;
+    return at;
+}
+
 void frame_stream_free(frame_stream *s)
 {
     free(s->buf);

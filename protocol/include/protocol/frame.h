@@ -233,5 +233,8 @@ typedef struct {
  * TACET_E_AGAIN: all taken, nothing whole yet. TACET_E_MALFORMED: a length of 0 or above the limit. TACET_E_NOMEM. */
 TACET_MUST_USE int frame_stream_next(frame_stream *s, const uint8_t **bytes, size_t *n, const uint8_t **frame_at, size_t *frame_bytes);
 void frame_stream_free(frame_stream *s);
+/* Of stream bytes that are to go out, how many go into one record of at most `most`: whole frames as long as they fit, so that a reader finds them
+ * in place. *left starts as 0 and carries what is missing of a frame that is larger than a record. */
+size_t frame_cut(const uint8_t *stream, size_t bytes, size_t most, size_t *left);
 /* BLAKE2b-128 of the ciphertext. (In protocol/ without libsodium: the caller computes it; see client/ and server/.) */
 #endif

@@ -26,6 +26,10 @@ enum relay_limits {
     RELAY_STALL_MS = 60 * 1000,                        /* a peer that takes nothing of what waits for it for so long is gone */
     RELAY_LOOK_MS = 30 * 1000,                         /* each connection is looked at so often: is it stalled, idle, old? */
 
+    /* memory that a process keeps for buffers to come */
+    RELAY_HEAP_MMAP_BYTES = 4 * 1024 * 1024, /* blocks above it are the kernel's again when they are freed */
+    RELAY_HEAP_KEEP_BYTES = 8 * 1024 * 1024,
+
     /* io_uring of a net process */
     RELAY_RING_SUBMISSIONS = 4096,
     RELAY_RING_COMPLETIONS = 32768,

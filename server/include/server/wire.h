@@ -40,6 +40,7 @@ typedef struct {
     frame_stream frames;
     uint8_t *plain, *ready; /* out: stream bytes that wait for a record; bytes that wait for the socket */
     size_t plain_at, plain_used, plain_room, ready_used, ready_room;
+    size_t frame_left; /* of a frame that went into a record in part */
     uint64_t records_in, records_out;
 } wire;
 
