@@ -2,7 +2,6 @@
 #include "server/store_parts.h"
 #include "base/text.h"
 #include "identity/directory.h"
-#include "storage/blobs.h"
 #include <errno.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -111,8 +110,6 @@ static void run_check(store *s, relay_store *db, const char *rest, report *r)
     char where[256] = "";
     (void)s, (void)rest;
     int rc = relay_check_beside(db, where, sizeof where);
-    if (rc == TACET_OK)
-        rc = relay_segments_check(db, where, sizeof where);
     if (rc == TACET_OK)
         add(r, "ok\n");
     else if (rc == TACET_E_BUSY)

@@ -2,6 +2,7 @@
  * loaded from them as at start. What the view holds back is the log's new beginning: the WAL grows as long as it is there, so it leaves when that has
  * grown too long, and whoever asked is told to come back at a quieter time. */
 #include "parts.h"
+#include "storage/blobs.h"
 #include <stdlib.h>
 
 enum { INTERRUPT_EVERY = 4096 }; /* steps of SQLite's machine */
@@ -57,6 +58,9 @@ int relay_check_beside(relay_store *s, char *where, size_t where_bytes)
         rc = load_index(g);
     if (rc == TACET_OK || rc == TACET_E_CORRUPT) /* damage gets its name */
         rc = check_promises(g, rc, where, where_bytes);
+    database_rollback(g->db); /* blobs end while their chunks are read: each is looked up as it is then */
+    if (rc == TACET_OK)
+        rc = relay_segments_check(g, where, where_bytes);
     guest_close(s, g);
     return rc;
 }

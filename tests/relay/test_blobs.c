@@ -286,6 +286,8 @@ static void kill_sender(scene *s, board *b)
             alive = alive && raw_hear(c, &reply);
             if (alive && reply.kind == FRAME_OK)
                 b->safe[index_of[reply.id % (KILL_CHUNKS * 64)]] = 1;
+            else
+                alive = false; /* gone, or stopping: what is left is put again */
             open_--;
         }
         raw_close(c);
@@ -373,6 +375,8 @@ static void kill_round(bool both)
             pid_t store = relay_child(&s.r, 0);
             kill(kills % 3 == 1 && store ? store : s.r.pid, SIGKILL);
             relay_end(&s.r, 0);
+            for (int tries = 0; store && kill(store, 0) == 0 && tries < 1000; tries++)
+                usleep(10000); /* it finishes and lets go of the directory */
             relay_run(&s.r);
         }
         sent = sent || ended(sender);

@@ -71,7 +71,8 @@ TACET_MUST_USE int relay_segments_write(relay_segments *g, uint64_t number, cons
 TACET_MUST_USE int relay_segments_read(relay_segments *g, uint64_t number, const uint8_t key[32], uint32_t index, blob *out);
 /* Closes what is open of a blob, and removes the files of its first `chunks` chunks (0: none). */
 TACET_MUST_USE int relay_segments_drop(relay_segments *g, uint64_t number, uint32_t chunks);
-/* Reads every chunk that is marked as stored. TACET_E_CORRUPT with *where filled. By the owner of the store, outside a transaction. */
+/* Reads every chunk that is marked as stored. TACET_E_CORRUPT with *where filled. By the owner of the store, outside a transaction; relay_check_beside
+ * does it for a relay that runs. */
 TACET_MUST_USE int relay_segments_check(relay_store *s, char *where, size_t where_bytes);
 uint64_t relay_segments_bytes(const relay_store *s); /* of all segment files, as written since the start and found at it */
 static inline uint32_t relay_segment_of(uint32_t index) { return index / RELAY_SEGMENT_CHUNKS; }
