@@ -347,10 +347,11 @@ void run_file(const bench_options *o, report *r)
     report_add(r, "upload", "s", uploaded);
     report_add(r, "whole", "s", took);
     report_add(r, "sender_cpu", "s", sent.cpu_s);
-    report_add(r, "relay_cpu", "s", after.cpu_s - before.cpu_s);
+    report_add(r, "relay_cpu", "s", after.cpu_s[USED_BY_ALL] - before.cpu_s[USED_BY_ALL]);
     report_add(r, "receiver_cpu", "s", got.cpu_s);
     report_add(r, "sender_rss", "KiB", sent.rss_kib);
-    report_add(r, "relay_rss", "KiB", after.rss_kib);
+    report_add(r, "store_rss", "KiB", after.rss_kib[USED_BY_STORE]);
+    report_add(r, "net_rss", "KiB", after.rss_kib[USED_BY_NET]);
     report_add(r, "receiver_rss", "KiB", got.rss_kib);
     relay_process_stop(&relay);
 }
