@@ -143,4 +143,25 @@ START_TEST(memory_follows_what_came)
 }
 END_TEST
 
-SUITE("frame_stream", TEST(T15_every_split_in_two), TEST(T15_every_piece_size), LOOP(lying_lengths, ROWS(lie)), TEST(memory_follows_what_came))
+/* One larger than a record is cut where the record ends; what follows it begins anew, and is not cut in its turn. */
+START_TEST(cuts_where_frames_end)
+{
+    static uint8_t out[4 + 100 + 4 + 30 + 4 + 20] = { 0, 0, 0, 100 };
+    size_t left = 0, at = 0;
+    out[104 + 3] = 30;
+    out[138 + 3] = 20;
+    static const size_t want[] = { 60, 44, 34, 24 };
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        size_t n = frame_cut(out + at, sizeof out - at, i == 0 ? 60 : 44, &left);
+        ck_assert_uint_eq(n, want[i]);
+        ck_assert_uint_eq(left, i == 0 ? 44 : 0);
+        at += n;
+    }
+    ck_assert_uint_eq(at, sizeof out);
+    ck_assert_uint_eq(frame_cut(out, sizeof out, 160, &left), 138);
+    ck_assert_uint_eq(frame_cut(out, 0, 160, &left), 0);
+}
+END_TEST
+
+SUITE("frame_stream", TEST(cuts_where_frames_end), TEST(T15_every_split_in_two), TEST(T15_every_piece_size), LOOP(lying_lengths, ROWS(lie)),
+      TEST(memory_follows_what_came))
