@@ -20,7 +20,7 @@ static const struct {
     { "connect", "known devices log in", run_connect, { .workers = 1, .count = 5000 } },
     { "idle", "memory of --count idle connections", run_idle, { .workers = 1, .count = 10000 } },
     { "hostile",
-      "one account floods, others measure their latency",
+      "one account means harm, others measure their latency",
       run_hostile,
       { .workers = 1, .pairs = 20, .seconds = 5, .rate = 2000, .bytes = 1024 } },
     { "file", "one file of --count MiB, both online; --offline: stored first", run_file, { .workers = 1, .count = 1024, .inflight = 64 } },

@@ -1,17 +1,18 @@
-/* What one hostile account does to the others: pairs in open loop measure their latency, first alone, then while one more pair sends as fast as it can. */
+/* What one hostile account does to the others: pairs in open loop measure their latency, first alone, then beside each kind of mischief. Each has a relay of
+ * its own. */
 #include "runs.h"
+#include <string.h>
 
 void run_hostile(const bench_options *o, report *r)
 {
-    bench_options quiet = *o, flooded = *o;
-    report alone = { 0 }, beside = { 0 };
-    flooded.flood = 256; /* sends the flooder keeps under way */
-    run_relay(&quiet, &alone);
-    run_relay(&flooded, &beside);
-    for (size_t i = 0; i < alone.count && i < beside.count; i++) {
-        if (alone.figure[i].unit[0] != 'm' || alone.figure[i].unit[1] != 's')
-            continue;
-        report_add(r, alone.figure[i].name, "ms_alone", alone.figure[i].value);
-        report_add(r, alone.figure[i].name, "ms_beside_flood", beside.figure[i].value);
+    static report each[HOSTILE_KINDS];
+    for (int kind = HOSTILE_NOBODY; kind < HOSTILE_KINDS; kind++) {
+        bench_options one = *o;
+        one.hostile = (hostile_kind)kind;
+        run_relay(&one, &each[kind]);
+        for (size_t i = 0; i < each[kind].count; i++)
+            if (strcmp(each[kind].figure[i].name, "p50") == 0 || strcmp(each[kind].figure[i].name, "p99") == 0 ||
+                strcmp(each[kind].figure[i].name, "accepted") == 0)
+                report_add(r, each[kind].figure[i].name, hostile_word[kind], each[kind].figure[i].value);
     }
 }

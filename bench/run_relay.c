@@ -4,10 +4,12 @@
 #include "relay_process.h"
 #include "runs.h"
 #include "swarm.h"
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 typedef struct crowd crowd;
 /* A delivery that is acknowledged later. */
@@ -36,7 +38,6 @@ struct crowd {
     histogram latency;
     double due;
     uint32_t turn;
-    pair *flooder;  /* the hostile run's: a pair of its own that is not measured */
     late_ack *late; /* a ring; NULL: acknowledged at once */
     uint64_t late_first, late_last;
 };
@@ -51,15 +52,15 @@ static void on_reply(void *ctx, const frame *reply)
     if (!reply)
         c->lost_replies++;
     else if (reply->kind != FRAME_OK)
-        c->refused += p != c->flooder;
+        c->refused++;
     else {
         p->accepted++;
-        if (c->measuring && p != c->flooder) {
+        if (c->measuring) {
             c->accepted++;
             histogram_add(&c->latency, (seconds_now() - p->began[reply->id % PEER_REQUESTS_MAX]) * 1e6);
         }
     }
-    if (!c->stopping && (c->o->rate == 0 || p == c->flooder))
+    if (!c->stopping && c->o->rate == 0)
         send_next(p, seconds_now());
 }
 
@@ -119,12 +120,9 @@ static void wait_for(crowd *c, const uint32_t *value, uint32_t want, double seco
     }
 }
 
-/* Pairs in the table: those that are measured, and the flooder behind them. */
-static uint32_t pairs_of(const bench_options *o) { return o->pairs + (o->flood > 0); }
-
 static void crowd_gather(crowd *c)
 {
-    for (uint32_t i = 0; i < pairs_of(c->o); i++) {
+    for (uint32_t i = 0; i < c->o->pairs; i++) {
         pair *p = &c->pairs[i];
         p->of = c;
         bench_account_make(&p->account);
@@ -141,7 +139,7 @@ static void crowd_gather(crowd *c)
         if (i % 64 == 63)
             swarm_turn(&c->s, 0);
     }
-    wait_for(c, &c->ready, 2 * pairs_of(c->o), 120);
+    wait_for(c, &c->ready, 2 * c->o->pairs, 120);
     for (uint32_t i = 0; c->o->offline && i < c->o->pairs; i++)
         peer_close(&c->pairs[i].receiver);
 }
@@ -225,10 +223,6 @@ static void crowd_measure(crowd *c, const relay_process *relay, report *r)
     for (uint32_t i = 0; o->rate == 0 && i < o->pairs; i++)
         for (uint32_t k = 0; k < o->inflight; k++)
             (void)send_next(&c->pairs[i], seconds_now());
-    if (o->flood > 0)
-        c->flooder = &c->pairs[o->pairs];
-    for (uint32_t k = 0; k < o->flood; k++)
-        (void)send_next(c->flooder, seconds_now());
     crowd_run(c, 1);
     relay_process_counts(relay, &before.counts);
     crowd_run(c, 0.1); /* what piled up while we looked */
@@ -251,7 +245,7 @@ void run_relay(const bench_options *o, report *r)
     storm others = { 0 };
     relay_process_start(&relay, o->tacetd, o->workers, NULL);
     crowd *c = calloc(1, sizeof *c);
-    pair *pairs = calloc(pairs_of(o), sizeof *pairs);
+    pair *pairs = calloc(o->pairs, sizeof *pairs);
     uint8_t *ciphertext = calloc(1, TACET_ENVELOPE_MAX_BYTES);
     late_ack *late = o->late_ms ? calloc(LATE_MAX, sizeof *late) : NULL;
     if (!c || !pairs || !ciphertext || (o->late_ms && !late))
@@ -259,14 +253,19 @@ void run_relay(const bench_options *o, report *r)
     *c = (crowd){ .o = o, .pairs = pairs, .ciphertext = ciphertext, .late = late };
     randombytes_buf(ciphertext, o->bytes);
     raise_descriptors();
-    swarm_open(&c->s, &relay.address, 2 * (size_t)pairs_of(o));
+    swarm_open(&c->s, &relay.address, 2 * (size_t)o->pairs);
     crowd_gather(c);
     if (o->storm)
         storm_begin(&others, &relay.address, o->storm);
+    pid_t villain = o->hostile ? hostile_begin(o->hostile, &relay.address) : 0;
     crowd_measure(c, &relay, r);
+    if (villain) {
+        kill(villain, SIGKILL);
+        waitpid(villain, NULL, 0);
+    }
     if (o->storm)
         report_add(r, "logins_meanwhile", "per_s", storm_end(&others));
-    for (uint32_t i = 0; i < pairs_of(o); i++) {
+    for (uint32_t i = 0; i < o->pairs; i++) {
         peer_close(&pairs[i].sender);
         peer_close(&pairs[i].receiver);
     }

@@ -187,27 +187,43 @@ static int echo(cli *c, double *ms)
     return exit;
 }
 
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void ping_summary(cli *c, double *ms, size_t n)
+{
+    qsort(ms, n, sizeof *ms, by_value);
+    double median = n % 2 ? ms[n / 2] : (ms[n / 2 - 1] + ms[n / 2]) / 2;
+    if (c->json)
+        (void)say_object("ping-summary", json_pack("{s:I,s:f,s:f,s:f}", "count", (json_int_t)n, "min_ms", ms[0], "median_ms", median, "max_ms", ms[n - 1]));
+    else
+        say("min %.2f, median %.2f, max %.2f ms", ms[0], median, ms[n - 1]);
+}
+
 int run_ping(cli *c)
 {
+    enum { COUNT_MAX = 1000 }; /* of the option */
     uint64_t count = c->args.given[OPT_COUNT] ? c->args.number[OPT_COUNT] : 4;
-    double least = 0, most = 0, sum = 0, ms = 0;
-    int exit = echo(c, &ms); /* the first one also connects */
-    for (uint64_t i = 1; exit == EXIT_DONE && i <= count && !c->stopped; i++) {
-        exit = echo(c, &ms);
+    double ms[COUNT_MAX], connecting;
+    size_t n = 0;
+    int exit = echo(c, &connecting); /* the first one also connects */
+    while (exit == EXIT_DONE && n < count && n < COUNT_MAX && !c->stopped) {
+        exit = echo(c, &ms[n]);
         if (exit != EXIT_DONE)
             break;
-        least = i == 1 || ms < least ? ms : least;
-        most = ms > most ? ms : most;
-        sum += ms;
+        n++;
         if (c->json)
-            (void)say_object("ping", json_pack("{s:I,s:f}", "number", (json_int_t)i, "rtt_ms", ms));
+            (void)say_object("ping", json_pack("{s:I,s:f}", "number", (json_int_t)n, "rtt_ms", ms[n - 1]));
         else
-            say("%llu: %.2f ms", (unsigned long long)i, ms);
+            say("%zu: %.2f ms", n, ms[n - 1]);
         exit = say_flush(c);
     }
     if (exit != EXIT_DONE)
         return exit;
-    if (!c->json)
-        say("least %.2f, mean %.2f, most %.2f ms", least, sum / (double)count, most);
+    if (n)
+        ping_summary(c, ms, n);
     return say_flush(c);
 }

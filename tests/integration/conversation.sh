@@ -68,6 +68,9 @@ expect 0 as alice send bobby "by another name"
 expect 0 as bob receive
 says "by another name"
 expect 0 as alice ping --count 2
+says "median"
+expect 0 as alice --json ping --count 3
+says '"event":"ping-summary","count":3,"min_ms":'
 says "ms"
 expect 0 as alice doctor
 says "ok   relay"

@@ -67,7 +67,7 @@ static void port_chunks(void *ctx, chunk_work *c)
 /* --- the world ------------------------------------------------------------------------------------------------------------------------ */
 static void each_waiting(void *ctx, const relay_waiting *waiting) { MUST(core_waiting(ctx, waiting)); }
 
-static void world_start(world *w, const core_config *config)
+void world_resume(world *w, const core_config *config)
 {
     core_ports ports = { w, port_ready, port_out, port_close, port_verify, NULL, port_backlog, port_chunks };
     core_options o = { .config = config ? *config : core_config_default() };
@@ -97,7 +97,7 @@ world *world_new(const core_config *config)
     memcpy(w->relay_key, pair.public, 32);
     w->now_us = 1000000;
     w->wall_ms = 1800000000000ull;
-    world_start(w, config);
+    world_resume(w, config);
     return w;
 }
 
@@ -108,7 +108,7 @@ static void frames_free(client *k)
     k->got_count = k->read = 0;
 }
 
-static void world_stop(world *w)
+void world_halt(world *w)
 {
     for (unsigned i = 0; i < w->verifies; i++)
         request_job_free(w->verify[i]);
@@ -131,13 +131,13 @@ static void world_stop(world *w)
 
 void world_crash(world *w, const core_config *config)
 {
-    world_stop(w);
-    world_start(w, config);
+    world_halt(w);
+    world_resume(w, config);
 }
 
 void world_free(world *w)
 {
-    world_stop(w);
+    world_halt(w);
     DIR *d = opendir(w->dir);
     for (struct dirent *e; (e = readdir(d));) {
         char path[400];

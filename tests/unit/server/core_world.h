@@ -52,6 +52,9 @@ world *world_new(const core_config *config);
 void world_free(world *w);
 /* The core and the store as after a kill -9: nothing that was not committed. */
 void world_crash(world *w, const core_config *config);
+/* Its two halves, for what happens to the disk between them. */
+void world_halt(world *w);
+void world_resume(world *w, const core_config *config);
 void world_run(world *w);
 void world_pass_us(world *w, uint64_t us);
 /* Apart: what world_run does for the committer. */
