@@ -141,6 +141,7 @@ void store_turn(net *n)
 void store_count(net *n)
 {
     n->count[IPC_N_RING_FULL] = ring_full_count(n->ring);
+    n->count[IPC_N_OVERFLOW] = ring_overflow_count(n->ring);
     if (n->now_ms < n->count_again_ms || sodium_memcmp(n->count, n->told, sizeof n->count) == 0)
         return;
     uint8_t payload[8 * IPC_COUNTERS_COUNT];

@@ -22,18 +22,19 @@ struct ring {
     struct io_uring_buf_ring *lent;
     uint8_t *buffers;
     int buffer_count; /* a power of two */
-    uint64_t full;
+    uint64_t full, overflowed;
     bool restricted, gathers;
 };
 
-/* A test may ask for few, to see them run dry. */
-static int wanted_buffers(void)
+/* A test may ask for few, to see them run dry or over. */
+static int wanted(const char *test_asks, int usual)
 {
 #ifdef TACET_TESTING
-    const char *few = getenv("TACET_RING_BUFFERS");
-    return few ? (int)strtol(few, NULL, 10) : RELAY_RING_BUFFERS;
+    const char *few = getenv(test_asks);
+    return few ? (int)strtol(few, NULL, 10) : usual;
 #else
-    return RELAY_RING_BUFFERS;
+    (void)test_asks;
+    return usual;
 #endif
 }
 
@@ -72,13 +73,15 @@ static bool privileges_are_gone(uint32_t uid)
  * have it), a ring of an eighth has to do. */
 static int setup_with(struct io_uring *u, unsigned flags)
 {
+    const unsigned completions = (unsigned)wanted("TACET_RING_COMPLETIONS", RELAY_RING_COMPLETIONS);
+    const unsigned submissions = completions < RELAY_RING_SUBMISSIONS ? completions : RELAY_RING_SUBMISSIONS;
     int rc = -ENOMEM;
     for (int tries = 0; rc == -ENOMEM && tries <= MEMORY_TRIES; tries++) {
         const unsigned part = tries < MEMORY_TRIES ? 1 : SMALL_RING_PART;
-        struct io_uring_params p = { .flags = flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP, .cq_entries = RELAY_RING_COMPLETIONS / part };
+        struct io_uring_params p = { .flags = flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP, .cq_entries = completions / part };
         if (tries > 0)
             usleep(MEMORY_WAIT_US);
-        rc = io_uring_queue_init_params(RELAY_RING_SUBMISSIONS / part, u, &p);
+        rc = io_uring_queue_init_params(submissions / part, u, &p);
         assert(rc != 0 || !(p.flags & IORING_SETUP_SQPOLL));
     }
     return rc;
@@ -101,7 +104,7 @@ static int setup(struct io_uring *u)
 /* An own mapping for the ring, as the kernel wants page-aligned memory, and one for the buffers. */
 static int make_buffers(ring *r)
 {
-    r->buffer_count = wanted_buffers();
+    r->buffer_count = wanted("TACET_RING_BUFFERS", RELAY_RING_BUFFERS);
     size_t head_bytes = (size_t)r->buffer_count * sizeof(struct io_uring_buf), bytes = (size_t)r->buffer_count * RELAY_RING_BUFFER_BYTES;
     void *head = mmap(NULL, head_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     void *body = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -204,6 +207,7 @@ ring *ring_close(ring *r)
 
 bool ring_is_restricted(const ring *r) { return r->restricted; }
 uint64_t ring_full_count(const ring *r) { return r->full; }
+uint64_t ring_overflow_count(const ring *r) { return r->overflowed; }
 uint8_t *ring_buffer(ring *r, int buffer) { return r->buffers + (size_t)buffer * RELAY_RING_BUFFER_BYTES; }
 
 void ring_buffer_back(ring *r, int buffer)
@@ -297,6 +301,7 @@ int ring_wait(ring *r, uint64_t wait_ms, uint32_t gather_us)
     struct __kernel_timespec t = { .tv_sec = (long long)(wait_ms / 1000), .tv_nsec = (long long)(wait_ms % 1000) * 1000000 };
     struct io_uring_cqe *first = NULL;
     int rc = gather_us && r->gathers ? wait_gathering(r, &t, gather_us) : io_uring_submit_and_wait_timeout(&r->uring, &first, 1, &t, NULL);
+    r->overflowed += io_uring_cq_has_overflow(&r->uring); /* the kernel keeps what does not fit, and gives it when there is room */
     /* EBUSY and EAGAIN: completions come first, or the kernel is short of memory; ETIME: nothing happened; EINTR: a signal */
     return rc >= 0 || rc == -ETIME || rc == -EINTR || rc == -EBUSY || rc == -EAGAIN ? TACET_OK : TACET_E_IO;
 }

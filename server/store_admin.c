@@ -30,11 +30,14 @@ __attribute__((format(printf, 2, 3))) static void add(report *r, const char *for
 
 /* --- status: "name number" a line; tacetd status makes a table or JSON of it --------------------------------------------------------------- */
 static const char *const net_words[IPC_COUNTERS_COUNT] = {
-    [IPC_N_ACCEPTED] = "net_accepted",     [IPC_N_REFUSED_FULL] = "net_refused_full", [IPC_N_BAD_PREAMBLE] = "net_bad_preamble",
-    [IPC_N_DEADLINE] = "net_deadline",     [IPC_N_BAD_RECORD] = "net_bad_record",     [IPC_N_BAD_FRAME] = "net_bad_frame",
-    [IPC_N_RECORDS_IN] = "net_records_in", [IPC_N_RECORDS_OUT] = "net_records_out",   [IPC_N_BYTES_IN] = "net_bytes_in",
-    [IPC_N_BYTES_OUT] = "net_bytes_out",   [IPC_N_NO_BUFFERS] = "net_no_buffers",     [IPC_N_RING_FULL] = "net_ring_full",
-    [IPC_N_PARKED] = "net_parked",         [IPC_N_IGNORED] = "net_ignored_messages",
+    [IPC_N_ACCEPTED] = "net_accepted",         [IPC_N_REFUSED_FULL] = "net_refused_full",
+    [IPC_N_BAD_PREAMBLE] = "net_bad_preamble", [IPC_N_DEADLINE] = "net_deadline",
+    [IPC_N_BAD_RECORD] = "net_bad_record",     [IPC_N_BAD_FRAME] = "net_bad_frame",
+    [IPC_N_RECORDS_IN] = "net_records_in",     [IPC_N_RECORDS_OUT] = "net_records_out",
+    [IPC_N_BYTES_IN] = "net_bytes_in",         [IPC_N_BYTES_OUT] = "net_bytes_out",
+    [IPC_N_NO_BUFFERS] = "net_no_buffers",     [IPC_N_RING_FULL] = "net_ring_full",
+    [IPC_N_OVERFLOW] = "net_ring_overflow",    [IPC_N_PARKED] = "net_parked",
+    [IPC_N_IGNORED] = "net_ignored_messages",
 };
 static const char *const closed_words[IPC_REASONS] = {
     [IPC_BY_PEER] = "closed_by_peer",   [IPC_BY_STORE] = "closed_by_store",       [IPC_BY_DEADLINE] = "closed_by_deadline",

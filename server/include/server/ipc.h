@@ -75,6 +75,7 @@ typedef enum {
     IPC_N_BYTES_OUT,
     IPC_N_NO_BUFFERS, /* ENOBUFS: the buffer ring ran dry */
     IPC_N_RING_FULL,  /* submission queue full */
+    IPC_N_OVERFLOW,   /* more was complete than the completion queue holds */
     IPC_N_PARKED,     /* a connection waited because its address asked too much */
     IPC_N_IGNORED,    /* messages of store for a generation that has gone */
     IPC_COUNTERS_COUNT,

@@ -40,6 +40,8 @@ uint8_t *ring_buffer(ring *r, int buffer);
 void ring_buffer_back(ring *r, int buffer);
 /* How often the queue was full. */
 uint64_t ring_full_count(const ring *r);
+/* How often more was complete than the completion queue holds; nothing is lost by that. */
+uint64_t ring_overflow_count(const ring *r);
 
 #ifdef TACET_TESTING
 /* For the hostile test alone: submits a raw operation, and returns what the kernel answers (-errno, or >= 0 when it was done). */

@@ -455,6 +455,32 @@ START_TEST(P12_store_stands_still_and_buffers_run_dry)
 }
 END_TEST
 
+/* A completion queue of four places under 200 clients that all speak at once, and go, and come again: what does not fit comes later, nothing is lost. */
+static void few_completions(void) { setenv("TACET_RING_COMPLETIONS", "4", 1); }
+START_TEST(P12_completion_queue_overflows)
+{
+    world *w = world_start(&usual, few_completions);
+    enum { CLIENTS = 200, EACH = 10 };
+    static client *c[CLIENTS];
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < CLIENTS; i++)
+            c[i] = client_new(w, TACET_ROLE_OPEN, NULL);
+        for (uint32_t id = 1; id <= EACH; id++)
+            for (int i = 0; i < CLIENTS; i++)
+                ck_assert(client_echo_send(c[i], id, 500));
+        for (int i = 0; i < CLIENTS; i++) {
+            for (uint32_t id = 1; id <= EACH; id++)
+                ck_assert_uint_eq(client_echo_receive(c[i]), id);
+            client_free(c[i]);
+        }
+        EVENTUALLY(w->closed == (unsigned)(round + 1) * CLIENTS);
+    }
+    ck_assert_uint_eq(w->frames, 2 * CLIENTS * EACH);
+    EVENTUALLY(w->count[IPC_N_OVERFLOW] > 0);
+    world_end(w);
+}
+END_TEST
+
 /* ---- confinement ----------------------------------------------------------------------------------------------------------------------------------- */
 static void be_hostile(void) { setenv("TACET_NET_HOSTILE", "1", 1); }
 START_TEST(P08_a_hijacked_net_gets_nowhere)
@@ -533,5 +559,5 @@ SUITE("net", TEST(both_roles_echo), TEST(what_is_in_no_hurry_comes_all_the_same)
       LOOP(T08_mischief_on_the_wire, ROWS(mischief)), LOOP(closing_by_store, 2), TEST(stop_ends_with_exit_code_0),
       TEST(nonsense_from_store_ends_the_process), TEST(T12_half_open_connections_are_cut_after_5_s), TEST(T13_a_flood_is_limited_by_address),
       TEST(P10_closing_with_operations_in_flight), TEST(P11_signal_storm), TEST(P12_out_of_descriptors_and_back),
-      LOOP(P12_store_stands_still_and_buffers_run_dry, 2), TEST(P08_a_hijacked_net_gets_nowhere), TEST(P09_a_ring_from_before_is_refused),
-      LOOP(P09_a_ring_needs_all_privileges_gone, 4), TEST(the_start_says_what_the_kernel_gives))
+      LOOP(P12_store_stands_still_and_buffers_run_dry, 2), TEST(P12_completion_queue_overflows), TEST(P08_a_hijacked_net_gets_nowhere),
+      TEST(P09_a_ring_from_before_is_refused), LOOP(P09_a_ring_needs_all_privileges_gone, 4), TEST(the_start_says_what_the_kernel_gives))
