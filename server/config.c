@@ -120,6 +120,7 @@ static const struct {
     RATE("bundle", core.bundles),
     RATE("device_bundle", core.device_bundles),
     RATE("request", core.requests),
+    RATE("change", core.changes),
 };
 enum { NUMBERS = sizeof numbers / sizeof *numbers };
 

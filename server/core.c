@@ -16,6 +16,7 @@ core_config core_config_default(void)
         .bundles = { RELAY_BUNDLE_BURST, RELAY_BUNDLE_EVERY_MS },
         .device_bundles = { RELAY_BUNDLE_DEVICE_BURST, RELAY_BUNDLE_DEVICE_EVERY_MS },
         .requests = { RELAY_REQUEST_BURST, RELAY_REQUEST_EVERY_MS },
+        .changes = { RELAY_CHANGE_BURST, RELAY_CHANGE_EVERY_MS },
         .hold_max_us = RELAY_HOLD_MAX_US,
         .blob_account_mib = RELAY_BLOB_ACCOUNT_MIB,
         .blob_total_mib = RELAY_BLOB_TOTAL_MIB,
@@ -36,7 +37,7 @@ int core_new(core **out, const core_options *o, const core_ports *ports)
     c->ok.kind = FRAME_OK;
     c->deliver.kind = FRAME_DELIVER;
     int rc = routes_new(&c->routes, RELAY_ROUTES, o->salt);
-    limiter **const limiters[] = { &c->registers, &c->bundles, &c->device_bundles, &c->requests };
+    limiter **const limiters[] = { &c->registers, &c->bundles, &c->device_bundles, &c->requests, &c->changes, &c->contacts };
     for (size_t i = 0; rc == TACET_OK && i < sizeof limiters / sizeof *limiters; i++)
         rc = limiter_new(limiters[i], RELAY_LIMITER_ENTRIES, o->salt);
     if (rc != TACET_OK) {
@@ -88,6 +89,8 @@ core *core_free(core *c)
     limiter_free(c->bundles);
     limiter_free(c->device_bundles);
     limiter_free(c->requests);
+    limiter_free(c->changes);
+    limiter_free(c->contacts);
     sodium_memzero(c, sizeof *c);
     free(c);
     return NULL;
@@ -217,6 +220,7 @@ void core_closed(core *c, conn_ref ref)
         return;
     core_unsubscribe(c, k);
     core_unwatch_all(c, k);
+    (void)core_known_as(c, k, &(identity){ .mailbox = 0 });
     uint32_t serial = k->serial;
     sodium_memzero(k, sizeof *k);
     k->serial = serial;
@@ -224,6 +228,18 @@ void core_closed(core *c, conn_ref ref)
     k->next_free = c->first_free;
     c->first_free = ref.index;
     c->open--;
+}
+
+bool core_known_as(core *c, conn *k, const identity *who)
+{
+    mailbox *before = mailboxes_get(&c->boxes, k->who.mailbox);
+    if (before && before->connections)
+        before->connections--;
+    k->who = *who;
+    mailbox *box = mailboxes_get(&c->boxes, who->mailbox);
+    if (box)
+        box->connections++;
+    return !box || box->connections <= RELAY_DEVICE_CONNECTIONS_MAX;
 }
 
 void core_drained(core *c, conn_ref ref, uint32_t bytes)
@@ -337,6 +353,11 @@ static void do_directory(core *c, conn *k, const frame *f, const uint8_t *body, 
     uint64_t now_ms = c->now_us / 1000;
     bool stranger = f->kind == FRAME_REGISTER || (f->kind == FRAME_DEVICES && k->who.mailbox == 0);
     if (stranger && !limiter_take(c->registers, k->address, c->o.config.registers, now_ms)) {
+        core_reply_error(c, core_ref(c, k), f->id, ERROR_RATE);
+        return;
+    }
+    bool changes = directory_needs_verify(f->kind) || f->kind == FRAME_TOKENS;
+    if (!stranger && k->who.mailbox && changes && !limiter_take(c->changes, k->who.mailbox, c->o.config.changes, now_ms)) {
         core_reply_error(c, core_ref(c, k), f->id, ERROR_RATE);
         return;
     }

@@ -157,11 +157,13 @@ static void login_done(core *c, login_job *l)
 {
     conn *k = core_conn(c, l->job.from);
     if (k && k->state == CONN_LOGIN) {
-        k->who = l->who;
+        bool may = core_known_as(c, k, &l->who);
         k->state = CONN_OPEN;
         c->n.logins += l->who.mailbox != 0;
         note(c, l->who.mailbox ? "login" : "login of a stranger", l->who.mailbox);
         c->ports.ready(c->ports.ctx, k->peer);
+        if (!may)
+            core_shut(c, k, true);
     }
 }
 
@@ -196,7 +198,7 @@ static void effects_apply(core *c, const request_job *r)
         note(c, "registered", r->who.mailbox);
         mailboxes_get(&c->boxes, r->who.mailbox);
         if (k)
-            k->who = r->who;
+            (void)core_known_as(c, k, &r->who); /* a device registers once */
     }
     if (e->routes_changed) {
         routes_forget(c->routes, r->who.account);

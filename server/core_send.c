@@ -30,6 +30,17 @@ static message *message_new(core *c, conn *k, const frame *f)
     return m;
 }
 
+/* Nobody fills a mailbox alone: beyond its half, each contact (a token is one) has an allowance. */
+static bool has_share(core *c, const message *m, const mailbox *box)
+{
+    const core_config *o = &c->o.config;
+    uint32_t share = o->mailbox_messages / RELAY_MAILBOX_CONTACT_SHARE;
+    const limiter_rate rate = { share > RELAY_MAILBOX_CONTACT_LEAST ? share : RELAY_MAILBOX_CONTACT_LEAST, RELAY_MAILBOX_CONTACT_EVERY_MS };
+    if (box->messages < o->mailbox_messages / 2 && box->bytes < o->mailbox_bytes / 2)
+        return true;
+    return limiter_take(c->contacts, token_short(m->token_hash), rate, c->now_us / 1000);
+}
+
 /* The mailbox's limits. Contact requests have two of their own. 0: there is room. */
 static error_code over_quota(core *c, const message *m, const mailbox *box)
 {
@@ -37,7 +48,7 @@ static error_code over_quota(core *c, const message *m, const mailbox *box)
     if (box->messages >= o->mailbox_messages || box->bytes + m->bytes > o->mailbox_bytes)
         return ERROR_QUOTA;
     if (m->token_kind != TOKEN_REQUEST)
-        return 0;
+        return has_share(c, m, box) ? 0 : ERROR_QUOTA;
     if (box->requests >= o->request_queue)
         return ERROR_QUOTA;
     return limiter_take(c->requests, m->address, o->requests, c->now_us / 1000) ? 0 : ERROR_RATE;

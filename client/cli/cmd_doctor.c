@@ -198,7 +198,8 @@ static void ping_summary(cli *c, double *ms, size_t n)
     qsort(ms, n, sizeof *ms, by_value);
     double median = n % 2 ? ms[n / 2] : (ms[n / 2 - 1] + ms[n / 2]) / 2;
     if (c->json)
-        (void)say_object("ping-summary", json_pack("{s:I,s:f,s:f,s:f}", "count", (json_int_t)n, "min_ms", ms[0], "median_ms", median, "max_ms", ms[n - 1]));
+        (void)say_object("ping-summary",
+                         json_pack("{s:I,s:f,s:f,s:f}", "count", (json_int_t)n, "min_ms", ms[0], "median_ms", median, "max_ms", ms[n - 1]));
     else
         say("min %.2f, median %.2f, max %.2f ms", ms[0], median, ms[n - 1]);
 }

@@ -74,7 +74,7 @@ struct core {
     uint32_t subscriptions;
     mailboxes boxes;
     routes *routes;
-    limiter *registers, *bundles, *device_bundles, *requests;
+    limiter *registers, *bundles, *device_bundles, *requests, *changes, *contacts;
     job *first, *last;             /* waiting for the committer, oldest first */
     job *again_first, *again_last; /* messages to be resolved once more */
     bool group_out;
@@ -101,6 +101,8 @@ struct core {
 conn *core_conn(core *c, conn_ref ref); /* NULL: gone */
 static inline conn_ref core_ref(const core *c, const conn *k) { return (conn_ref){ (uint32_t)(k - c->conn), k->serial }; }
 void core_shut(core *c, conn *k, bool flush);
+/* The connection is this device's from now on (mailbox 0: nobody's). False: it has more connections than it may. */
+bool core_known_as(core *c, conn *k, const identity *who);
 void core_reply(core *c, conn *k, const uint8_t *stream, size_t bytes, unsigned replies);
 void core_reply_ok(core *c, conn_ref to, uint32_t id);
 void core_reply_ok_later(core *c, conn_ref to, uint32_t id); /* nobody waits for it */

@@ -68,6 +68,8 @@ enum relay_limits {
     RELAY_BUNDLE_EVERY_MS = 10 * 60 * 1000,
     RELAY_BUNDLE_DEVICE_BURST = 60, /* per target device: 60 a day */
     RELAY_BUNDLE_DEVICE_EVERY_MS = 24 * 60 * 1000,
+    RELAY_CHANGE_BURST = 256, /* of one device: tokens, prekeys, lists, names, which all have to be verified or written */
+    RELAY_CHANGE_EVERY_MS = 200,
     RELAY_REQUEST_BURST = 64, /* contact requests per address */
     RELAY_REQUEST_EVERY_MS = 30 * 1000,
     RELAY_LIMITER_ENTRIES = 65536, /* addresses or devices that one limiter remembers */
@@ -76,6 +78,10 @@ enum relay_limits {
     RELAY_MAILBOXES_MAX = 4 * 1024 * 1024,       /* numbers ever given out */
     RELAY_MAILBOX_MESSAGES_MAX = 20000,          /* (ini) waiting in one mailbox */
     RELAY_MAILBOX_BYTES_MAX = 128 * 1024 * 1024, /* (ini) waiting in one mailbox */
+    RELAY_MAILBOX_CONTACT_SHARE = 8,             /* once a mailbox is half full, one contact may add the limit divided by this, ... */
+    RELAY_MAILBOX_CONTACT_LEAST = 64,            /* ... but so many in any case, ... */
+    RELAY_MAILBOX_CONTACT_EVERY_MS = 10 * 1000,  /* ... and then one in so long: it leaves room for the others */
+    RELAY_DEVICE_CONNECTIONS_MAX = 8,            /* of one device at a time */
     RELAY_REQUEST_QUEUE = 32,                    /* waiting under request tokens in one mailbox */
     RELAY_TOKENS_MAX = 4096,                     /* of one account */
     RELAY_TOKENS_FRAME_MAX = 256,                /* added, and removed, in one frame */

@@ -7,11 +7,12 @@
 #include <stdint.h>
 
 typedef struct {
-    uint64_t bytes;      /* ciphertext that waits: in the store, or in memory on its way there */
-    uint32_t messages;   /* how many */
-    uint32_t unwritten;  /* of these in memory: not committed yet, perhaps never to be */
-    uint32_t subscriber; /* index + 1 of the connection that reads it, 0: none */
-    uint16_t requests;   /* of the messages, under a request token */
+    uint64_t bytes;       /* ciphertext that waits: in the store, or in memory on its way there */
+    uint32_t messages;    /* how many */
+    uint32_t unwritten;   /* of these in memory: not committed yet, perhaps never to be */
+    uint32_t subscriber;  /* index + 1 of the connection that reads it, 0: none */
+    uint16_t requests;    /* of the messages, under a request token */
+    uint16_t connections; /* that its device has */
 } mailbox;
 
 typedef struct {

@@ -212,6 +212,72 @@ START_TEST(S12_full_mailbox_tells_the_sender)
 }
 END_TEST
 
+/* One contact sends without end: half of the mailbox and an allowance are its; another one still gets through. */
+START_TEST(S12_one_contact_does_not_fill_the_mailbox)
+{
+    core_config c = core_config_default();
+    c.mailbox_messages = 400;
+    pair p = pair_new(&c);
+    uint8_t token[32], hash[32];
+    token_make("another contact", token, hash);
+    frame f = tokens_of(TOKEN_DELIVERY, hash, NULL);
+    ck_assert_uint_eq(client_code(p.w, p.bobs, &f), 0);
+    unsigned accepted = 0, full = 0;
+    for (int i = 0; i < 300; i++) { /* in one group: the disk is not what is tested */
+        f = send_to(&p.bob, p.bob.token, "again", 5);
+        client_say(p.w, p.sender, &f);
+    }
+    world_run(p.w);
+    while (client_hear(p.sender, &f)) {
+        accepted += f.kind == FRAME_OK;
+        full += f.kind == FRAME_ERROR && f.error.code == ERROR_QUOTA;
+    }
+    ck_assert_uint_eq(accepted, 200 + RELAY_MAILBOX_CONTACT_LEAST);
+    ck_assert_uint_eq(full, 300 - accepted);
+    f = send_to(&p.bob, token, "hello", 5);
+    ck_assert_uint_eq(client_code(p.w, p.sender, &f), 0);
+    world_free(p.w);
+}
+END_TEST
+
+START_TEST(S12_a_device_has_few_connections)
+{
+    pair p = pair_new(NULL);
+    client *k[RELAY_DEVICE_CONNECTIONS_MAX + 1];
+    for (int i = 0; i < RELAY_DEVICE_CONNECTIONS_MAX; i++) { /* one was there before */
+        k[i] = client_open(p.w, TACET_ROLE_MAILBOX, &p.bob, 7);
+        ck_assert_int_eq(k[i]->closed, i == RELAY_DEVICE_CONNECTIONS_MAX - 1);
+    }
+    client_close(p.w, k[0]);
+    client_close(p.w, k[RELAY_DEVICE_CONNECTIONS_MAX - 1]);
+    client *again = client_open(p.w, TACET_ROLE_MAILBOX, &p.bob, 7);
+    ck_assert(!again->closed);
+    world_free(p.w);
+}
+END_TEST
+
+START_TEST(S12_changes_have_a_rate)
+{
+    core_config c = core_config_default();
+    c.changes = (limiter_rate){ 10, 1000 };
+    pair p = pair_new(&c);
+    uint8_t token[32], hash[32];
+    unsigned refused = 0;
+    token_make("one more", token, hash);
+    for (int i = 0; i < 12; i++) {
+        frame f = tokens_of(TOKEN_DELIVERY, hash, NULL);
+        hash[0]++;
+        unsigned code = client_code(p.w, p.bobs, &f);
+        ck_assert(code == 0 || code == ERROR_RATE);
+        refused += code == ERROR_RATE;
+    }
+    ck_assert_uint_ge(refused, 2);
+    ck_assert_uint_le(refused, 6); /* some were used to join */
+    ck_assert_uint_eq(send_text(&p, "messages are no changes"), 0);
+    world_free(p.w);
+}
+END_TEST
+
 START_TEST(S12_slow_reader_keeps_memory_bounded)
 {
     pair p = pair_new(NULL);
@@ -876,6 +942,7 @@ END_TEST
 
 SUITE("core", TEST(send_needs_a_token_and_one_answer_tells_nothing), TEST(M13_block_one_contact_the_others_stay),
       TEST(M13_block_while_a_message_is_being_resolved), TEST(request_queue_and_its_rate), TEST(S12_full_mailbox_tells_the_sender),
+      TEST(S12_one_contact_does_not_fill_the_mailbox), TEST(S12_a_device_has_few_connections), TEST(S12_changes_have_a_rate),
       TEST(S12_slow_reader_keeps_memory_bounded), TEST(a_client_that_never_reads_is_closed), TEST(too_many_requests_at_once_close),
       TEST(offline_messages_come_in_order_then_caught_up), TEST(an_empty_mailbox_is_caught_up_at_once),
       TEST(window_is_kept_live_and_nothing_is_skipped), TEST(S13_unacknowledged_comes_again_acknowledged_does_not),
