@@ -75,5 +75,22 @@ static const char cursors[] =
     "CREATE TABLE cursor_taken(cursor TEXT NOT NULL REFERENCES cursor(name) ON DELETE CASCADE, row INTEGER NOT NULL, PRIMARY KEY(cursor, row))"
     "  WITHOUT ROWID;";
 
-const migration vault_migrations[] = { { 1, keys_and_contacts }, { 2, messages }, { 3, short_beginnings }, { 4, cursors } };
+static const char files[] =
+    "CREATE TABLE file("
+    "  row INTEGER PRIMARY KEY AUTOINCREMENT, outgoing INTEGER NOT NULL, state INTEGER NOT NULL, trouble INTEGER NOT NULL, source INTEGER NOT NULL,"
+    "  form INTEGER NOT NULL, mode INTEGER NOT NULL, chunks INTEGER NOT NULL, have INTEGER NOT NULL, size INTEGER NOT NULL, mtime_s INTEGER NOT NULL,"
+    "  created_ms INTEGER NOT NULL, stamp INTEGER NOT NULL, blob BLOB NOT NULL, key BLOB NOT NULL, salt BLOB NOT NULL, commitment BLOB NOT NULL,"
+    "  root BLOB NOT NULL, name TEXT NOT NULL, media TEXT NOT NULL, path TEXT NOT NULL, saved_as TEXT NOT NULL);"
+    "CREATE INDEX file_state ON file(state);"
+    "CREATE INDEX file_blob ON file(blob);"
+    "CREATE TABLE file_link("
+    "  message INTEGER PRIMARY KEY REFERENCES message(row) ON DELETE CASCADE, file INTEGER NOT NULL, contact INTEGER NOT NULL,"
+    "  capability BLOB NOT NULL, seal_id BLOB NOT NULL, offer_sequence INTEGER NOT NULL, seal_sequence INTEGER NOT NULL, ended INTEGER NOT NULL);"
+    "CREATE INDEX file_link_file ON file_link(file);"
+    "CREATE INDEX file_link_contact ON file_link(contact, message);"
+    "CREATE INDEX file_link_seal ON file_link(seal_id);"
+    "CREATE TABLE file_block(place INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+    "CREATE TABLE file_content(place INTEGER PRIMARY KEY, bytes BLOB NOT NULL);";
+
+const migration vault_migrations[] = { { 1, keys_and_contacts }, { 2, messages }, { 3, short_beginnings }, { 4, cursors }, { 5, files } };
 const size_t vault_migration_count = sizeof vault_migrations / sizeof *vault_migrations;

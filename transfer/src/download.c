@@ -90,6 +90,8 @@ download_verdict download_chunk(download *d, uint32_t index)
 
 bool download_damaged(download *d, uint32_t index) { return leave(d, index) && ++d->damaged < DOWNLOAD_DAMAGED_MAX; }
 
+void download_later(download *d, uint32_t index) { (void)leave(d, index); }
+
 bool download_durable(download *d, uint32_t index)
 {
     if (!leave(d, index))

@@ -151,7 +151,14 @@ TACET_MUST_USE int vault_token_list(vault *v, vault_token *out, size_t room, siz
 TACET_MUST_USE int vault_token_done(vault *v, const vault_token *t); /* only if it is still the same wish */
 
 /* --- messages: the history ------------------------------------------------------------------------------------------------------------ */
-enum vault_message_kind { VAULT_TEXT = 1, VAULT_REQUEST_TEXT = 2, VAULT_UNKNOWN = 3 /* "needs a newer version" */, VAULT_GAP = 4, VAULT_NOTICE = 5 };
+enum vault_message_kind {
+    VAULT_TEXT = 1,
+    VAULT_REQUEST_TEXT = 2,
+    VAULT_UNKNOWN = 3 /* "needs a newer version" */,
+    VAULT_GAP = 4,
+    VAULT_NOTICE = 5,
+    VAULT_FILE = 6 /* its text is the name, raw the size as u64 */
+};
 enum vault_message_state {
     VAULT_WAITING = 1, /* outgoing: awaiting acceptance, or a session */
     VAULT_HELD = 2,    /* the contact's key changed */
@@ -272,6 +279,8 @@ TACET_MUST_USE int vault_out_has(vault *v, int64_t message, uint32_t device, boo
 TACET_MUST_USE int vault_out_each(vault *v, vault_outgoing_fn *each, void *ctx); /* all, in order, without content and ciphertext */
 /* Rows that belong to a message, and the sending device they were for. */
 TACET_MUST_USE int vault_out_delivered(vault *v, int64_t message, uint32_t device); /* removes them */
+/* The content of that number for that device has arrived. */
+TACET_MUST_USE int vault_out_arrived(vault *v, int64_t contact, uint32_t device, uint64_t sequence);
 TACET_MUST_USE int vault_out_rows_of_message(vault *v, int64_t message, int64_t *rows, size_t room, size_t *count);
 TACET_MUST_USE int vault_out_contacts(vault *v, uint32_t state, int64_t *contacts, size_t room, size_t *count);
 /* Messages that wait (WAITING rows): to another contact; or into another message state. */

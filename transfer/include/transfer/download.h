@@ -50,6 +50,8 @@ typedef enum {
 download_verdict download_chunk(download *d, uint32_t index);
 /* It did not open: ask for it again. False: too many in a row, this is trouble. */
 bool download_damaged(download *d, uint32_t index);
+/* It came too early: it is asked for again, and that is nobody's fault. */
+void download_later(download *d, uint32_t index);
 /* It is on the disk. False: it was not under way. */
 bool download_durable(download *d, uint32_t index);
 static inline bool download_whole(const download *d) { return d->have.set == d->have.count; }
