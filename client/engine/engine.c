@@ -41,6 +41,8 @@ static int open_parts(engine *e, const engine_options *o)
         rc = vault_open(&e->vault, o->vault_path, o->database_key);
     if (rc == TACET_OK)
         rc = account_load(e);
+    if (rc == TACET_OK)
+        rc = files_open(e);
     if (rc == TACET_OK && o->network)
         e->net = *o->network;
     else if (rc == TACET_OK && !o->offline)
@@ -91,6 +93,7 @@ engine *engine_close(engine *e)
         ops_close(e);
         engine_settle(e);
     }
+    files_close(e);
     for (size_t i = 0; i < ENGINE_SLOTS_MAX; i++)
         slot_close(e, i);
     sockets_close(e);
@@ -100,6 +103,7 @@ engine *engine_close(engine *e)
     json_decref(e->events);
     json_decref(e->events_inside);
     free(e->lanes);
+    free(e->frame_room);
     free(e->vault_path);
     free(e);
     return NULL;
@@ -252,6 +256,9 @@ void engine_tick(engine *e)
     housekeeping(e);
     slots_tick(e);
     sessions_retry(e);
+    files_take(e);
+    e->files_due_ms = UINT64_MAX;
+    files_pump(e);
     outbox_pump(e);
     e->woken = true;
     engine_settle(e);
@@ -272,7 +279,7 @@ uint64_t engine_deadline_ms(const engine *e)
         at = earlier(at, e->housekeeping_at_ms > mono ? e->housekeeping_at_ms : mono);
     if (e->me.stage == ACCOUNT_REGISTERED && !e->offline)
         at = earlier(at, e->sessions_retry_ms > mono ? e->sessions_retry_ms : mono);
-    return earlier(at, outbox_deadline(e));
+    return earlier(earlier(at, files_deadline(e)), outbox_deadline(e));
 }
 
 /* --- calls that wait ------------------------------------------------------------------------------------------------------------------------------ */

@@ -18,8 +18,7 @@ static json_t *sent_json(const vault_contact *c, const uint8_t id[16], uint32_t 
     return o;
 }
 
-/* Why nothing can be sent to c; SAY_COUNT: it can. */
-static sentence obstacle(const vault_contact *c)
+sentence send_obstacle(const vault_contact *c)
 {
     if (c->blocked)
         return SAY_BLOCKED;
@@ -30,17 +29,41 @@ static sentence obstacle(const vault_contact *c)
     return c->forked ? SAY_FORK : SAY_COUNT;
 }
 
-static int store_and_seal(engine *e, vault_contact *c, vault_message *m)
+int message_store(engine *e, const vault_contact *c, vault_message *m, bool *now)
 {
     int64_t waiting[1];
     size_t count = 0;
     int rc = vault_out_rows(e->vault, c->id, VAULT_OUT_WAITING, 0, waiting, 1, &count);
     if (rc != TACET_OK)
         return rc;
-    bool now = c->state == VAULT_CONTACT_ACCEPTED && c->has_theirs && count == 0;
-    m->state = now ? VAULT_QUEUED : c->changed ? VAULT_HELD : VAULT_WAITING;
-    rc = vault_message_add(e->vault, m);
+    *now = c->state == VAULT_CONTACT_ACCEPTED && c->has_theirs && count == 0;
+    m->state = *now ? VAULT_QUEUED : c->changed ? VAULT_HELD : VAULT_WAITING;
+    return vault_message_add(e->vault, m);
+}
+
+static int store_and_seal(engine *e, vault_contact *c, vault_message *m)
+{
+    bool now = false;
+    int rc = message_store(e, c, m, &now);
     return rc == TACET_OK ? outbox_send(e, c, m->row, now) : rc;
+}
+
+typedef struct {
+    const vault_contact *c;
+    json_t *sent;
+} sent_of;
+
+static bool take_sent(void *ctx, const vault_message *m)
+{
+    sent_of *s = ctx;
+    s->sent = sent_json(s->c, m->id, m->state);
+    return true;
+}
+
+json_t *message_sent_json(engine *e, const vault_contact *c, int64_t message)
+{
+    sent_of s = { c, NULL };
+    return vault_message_each_row(e->vault, message, take_sent, &s) == TACET_OK ? s.sent : NULL;
 }
 
 /* TACET_OK: text and id are fit to be sent. Else the call is completed. */
@@ -87,8 +110,8 @@ void call_send(engine *e, json_t *params, engine_done done, void *ctx)
         complete(e, done, ctx, sent_json(&c, m.id, state), NULL);
         return;
     }
-    if (obstacle(&c) != SAY_COUNT) {
-        complete_say(e, done, ctx, obstacle(&c), c.alias, NULL);
+    if (send_obstacle(&c) != SAY_COUNT) {
+        complete_say(e, done, ctx, send_obstacle(&c), c.alias, NULL);
         return;
     }
     m.text = (vault_blob){ (const uint8_t *)json_string_value(text), json_string_length(text) };

@@ -123,6 +123,8 @@ void link_stop(relay_link *l)
 
 int link_send(relay_link *l, const uint8_t *bytes, size_t n) { return wire_send(l->wire, bytes, n); }
 
+size_t link_waiting(const relay_link *l) { return wire_waiting(l->wire); }
+
 /* ---- resolving and connecting -------------------------------------------------------------------------------------------------------- */
 
 static void set_option(int fd, int level, int name, int value)

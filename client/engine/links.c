@@ -86,6 +86,7 @@ static void slot_down(engine *e, relay_slot *s, link_reason why, bool failed)
     for (size_t i = 0; i < count; i++)
         asked[i].fn(e, asked[i].arg, NULL);
     outbox_slot_down(e, index);
+    files_slot_down(e, index);
     if (index == e->mailbox)
         mailbox_link_down(e);
     e->woken = true;
@@ -195,10 +196,15 @@ void engine_link_frame(engine *e, uint64_t link, const uint8_t *bytes, size_t n)
     int rc = frame_decode(&f, bytes, n);
     if (rc == TACET_E_NOT_FOUND && f.id == 0)
         return; /* an event of a later version */
-    if (rc != TACET_OK || (f.id == 0 && index_of(e, s) != e->mailbox))
+    bool of_blobs = f.kind == FRAME_CHUNK || f.kind == FRAME_BLOB_GONE, mailbox = index_of(e, s) == e->mailbox;
+    if (rc != TACET_OK || (f.id == 0 && mailbox == of_blobs && f.kind != FRAME_ERROR))
         slot_break(e, s, LINK_BROKEN);
-    else if (f.id == 0)
+    else if (of_blobs)
+        files_event(e, index_of(e, s), &f);
+    else if (f.id == 0 && mailbox)
         mailbox_event(e, &f);
+    else if (f.id == 0)
+        slot_break(e, s, LINK_BROKEN);
     else
         reply_arrived(e, s, &f);
     outbox_pump(e);
@@ -211,13 +217,13 @@ int slot_ask(engine *e, size_t slot, frame *f, reply_fn *fn, uint64_t arg)
     relay_slot *s = &e->slots[slot];
     if (!s->up || s->asked_count == ENGINE_ASKED_MAX)
         return TACET_E_AGAIN;
-    uint8_t *bytes = malloc(TACET_FRAME_MAX_BYTES);
+    if (!e->frame_room)
+        e->frame_room = malloc(TACET_FRAME_MAX_BYTES);
     size_t n = 0;
     f->id = s->next_id++;
-    int rc = bytes ? frame_encode(f, bytes, TACET_FRAME_MAX_BYTES, &n) : TACET_E_NOMEM;
+    int rc = e->frame_room ? frame_encode(f, e->frame_room, TACET_FRAME_MAX_BYTES, &n) : TACET_E_NOMEM;
     if (rc == TACET_OK)
-        rc = e->net.send(e->net.ctx, s->link, bytes, n);
-    free(bytes);
+        rc = e->net.send(e->net.ctx, s->link, e->frame_room, n);
     if (rc != TACET_OK)
         return rc;
     s->asked[s->asked_count++] = (asked_request){ f->id, fn, arg, mono_ms(e) };
@@ -226,7 +232,13 @@ int slot_ask(engine *e, size_t slot, frame *f, reply_fn *fn, uint64_t arg)
 }
 
 /* --- time ------------------------------------------------------------------------------------------------------------------------------------------ */
-static bool slot_is_kept(const engine *e, size_t i) { return i == e->mailbox; }
+size_t slot_waiting(const engine *e, size_t slot)
+{
+    const relay_slot *s = &e->slots[slot];
+    return s->up && e->net.waiting ? e->net.waiting(e->net.ctx, s->link) : 0;
+}
+
+static bool slot_is_kept(const engine *e, size_t i) { return i == e->mailbox || files_need_slot(e, i); }
 
 uint64_t slots_deadline(const engine *e)
 {

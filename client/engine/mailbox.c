@@ -42,6 +42,8 @@ static int note_incarnation(engine *e, const relay_slot *s, const view *incarnat
     rc = vault_setting_put(e->vault, name, incarnation->at, incarnation->bytes);
     if (rc == TACET_OK && !first) { /* it was restored: everything that has no `delivered` goes once more, the same bytes */
         rc = vault_out_again(e->vault, s->text);
+        if (rc == TACET_OK && strcmp(s->text, e->me.relay_text) == 0)
+            rc = files_again(e);
         if (rc == TACET_OK && strcmp(s->text, e->me.relay_text) == 0) {
             rc = vault_prekey_unpublish_all(e->vault);
             if (rc == TACET_OK)

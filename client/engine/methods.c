@@ -31,7 +31,12 @@ const engine_method method_table[] = {
     { "outbox", call_outbox, NEEDS_VAULT, "" },
     { "read", call_read, NEEDS_VAULT, "name:text" },
     { "draft", call_draft, NEEDS_VAULT, "name:text text:text" },
-    { "settings", call_settings, NEEDS_VAULT, "read_receipts?:bool" },
+    { "send_file", call_send_file, NEEDS_DEVICE, "to:names path?:text stage?:text name?:text reply_to?:id waits?:bool id?:id" },
+    { "stage", call_stage, NEEDS_DEVICE, "content:text stage?:text" },
+    { "files", call_files, NEEDS_VAULT, "name?:text" },
+    { "save", call_save, NEEDS_DEVICE, "id:text to?:text output?:text" },
+    { "cancel", call_cancel, NEEDS_DEVICE, "id:text" },
+    { "settings", call_settings, NEEDS_VAULT, "read_receipts?:bool auto_download?:int downloads?:text" },
     { "ping", call_ping, NEEDS_DEVICE, "count?:int" },
     { "status", call_status, NEEDS_NOTHING, "" },
     { "check", call_check, NEEDS_NOTHING, "" },
@@ -53,7 +58,8 @@ static bool is_id(const json_t *v)
     uint8_t id[16];
     return json_id(id, json_string_value(v));
 }
-static bool is_ids(const json_t *v) { return json_is_array(v); } /* what in it is no id names nothing */
+static bool is_ids(const json_t *v) { return json_is_array(v); }                        /* what in it is no id names nothing */
+static bool is_names(const json_t *v) { return json_is_string(v) || json_is_array(v); } /* one name, or several */
 static bool is_int(const json_t *v) { return json_is_integer(v); }
 static bool is_bool(const json_t *v) { return json_is_boolean(v); }
 
@@ -85,7 +91,7 @@ static bool fits(const parameter *p, const json_t *v)
     static const struct {
         const char *type;
         bool (*is)(const json_t *v);
-    } row[] = { { "text", is_text }, { "id", is_id }, { "ids", is_ids }, { "int", is_int }, { "bool", is_bool } };
+    } row[] = { { "text", is_text }, { "id", is_id }, { "ids", is_ids }, { "names", is_names }, { "int", is_int }, { "bool", is_bool } };
     if (p->optional && (!v || json_is_null(v)))
         return true;
     for (size_t i = 0; v && i < sizeof row / sizeof *row; i++)

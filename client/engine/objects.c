@@ -143,17 +143,21 @@ json_t *json_message(engine *e, const vault_message *m)
         json_object_set_new(gap, "received_at", json_time(m->received_ms));
         return gap;
     }
-    json_t *o = json_event(m->kind == VAULT_NOTICE ? "notice" : "message");
+    json_t *o = json_event(m->kind == VAULT_NOTICE ? "notice" : m->kind == VAULT_FILE ? "file" : "message");
     json_object_set_new(o, "id", json_hex(m->id, sizeof m->id));
     json_object_set_new(o, "conversation", json_string(alias));
     json_object_set_new(o, "from", json_string(m->outgoing ? e->me.name : alias));
     json_object_set_new(o, "verified", json_boolean(m->outgoing || c.verified));
     json_object_set_new(o, "sent_at", json_time(m->time_ms));
     json_object_set_new(o, "received_at", m->outgoing ? json_null() : json_time(m->received_ms));
-    json_object_set_new(o, "text", m->kind == VAULT_UNKNOWN ? json_null() : json_stringn((const char *)m->text.at, m->text.bytes));
+    if (m->kind != VAULT_FILE)
+        json_object_set_new(o, "text", m->kind == VAULT_UNKNOWN ? json_null() : json_stringn((const char *)m->text.at, m->text.bytes));
     json_object_set_new(o, "reply_to", m->has_reply ? json_hex(m->reply_to, sizeof m->reply_to) : json_null());
     json_object_set_new(o, "outgoing", json_boolean(m->outgoing));
-    json_object_set_new(o, "state", json_string(message_state_word(m->state)));
+    if (m->kind == VAULT_FILE)
+        json_file(e, o, m);
+    else
+        json_object_set_new(o, "state", json_string(message_state_word(m->state)));
     if (m->suspect)
         json_object_set_new(o, "time_suspect", json_true());
     if (m->kind == VAULT_UNKNOWN)

@@ -127,7 +127,7 @@ typedef struct {
     content k;
     uint8_t *text;
     uint8_t reply_to[16];
-    bool taken;
+    bool taken, file;
 } message_copy;
 
 static bool copy_message(void *ctx, const vault_message *m)
@@ -135,6 +135,7 @@ static bool copy_message(void *ctx, const vault_message *m)
     message_copy *c = ctx;
     c->k = (content){ .kind = CONTENT_TEXT, .time_ms = m->time_ms, .flags = m->waits ? CONTENT_FLAG_WAITS : 0 };
     memcpy(c->k.id, m->id, sizeof c->k.id);
+    c->file = m->kind == VAULT_FILE;
     if (m->text.bytes > TACET_TEXT_MAX_BYTES)
         return false;
     if (m->text.bytes)
@@ -156,7 +157,9 @@ static int message_send(engine *e, vault_contact *c, int64_t message)
     int rc = vault_message_each_row(e->vault, message, copy_message, &m);
     if (rc == TACET_OK && m.taken)
         rc = vault_message_state(e->vault, message, VAULT_QUEUED);
-    if (rc == TACET_OK)
+    if (rc == TACET_OK && m.file)
+        rc = file_offer(e, c, message);
+    else if (rc == TACET_OK)
         rc = m.taken ? outbox_content(e, c, &m.k, VAULT_OUT_MESSAGE, message) : TACET_E_CORRUPT;
     sodium_memzero(m.text, TACET_TEXT_MAX_BYTES);
     free(m.text);

@@ -86,7 +86,14 @@ int receipts_take(engine *e, vault_contact *c, const content *k, uint32_t device
     for (uint32_t i = 0; i < k->receipt.ids.count; i++) {
         int64_t row = 0;
         uint32_t state = 0;
+        bool of_file = false;
         int rc = vault_message_find(e->vault, c->id, true, k->receipt.ids.item[i].at, &row, &state);
+        if (rc >= 0 && k->receipt.state == RECEIPT_DELIVERED) {
+            int file = file_receipt(e, c, k->receipt.ids.item[i].at, rc == TACET_OK ? row : 0, device, &of_file);
+            rc = file == TACET_OK ? rc : file;
+        }
+        if (of_file && rc >= 0)
+            continue;
         if (rc == TACET_E_NOT_FOUND)
             continue; /* not ours, or not to them: ignored */
         if (rc == TACET_OK)

@@ -60,6 +60,11 @@ static int show(engine *e, vault_contact *c, const said *s, uint32_t kind, view 
                         .text = { text.at, text.bytes } };
     int64_t row = 0;
     uint32_t state = 0;
+    uint8_t size[8];
+    for (unsigned i = 0; kind == VAULT_FILE && i < sizeof size; i++)
+        size[i] = (uint8_t)(s->k->offer.size >> (56 - 8 * i));
+    if (kind == VAULT_FILE)
+        m.raw = (vault_blob){ size, sizeof size };
     if (kind == VAULT_UNKNOWN)
         m.raw = (vault_blob){ s->raw.at, s->raw.bytes };
     memcpy(m.id, s->k->id, sizeof m.id);
@@ -80,6 +85,8 @@ static int show(engine *e, vault_contact *c, const said *s, uint32_t kind, view 
         rc = chain_check(e, c, s->a->device, m.sequence, m.previous, m.hash);
     if (rc == TACET_OK)
         rc = vault_message_add(e->vault, &m);
+    if (rc == TACET_OK && kind == VAULT_FILE)
+        rc = file_offered(e, c, s->k, m.row);
     if (rc == TACET_OK && !handed)
         emit(e, json_message(e, &m));
     if (rc == TACET_OK && owed)
@@ -93,6 +100,36 @@ static int on_unknown(engine *e, vault_contact *c, const said *s)
 {
     const view none = { NULL, 0 };
     return s->k->sequence > 0 ? show(e, c, s, VAULT_UNKNOWN, none, none, false) : TACET_OK; /* what is not counted may pass unseen */
+}
+
+/* --- files ------------------------------------------------------------------------------------------------------------------------------------------ */
+static int on_offer(engine *e, vault_contact *c, const said *s)
+{
+    int64_t row = 0;
+    uint32_t state = 0;
+    int rc = vault_message_find(e->vault, c->id, false, s->k->id, &row, &state);
+    if (rc == TACET_E_NOT_FOUND && !file_offer_fits(e, c, s->k))
+        return TACET_E_REFUSED;
+    return rc < 0 ? rc : show(e, c, s, VAULT_FILE, s->k->offer.name, s->k->offer.reply_to, false);
+}
+
+/* Not shown by itself, but counted: what comes a second time, in another envelope, must not look like a fork. */
+static int in_chain(engine *e, vault_contact *c, const said *s, bool fresh)
+{
+    return (fresh ? chain_check : chain_pass)(e, c, s->a->device, s->k->sequence, s->k->previous, s->hash);
+}
+
+static int on_seal(engine *e, vault_contact *c, const said *s)
+{
+    bool fresh = true;
+    int rc = file_sealed(e, c, s->k, &fresh);
+    return rc == TACET_OK ? in_chain(e, c, s, fresh) : rc;
+}
+
+static int on_cancel(engine *e, vault_contact *c, const said *s)
+{
+    int rc = file_cancelled(e, c, s->k);
+    return rc == TACET_OK ? in_chain(e, c, s, true) : rc;
 }
 
 static int on_receipt(engine *e, vault_contact *c, const said *s) { return receipts_take(e, c, s->k, s->a->device); }
@@ -266,7 +303,8 @@ int receive_content(engine *e, vault_contact *c, const arrival *a, const uint8_t
     static const struct {
         content_kind kind;
         int (*take)(engine *e, vault_contact *c, const said *s);
-    } row[] = { { CONTENT_TEXT, on_text }, { CONTENT_RECEIPT, on_receipt }, { CONTENT_CONTROL, on_control } };
+    } row[] = { { CONTENT_TEXT, on_text },        { CONTENT_RECEIPT, on_receipt }, { CONTENT_CONTROL, on_control },
+                { CONTENT_FILE_OFFER, on_offer }, { CONTENT_FILE_SEAL, on_seal },  { CONTENT_FILE_CANCEL, on_cancel } };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++)
         if (row[i].kind == k.kind)
             return row[i].take(e, c, &s);

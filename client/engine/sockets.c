@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SOCKETS_MAX = ENGINE_POLLFDS_MAX - 1 /* one for the workers */ };
+
 /* A link must not be freed from inside its own callbacks: it is marked and goes after the round. */
 typedef struct {
     relay_link *link;
@@ -15,7 +17,7 @@ typedef struct {
 typedef struct sockets {
     engine *e;
     secret_arena *arena;
-    socket_link *at[ENGINE_POLLFDS_MAX];
+    socket_link *at[SOCKETS_MAX];
 } sockets;
 
 static link_reason reason_of(wire_end why)
@@ -62,7 +64,7 @@ static void on_frame(void *ctx, const uint8_t *bytes, size_t n)
 
 static socket_link *find(sockets *all, uint64_t number)
 {
-    for (size_t i = 0; i < ENGINE_POLLFDS_MAX; i++)
+    for (size_t i = 0; i < SOCKETS_MAX; i++)
         if (all->at[i] && !all->at[i]->gone && all->at[i]->number == number)
             return all->at[i];
     return NULL;
@@ -83,9 +85,9 @@ static int net_open(void *ctx, uint64_t number, const relay_address *relay, tace
 {
     sockets *all = ctx;
     size_t i = 0;
-    while (i < ENGINE_POLLFDS_MAX && all->at[i])
+    while (i < SOCKETS_MAX && all->at[i])
         i++;
-    if (i == ENGINE_POLLFDS_MAX)
+    if (i == SOCKETS_MAX)
         return TACET_E_QUOTA;
     socks_proxy proxy;
     bool has_proxy = false;
@@ -121,6 +123,12 @@ static int net_send(void *ctx, uint64_t number, const uint8_t *bytes, size_t n)
     return s ? link_send(s->link, bytes, n) : TACET_E_TRANSPORT;
 }
 
+static size_t net_waiting(void *ctx, uint64_t number)
+{
+    const socket_link *s = find(ctx, number);
+    return s ? link_waiting(s->link) : 0;
+}
+
 static void net_close(void *ctx, uint64_t number)
 {
     socket_link *s = find(ctx, number);
@@ -130,7 +138,7 @@ static void net_close(void *ctx, uint64_t number)
 
 static void sweep(sockets *all)
 {
-    for (size_t i = 0; i < ENGINE_POLLFDS_MAX; i++)
+    for (size_t i = 0; i < SOCKETS_MAX; i++)
         if (all->at[i] && all->at[i]->gone) {
             socket_link *s = all->at[i];
             all->at[i] = NULL;
@@ -146,7 +154,7 @@ int sockets_open(engine *e)
         return TACET_E_NOMEM;
     *all = (sockets){ .e = e, .arena = e->arena };
     e->sockets = all;
-    e->net = (engine_network){ all, net_open, net_send, net_close };
+    e->net = (engine_network){ all, net_open, net_send, net_close, net_waiting };
     return TACET_OK;
 }
 
@@ -155,7 +163,7 @@ void sockets_close(engine *e)
     sockets *all = e->sockets;
     if (!all)
         return;
-    for (size_t i = 0; i < ENGINE_POLLFDS_MAX; i++)
+    for (size_t i = 0; i < SOCKETS_MAX; i++)
         if (all->at[i])
             all->at[i]->gone = true;
     sweep(all);
@@ -168,7 +176,7 @@ size_t engine_pollfds(const engine *e, struct pollfd out[ENGINE_POLLFDS_MAX], in
     const sockets *all = e->sockets;
     uint64_t mono = mono_ms(e), at = engine_deadline_ms(e);
     size_t n = 0;
-    for (size_t i = 0; all && i < ENGINE_POLLFDS_MAX; i++) {
+    for (size_t i = 0; all && i < SOCKETS_MAX; i++) {
         const socket_link *s = all->at[i];
         if (!s)
             continue;
@@ -180,6 +188,8 @@ size_t engine_pollfds(const engine *e, struct pollfd out[ENGINE_POLLFDS_MAX], in
         if (out[n].fd >= 0)
             n++;
     }
+    if (files_fd(e) >= 0)
+        out[n++] = (struct pollfd){ .fd = files_fd(e), .events = POLLIN };
     uint64_t wait = at <= mono ? 0 : at - mono;
     *timeout_ms = at == UINT64_MAX ? -1 : wait > INT32_MAX ? INT32_MAX : (int)wait;
     return n;
@@ -201,7 +211,7 @@ void engine_ready(engine *e, const struct pollfd *fds, size_t n)
 {
     sockets *all = e->sockets;
     if (all) {
-        for (size_t i = 0; i < ENGINE_POLLFDS_MAX; i++)
+        for (size_t i = 0; i < SOCKETS_MAX; i++)
             if (all->at[i] && !all->at[i]->gone)
                 link_run(all->at[i]->link, revents_for(all->at[i], fds, n));
         sweep(all);

@@ -101,6 +101,8 @@ struct completion {
     engine_error error;
 };
 
+typedef struct files files;
+
 struct engine {
     const tacet_env *env;
     engine_network net;
@@ -116,6 +118,10 @@ struct engine {
     relay_slot slots[ENGINE_SLOTS_MAX];
     uint64_t next_link;
     size_t mailbox; /* index of the own mailbox slot; ENGINE_SLOTS_MAX: none */
+
+    files *files;          /* files.h */
+    uint64_t files_due_ms; /* mono: they want to be looked at */
+    uint8_t *frame_room;   /* TACET_FRAME_MAX_BYTES for the frame that is being written */
 
     lane *lanes;
     size_t lane_count, lane_room;
@@ -209,6 +215,7 @@ void slot_close(engine *e, size_t slot);
 void slots_retry(engine *e, size_t slot);
 /* TACET_E_AGAIN not up, or too much asked already. */
 TACET_MUST_USE int slot_ask(engine *e, size_t slot, frame *f, reply_fn *fn, uint64_t arg);
+size_t slot_waiting(const engine *e, size_t slot); /* bytes that have not left yet */
 uint64_t slots_deadline(const engine *e);
 void slots_tick(engine *e);
 void error_of_slot(const engine *e, size_t slot, engine_error *out);
@@ -343,6 +350,37 @@ TACET_MUST_USE int receipts_carrier(engine *e, vault_contact *c); /* a PQ step w
 void receipts_flush(engine *e);                                   /* sends what is due */
 TACET_MUST_USE int receipts_next(engine *e);
 
+/* --- files.c, file_contents.c, file_calls.c (between themselves: files.h) --- */
+TACET_MUST_USE int files_open(engine *e);
+void files_close(engine *e);
+void files_pump(engine *e);
+uint64_t files_deadline(const engine *e);
+int files_fd(const engine *e); /* readable when a worker has done something; -1 none */
+void files_take(engine *e);
+void files_slot_down(engine *e, size_t slot);
+bool files_need_slot(const engine *e, size_t slot);
+void files_event(engine *e, size_t slot, const frame *f); /* chunk, blob_gone */
+bool files_busy(const engine *e);                         /* something that lies at a relay is on its way to us */
+TACET_MUST_USE int files_again(engine *e);                /* our relay was restored: what it may have forgotten is put again */
+TACET_MUST_USE int files_settings_load(engine *e);
+bool files_settings(engine *e, json_t *params, engine_done done, void *ctx);
+void files_settings_json(const engine *e, json_t *o);
+void json_file(engine *e, json_t *o, const vault_message *m);
+/* In a transaction, what is said about files. */
+TACET_MUST_USE int file_offer(engine *e, vault_contact *c, int64_t message);
+bool file_offer_fits(engine *e, const vault_contact *c, const content *k);
+TACET_MUST_USE int file_offered(engine *e, const vault_contact *c, const content *k, int64_t message);
+TACET_MUST_USE int file_sealed(engine *e, vault_contact *c, const content *k, bool *fresh);
+TACET_MUST_USE int file_cancelled(engine *e, vault_contact *c, const content *k);
+
+TACET_MUST_USE int file_receipt(engine *e, const vault_contact *c, const uint8_t id[16], int64_t message, uint32_t device, bool *taken);
+void file_drop_blob(engine *e, const uint8_t blob[16]);
+/* --- history.c --- */
+sentence send_obstacle(const vault_contact *c); /* why nothing can be sent to c; SAY_COUNT: it can */
+/* Adds an outgoing message in the state that fits; *now: it can be sent at once. */
+TACET_MUST_USE int message_store(engine *e, const vault_contact *c, vault_message *m, bool *now);
+json_t *message_sent_json(engine *e, const vault_contact *c, int64_t message);
+
 /* --- reset.c: sessions anew, lists anew --- */
 void reset_wanted(engine *e, int64_t contact);
 void sessions_wanted(engine *e, int64_t contact); /* for devices without one */
@@ -377,6 +415,11 @@ void call_sync(engine *e, json_t *params, engine_done done, void *ctx);
 void call_ping(engine *e, json_t *params, engine_done done, void *ctx);
 void call_status(engine *e, json_t *params, engine_done done, void *ctx);
 void call_check(engine *e, json_t *params, engine_done done, void *ctx);
+void call_send_file(engine *e, json_t *params, engine_done done, void *ctx);
+void call_stage(engine *e, json_t *params, engine_done done, void *ctx);
+void call_files(engine *e, json_t *params, engine_done done, void *ctx);
+void call_save(engine *e, json_t *params, engine_done done, void *ctx);
+void call_cancel(engine *e, json_t *params, engine_done done, void *ctx);
 void call_settings(engine *e, json_t *params, engine_done done, void *ctx);
 void call_backup(engine *e, json_t *params, engine_done done, void *ctx);
 void call_restore(engine *e, json_t *params, engine_done done, void *ctx);

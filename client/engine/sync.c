@@ -21,7 +21,7 @@ static void sync_wake(engine *e, op *o)
         return;
     }
     uint64_t queued = 0;
-    if (!engine_online(e) || e->tokens_asked || own_op_runs(e) || !outbox_idle(e))
+    if (!engine_online(e) || e->tokens_asked || own_op_runs(e) || !outbox_idle(e) || files_busy(e) || e->receipt_due_ms <= now_ms(e))
         return;
     int rc = vault_out_count(e->vault, &queued);
     if (rc != TACET_OK) {
@@ -231,6 +231,8 @@ void call_settings(engine *e, json_t *params, engine_done done, void *ctx)
 {
     json_t *read = json_object_get(params, "read_receipts");
     int rc = TACET_OK;
+    if (!files_settings(e, params, done, ctx))
+        return;
     if (json_is_boolean(read)) {
         bool before = e->me.read_receipts;
         e->me.read_receipts = json_is_true(read);
@@ -246,5 +248,6 @@ void call_settings(engine *e, json_t *params, engine_done done, void *ctx)
     }
     json_t *o = json_event("settings");
     json_object_set_new(o, "read_receipts", json_boolean(e->me.read_receipts));
+    files_settings_json(e, o);
     complete(e, done, ctx, o, NULL);
 }

@@ -188,6 +188,8 @@ int wire_send(wire *w, const uint8_t *bytes, size_t n)
 
 bool wire_has_output(const wire *w) { return w->out_start < w->out_end || (w->state == WIRE_READY && w->queue.start < w->queue.end); }
 
+size_t wire_waiting(const wire *w) { return w->queue.end - w->queue.start; }
+
 static void seal_one(wire *w)
 {
     size_t out_bytes = 0, n = frame_cut(w->queue.at + w->queue.start, w->queue.end - w->queue.start, TACET_RECORD_STREAM_MAX_BYTES, &w->frame_left);

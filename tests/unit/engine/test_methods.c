@@ -61,7 +61,7 @@ START_TEST(each_row_is_whole)
         for (const char *p = strchr(m->params, ':'); p; p = strchr(p + 1, ':')) {
             char type[16];
             snprintf(type, sizeof type, " %.*s ", (int)strcspn(p + 1, " "), p + 1);
-            ck_assert_msg(strstr(" text id ids int bool ", type) != NULL, "%s: %s", m->name, m->params);
+            ck_assert_msg(strstr(" text id ids names int bool ", type) != NULL, "%s: %s", m->name, m->params);
         }
     }
     ck_assert_ptr_null(method_find("who"));

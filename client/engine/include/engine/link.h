@@ -51,6 +51,7 @@ void link_start(relay_link *l);
 void link_stop(relay_link *l); /* closes; nothing is called any more */
 
 /* As wire_send: until LINK_READY frames wait. */
+size_t link_waiting(const relay_link *l); /* stream bytes that wait to be sent */
 TACET_MUST_USE int link_send(relay_link *l, const uint8_t *bytes, size_t n);
 
 /* Fills *out (fd -1: nothing to wait for) and lowers *deadline (mono_ms) to the link's own where that is earlier. */

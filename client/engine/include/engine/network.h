@@ -31,5 +31,7 @@ typedef struct {
     /* One frame (its msgpack, without the length). Copied. Ignored for a link that is not up. */
     int (*send)(void *ctx, uint64_t link, const uint8_t *frame, size_t n);
     void (*close)(void *ctx, uint64_t link);
+    /* Bytes of frames that were sent and have not left yet; NULL: nothing ever waits. */
+    size_t (*waiting)(void *ctx, uint64_t link);
 } engine_network;
 #endif

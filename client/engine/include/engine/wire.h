@@ -56,6 +56,7 @@ wire *wire_free(wire *w); /* wipes; NULL is fine; returns NULL */
 size_t wire_output(wire *w, const uint8_t **at);
 void wire_sent(wire *w, size_t n); /* n of them have been taken */
 bool wire_has_output(const wire *w);
+size_t wire_waiting(const wire *w); /* stream bytes in the queue, of TACET_WIRE_QUEUE_MAX_BYTES */
 /* Bytes that came. TACET_OK; TACET_E_HANDSHAKE or TACET_E_TRANSPORT: the wire has ended, close the connection. */
 TACET_MUST_USE int wire_receive(wire *w, const uint8_t *bytes, size_t n);
 void wire_peer_closed(wire *w); /* the peer closed, or the connection broke */

@@ -1,0 +1,143 @@
+/* engine/files.h: files on their way, shared by the engine's files about files and by nobody else.
+ *
+ * What holds everywhere: the vault says what is to be done (a `file` row in state RUNNING), a file_run is what is being done about it in this process.
+ * Chunks live in chunk_jobs of a bounded pool; a job is with a worker, or in exactly one list of its run, or free. */
+#ifndef ENGINE_FILES_H
+#define ENGINE_FILES_H
+#include "file_source.h"
+#include "file_target.h"
+#include "session/file_cipher.h"
+#include "state.h"
+#include "storage/vault_file.h"
+#include "transfer/download.h"
+#include "transfer/journal.h"
+#include "transfer/plan.h"
+#include "transfer/upload.h"
+#include "worker.h"
+
+typedef struct file_run file_run;
+
+typedef struct chunk_job chunk_job;
+struct chunk_job {
+    job job; /* first */
+    chunk_job *next;
+    file_run *run;
+    uint32_t index, round;
+    trouble bad;
+    bool forged, later; /* receiving */
+    bool journalled;    /* sending: nonce and leaf are from the journal */
+    uint8_t nonce[TACET_CHUNK_NONCE_BYTES], leaf[TACET_LEAF_BYTES];
+    uint8_t chunk[TACET_CHUNK_BYTES];
+};
+
+typedef struct {
+    uint32_t index;
+    uint8_t leaf[TACET_LEAF_BYTES];
+} written_chunk;
+
+typedef struct {
+    chunk_job *first, **last;
+    size_t count;
+} chunk_list;
+
+struct file_run {
+    file_run *next;
+    vault_file f;
+    int64_t contact, message; /* incoming */
+    uint8_t capability[32];
+    file_cipher *cipher;
+    size_t jobs;                /* with a worker */
+    bool opening, ended, asked; /* ended: goes as soon as no job is out */
+    trouble bad;                /* why it is paused */
+    uint64_t retry_at_ms;       /* UINT64_MAX: when somebody asks for it */
+    /* sending */
+    upload up;
+    file_source *source;
+    chunk_list sealed, ready; /* wait for the journal; written down, wait for the wire */
+    size_t reading;
+    journal_block cache; /* of the block that is being read */
+    uint32_t cache_at;   /* UINT32_MAX: none */
+    /* receiving */
+    download down;
+    file_target *target;
+    char relay[TACET_RELAY_ADDRESS_MAX_BYTES + 1];
+    size_t slot;
+    uint64_t watch_at_ms;
+    unsigned refusals;
+    written_chunk written[DOWNLOAD_WINDOW_MAX], syncing[DOWNLOAD_WINDOW_MAX]; /* in the file; on their way to the disk */
+    size_t written_count, syncing_count;
+    bool finishing;
+    /* for eyes */
+    uint64_t told_ms, rate_ms, rate;
+    uint32_t told_have, rate_have;
+};
+
+struct files {
+    workers *workers;
+    file_run *runs;
+    chunk_job *spare;
+    size_t jobs_made, jobs_out;
+    bool closing, started;
+    uint64_t auto_download; /* bytes */
+    char folder[VAULT_FILE_PATH_ROOM];
+};
+
+enum files_limits {
+    FILES_ACTIVE_MAX = 4,    /* of each direction at a time; the others wait in order */
+    FILES_UP_WINDOW = 96,    /* chunks of one file from their reading to the relay's answer */
+    FILES_DOWN_WINDOW = 128, /* chunks of one file that may come unasked */
+    FILES_READ_AHEAD = 64,   /* chunks being read or waiting for journal and wire, all files together */
+    FILES_JOURNAL_BATCH = 32,
+    FILES_SYNC_BATCH = 64,
+    FILES_SPARE_MAX = 128,         /* buffers kept for the next chunk */
+    FILES_WIRE_BYTES = 512 * 1024, /* of chunks that wait on the link: the rest of its queue is for everything else */
+    FILES_ASKED_ROOM = 48,         /* the same for unanswered requests */
+    FILES_TELL_MS = 500,
+    FILES_WATCH_RETRY_MS = 1000,
+    FILES_WATCH_RETRY_MAX_MS = 60000,
+    FILES_CONTENT_MAX_BYTES = 16 * 1024 * 1024,
+    FILES_KEEP_S = TACET_TTL_MAX_S + 86400,
+};
+#define FILES_AUTO_DOWNLOAD_BYTES (UINT64_C(100) * 1024 * 1024)
+
+/* --- files.c: runs, jobs, time -------------------------------------------------------------------------------------------------------- */
+file_run *file_run_find(const engine *e, int64_t row);
+/* Begins what the vault has as RUNNING; the row is read. Nothing when it runs already. TACET_E_NOMEM */
+TACET_MUST_USE int file_run_start(engine *e, int64_t row);
+/* No more of it here; what it holds is given back when its jobs are. */
+void file_run_end(engine *e, file_run *r);
+/* Paused or given up, as the trouble asks; the vault and everybody hear of it. */
+void file_trouble(engine *e, file_run *r, trouble bad);
+chunk_job *chunk_new(engine *e, file_run *r, uint32_t index); /* NULL: no memory */
+void chunk_free(engine *e, chunk_job *c);
+void chunk_list_put(chunk_list *l, chunk_job *c);
+chunk_job *chunk_list_take(chunk_list *l);
+void chunk_list_drop(engine *e, chunk_list *l);
+bool chunk_give(engine *e, worker_name to, chunk_job *c, void (*run)(job *), void (*done)(void *, job *)); /* false: no thread; freed */
+/* A job of another kind: counts for r->jobs as well. */
+bool file_give(engine *e, file_run *r, worker_name to, job *j, void (*run)(job *), void (*done)(void *, job *));
+/* r->jobs goes down; true: the run goes on (else the job's result is of no use any more). */
+bool file_back(engine *e, file_run *r);
+static inline uint64_t file_arg(const file_run *r, uint32_t index) { return (uint64_t)r->f.row << 22 | index; }
+static inline int64_t file_arg_row(uint64_t arg) { return (int64_t)(arg >> 22); }
+static inline uint32_t file_arg_index(uint64_t arg) { return (uint32_t)(arg & 0x3fffff); }
+
+/* --- uploads.c --- */
+TACET_MUST_USE int upload_begin(engine *e, file_run *r);
+void upload_pump(engine *e, file_run *r);
+void upload_halt(engine *e, file_run *r); /* everything under way is forgotten */
+/* --- downloads.c --- */
+TACET_MUST_USE int download_begin(engine *e, file_run *r);
+void download_pump(engine *e, file_run *r);
+void download_halt(engine *e, file_run *r);
+void download_came(engine *e, file_run *r, const frame *f);
+void download_plan(const file_run *r, target_plan *p, char name[FILE_NAME_ROOM]);
+
+/* --- file_contents.c: what is said about files, inside the ratchet --- */
+TACET_MUST_USE int file_seal_all(engine *e, file_run *r, const uint8_t root[32]); /* in a transaction */
+TACET_MUST_USE int file_cancel_say(engine *e, const vault_file *f, const vault_file_link *l);
+TACET_MUST_USE int file_tell(engine *e, int64_t row);                    /* the `file` object of each of its messages, as an event */
+TACET_MUST_USE int file_done(engine *e, file_run *r, const char *saved); /* incoming, in a transaction */
+sentence file_sentence(trouble t);
+TACET_MUST_USE int file_stop(engine *e, int64_t row, trouble why); /* in a transaction: over, by somebody's wish */
+#endif
