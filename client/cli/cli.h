@@ -51,6 +51,22 @@ void say_time(char out[20], const char *rfc3339);
 /* A message object for eyes: time, sender, text; further lines of the text are indented. */
 void say_message(const cli *c, const json_t *m);
 
+/* A file object as one line of `files`. */
+void say_file(const cli *c, const json_t *f);
+/* 412 MiB: out has room for 24. */
+void say_bytes(char out[24], uint64_t bytes);
+
+/* progress.c: how far files are, on stderr: a bar on a terminal, else a line every few seconds, nothing with --quiet. With --json the object on stdout. */
+typedef struct {
+    uint64_t said_ms;
+    bool bar; /* one stands on the last line */
+} progress;
+void progress_show(progress *p, const cli *c, const json_t *event, const char *name, uint64_t size);
+void progress_end(progress *p); /* the bar's line is over */
+
+/* cmd_send_file.c: everything --file names. */
+int send_files(cli *c);
+
 /* reach.c: the way to the engine ---------------------------------------------------------------------------------------------------- */
 
 /* Opens the way: attaches to the host that runs on this profile, or opens the vault (which may ask for the passphrase) and is the host. EXIT_DONE,
@@ -82,7 +98,7 @@ int stopped(cli *c, const caller_news *n, engine_error *why);
 #define EACH_COMMAND(X) \
     X(init) X(whoami) X(link) X(add) X(contacts) X(rename) X(remove) X(block) X(unblock) \
     X(requests) X(accept) X(reject) X(verify) X(trust) X(untrust) X(send) X(receive) X(history) X(search) \
-    X(outbox) X(unlock) X(lock) X(passphrase) X(backup) X(restore) X(rpc) X(chat) X(ping) X(doctor)
+    X(files) X(save) X(cancel) X(outbox) X(unlock) X(lock) X(passphrase) X(backup) X(restore) X(rpc) X(chat) X(ping) X(doctor)
 /* clang-format on */
 #define DECLARE_RUN(name) int run_##name(cli *c);
 EACH_COMMAND(DECLARE_RUN)

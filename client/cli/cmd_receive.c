@@ -60,6 +60,17 @@ static void event_say(const cli *c, json_t *event)
         { "error", "message", "", "$1" },
     };
     const char *what = word_of(event, "event");
+    if (strcmp(what, "file") == 0) { /* of files only what became of them; that they were offered is told as a message is */
+        const char *state = word_of(event, "state");
+        bool over = strcmp(state, "complete") == 0 || strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0;
+        if (!json_is_true(json_object_get(event, "outgoing")) && over && c->json)
+            (void)say_json(json_incref(event));
+        else if (!json_is_true(json_object_get(event, "outgoing")) && over)
+            say_message(c, event);
+        return;
+    }
+    if (strcmp(what, "progress") == 0)
+        return;
     if (c->json) {
         (void)say_json(json_incref(event));
         return;
@@ -223,7 +234,8 @@ static int step(receiving *r, int timeout_ms, bool *over)
     switch (n.kind) {
     case CALLER_EVENT:
         what = word_of(n.body, "event");
-        if (strcmp(what, "message") == 0 || strcmp(what, "waiting") == 0)
+        if (strcmp(what, "message") == 0 || strcmp(what, "waiting") == 0 ||
+            (strcmp(what, "file") == 0 && (strcmp(word_of(n.body, "state"), "offered") == 0 || strcmp(word_of(n.body, "state"), "receiving") == 0)))
             r->new_messages = true;
         else
             event_say(r->c, n.body);

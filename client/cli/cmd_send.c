@@ -162,6 +162,10 @@ int run_send(cli *c)
     sending s = { .to = c->args.operand[0], .state = "queued" };
     uint64_t subscribed = 0;
     engine_error why = { 0 };
+    if (c->args.given[OPT_FILE] && c->args.operands < 2)
+        return send_files(c);
+    if (!c->args.given[OPT_FILE] && c->args.given[OPT_ALSO])
+        return fail(c, EXIT_USAGE, "usage", "--also goes with --file; a text goes to one contact at a time");
     char *text = text_read(c);
     if (!text)
         return c->failed;
@@ -174,5 +178,6 @@ int run_send(cli *c)
     if (exit != EXIT_DONE)
         return exit;
     exit = await(c, &s, &why);
-    return outcome_say(c, &s, exit, &why);
+    exit = outcome_say(c, &s, exit, &why);
+    return exit == EXIT_DONE && c->args.given[OPT_FILE] ? send_files(c) : exit;
 }

@@ -28,6 +28,10 @@ const option option_table[OPTIONS] = {
     [OPT_TEXT] = { "text", VALUE_TEXT, "TEXT", 0, 0, "a line that goes with the request" },
     [OPT_CONFIRM] = { "confirm", VALUE_TEXT, "DIGITS", 0, 0, "the 60 digits that the other side reads out" },
     [OPT_REPLY] = { "reply", VALUE_TEXT, "ID", 0, 0, "the message that this one answers" },
+    [OPT_FILE] = { "file", VALUE_TEXTS, "PATH", 0, 0, "send this file or folder (may stand there several times; - for stdin, with --name)" },
+    [OPT_ALSO] = { "also", VALUE_TEXTS, "NAME", 0, 0, "send the files to this contact as well, uploaded once (may stand there several times)" },
+    [OPT_TO] = { "to", VALUE_TEXT, "DIR", 0, 0, "the folder to save in" },
+    [OPT_OUTPUT] = { "output", VALUE_TEXT, "PATH", 0, 0, "save under exactly this path, or - for stdout" },
     [OPT_WAIT] = { "wait", VALUE_CHOICE, "stored|delivered", 0, 0, "until the relay has it (default), or the other device" },
     [OPT_TIMEOUT] = { "timeout", VALUE_DURATION, "TIME", 0, 0, "how long to wait at most: 90s, 15m, 12h, 7d" },
     [OPT_FOLLOW] = { "follow", VALUE_NONE, NULL, 0, 0, "go on until interrupted" },
@@ -118,6 +122,14 @@ static bool value_set(arguments *a, enum option_id id, const char *text, char *w
     case VALUE_NONE:
     case VALUE_TEXT:
         return true;
+    case VALUE_TEXTS:
+        if (a->texts_count == TEXTS_MAX) {
+            snprintf(why, why_bytes, "--%s stands there too often", o->name);
+            return false;
+        }
+        a->texts[a->texts_count].id = id;
+        a->texts[a->texts_count++].text = text;
+        return true;
     case VALUE_NUMBER:
         if (whole_number(&a->number[id], text, &rest) && *rest == '\0' && a->number[id] >= o->least && a->number[id] <= o->most)
             return true;
@@ -177,7 +189,7 @@ static bool option_parse(arguments *a, int argc, char *const argv[], int *at, ch
         return false;
     }
     const option *o = &option_table[id];
-    if (a->given[id]) {
+    if (a->given[id] && o->value != VALUE_TEXTS) {
         snprintf(why, why_bytes, "--%s stands there twice", o->name);
         return false;
     }

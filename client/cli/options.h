@@ -49,11 +49,15 @@ enum option_id {
     OPT_BACKUP_PASSPHRASE_FD,
     OPT_RECOVERY_CODE,
     OPT_SOCKET,
+    OPT_FILE,
+    OPT_ALSO,
+    OPT_TO,
+    OPT_OUTPUT,
     OPT_COUNT,
     OPTIONS, /* how many ids there are */
 };
 
-typedef enum { VALUE_NONE, VALUE_TEXT, VALUE_NUMBER, VALUE_DURATION, VALUE_CHOICE } value_kind;
+typedef enum { VALUE_NONE, VALUE_TEXT, VALUE_TEXTS /* may stand there several times */, VALUE_NUMBER, VALUE_DURATION, VALUE_CHOICE } value_kind;
 
 typedef struct {
     const char *name; /* without the dashes */
@@ -63,7 +67,7 @@ typedef struct {
     const char *help;
 } option;
 
-enum { COMMAND_OPTIONS_MAX = 10, OPERANDS_MAX = 4 };
+enum { COMMAND_OPTIONS_MAX = 10, OPERANDS_MAX = 4, TEXTS_MAX = 256 };
 
 struct cli;
 typedef struct {
@@ -83,6 +87,11 @@ typedef struct {
     bool given[OPTIONS];
     const char *text[OPTIONS]; /* the value as written */
     uint64_t number[OPTIONS];  /* of numbers; of durations in milliseconds; of choices the place of the word */
+    struct {
+        enum option_id id;
+        const char *text;
+    } texts[TEXTS_MAX]; /* every value of options that may come several times, in their order */
+    int texts_count;
     const char *operand[OPERANDS_MAX];
     int operands;
 } arguments;

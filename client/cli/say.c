@@ -119,6 +119,48 @@ static const char *fate(const json_t *m)
     return json_is_true(json_object_get(m, "time_suspect")) ? " [the time is the sender's claim, and cannot be]" : "";
 }
 
+void say_bytes(char out[24], uint64_t bytes)
+{
+    static const char *const unit[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+    double n = (double)bytes;
+    size_t u = 0;
+    for (; n >= 1024 && u + 1 < sizeof unit / sizeof *unit; u++)
+        n /= 1024;
+    snprintf(out, 24, n < 10 && u ? "%.1f %s" : "%.0f %s", n, unit[u]);
+}
+
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+/* "complete, saved to /x"; "receiving 12 of 40 MiB". */
+static void file_state(char *out, size_t room, const json_t *f)
+{
+    char have[24], size[24];
+    const char *state = text_of(f, "state"), *saved = text_of(f, "saved_to"), *bad = text_of(f, "trouble");
+    say_bytes(have, (uint64_t)json_integer_value(json_object_get(f, "have")));
+    say_bytes(size, (uint64_t)json_integer_value(json_object_get(f, "size")));
+    if (*saved)
+        snprintf(out, room, "%s, saved to %s", size, saved);
+    else if (strcmp(state, "receiving") == 0 || strcmp(state, "sending") == 0)
+        snprintf(out, room, "%s, %s of %s%s%s", state, have, size, *bad ? ", paused: " : "", bad);
+    else
+        snprintf(out, room, "%s, %s%s%s", size, state, *bad ? ": " : "", bad);
+}
+
+void say_file(const cli *c, const json_t *f)
+{
+    char at[20], state[4200];
+    const char *sent = text_of(f, "sent_at");
+    (void)c;
+    say_time(at, *sent ? sent : text_of(f, "received_at"));
+    file_state(state, sizeof state, f);
+    say("%s  %s  %s %s  %s  (%s)", text_of(f, "id"), at, json_is_true(json_object_get(f, "outgoing")) ? "to" : "from", text_of(f, "conversation"),
+        text_of(f, "name"), state);
+}
+
 void say_message(const cli *c, const json_t *m)
 {
     char at[20];
@@ -133,6 +175,14 @@ void say_message(const cli *c, const json_t *m)
     }
     if (what && strcmp(what, "notice") == 0) {
         say("%s  -- %s --", at, text ? text : "");
+        return;
+    }
+    if (what && strcmp(what, "file") == 0) {
+        char state[4200];
+        file_state(state, sizeof state, m);
+        say("%s  %s: file %s (%s)%s%s", at, from ? from : "?", text_of(m, "name"), state,
+            strcmp(text_of(m, "state"), "offered") == 0 ? " take it: tacet save " : "",
+            strcmp(text_of(m, "state"), "offered") == 0 ? text_of(m, "id") : "");
         return;
     }
     char *name = harmless_copy(from ? from : "?", HARMLESS_ONE_LINE, 0);

@@ -1,0 +1,256 @@
+/* send --file: each path is handed to the engine in one call, then all of them are waited for. Whatever happens after that call, the file is in the
+ * outbox: this process, or any later one that reaches the relay, carries on with it. */
+#include "base/limits.h"
+#include "base/text.h"
+#include "cli.h"
+#include <errno.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { WAIT_DELIVERED = 1, RECEIVERS_MAX = TACET_BLOB_RECEIVERS_MAX, CONTENT_MAX_BYTES = 16 * 1024 * 1024 };
+
+typedef struct {
+    char id[33], to[80];
+    const char *path; /* as typed */
+    const char *state;
+    uint64_t size;
+    bool waits; /* for acceptance, or a decision about a key */
+} sent_file;
+
+typedef struct {
+    cli *c;
+    sent_file *file;
+    size_t count;
+    progress bar;
+    engine_error why;
+} batch;
+
+static const char *text_at(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+/* --- handing over ------------------------------------------------------------------------------------------------------------------------------ */
+static json_t *receivers(const cli *c)
+{
+    json_t *to = json_array();
+    json_array_append_new(to, json_string(c->args.operand[0]));
+    for (int i = 0; i < c->args.texts_count; i++)
+        if (c->args.texts[i].id == OPT_ALSO)
+            json_array_append_new(to, json_string(c->args.texts[i].text));
+    return to;
+}
+
+/* stdin goes into the vault piece by piece, and from there to the relay: nothing of it lies anywhere in the clear. NULL: said already. */
+static char *stdin_stage(cli *c)
+{
+    uint8_t *piece = malloc(TACET_CHUNK_PLAIN_BYTES);
+    char *stage = NULL, *text = malloc(sodium_base64_ENCODED_LEN(TACET_CHUNK_PLAIN_BYTES, sodium_base64_VARIANT_ORIGINAL));
+    bool failed = !piece || !text;
+    size_t n = TACET_CHUNK_PLAIN_BYTES, all = 0;
+    while (!failed && (n == TACET_CHUNK_PLAIN_BYTES || !stage)) {
+        json_t *answer = NULL;
+        n = fread(piece, 1, TACET_CHUNK_PLAIN_BYTES, stdin);
+        all += n;
+        if (n == 0 && stage)
+            break;
+        if (ferror(stdin) || all > CONTENT_MAX_BYTES) {
+            fail(c, EXIT_FAILED, "too-large",
+                 ferror(stdin) ? "stdin could not be read; nothing was sent"
+                               : "stdin holds more than 16 MiB; nothing was sent. Put it into a file first");
+            failed = true;
+            break;
+        }
+        sodium_bin2base64(text, sodium_base64_ENCODED_LEN(TACET_CHUNK_PLAIN_BYTES, sodium_base64_VARIANT_ORIGINAL), piece, n,
+                          sodium_base64_VARIANT_ORIGINAL);
+        failed = engine_ask(c, "stage", json_pack("{s:s,s:s*}", "content", text, "stage", stage), c->relay_ms, &answer) != EXIT_DONE;
+        free(stage);
+        stage = failed ? NULL : strdup(text_at(answer, "stage"));
+        json_decref(answer);
+    }
+    if (piece)
+        sodium_memzero(piece, TACET_CHUNK_PLAIN_BYTES);
+    free(piece);
+    free(text);
+    if (failed) {
+        free(stage);
+        return NULL;
+    }
+    return stage;
+}
+
+static int params_for(cli *c, const char *path, json_t **out)
+{
+    uint8_t id[16];
+    char hex[33], whole[PATH_MAX];
+    env_random(env_system(), id, sizeof id);
+    hex_encode(hex, id, sizeof id); /* our own name for it: asking twice sends once (docs/RPC.md) */
+    bool delivered = c->args.given[OPT_WAIT] && c->args.number[OPT_WAIT] == WAIT_DELIVERED;
+    json_t *params = json_pack("{s:o,s:s,s:b,s:s*,s:s*}", "to", receivers(c), "id", hex, "waits", delivered, "reply_to", c->args.text[OPT_REPLY],
+                               "name", c->args.text[OPT_NAME]);
+    char *stage = NULL;
+    if (strcmp(path, "-") == 0) {
+        if (!c->args.given[OPT_NAME]) {
+            json_decref(params);
+            return fail(c, EXIT_USAGE, "usage", "what comes from stdin needs a name: --file - --name NAME");
+        }
+        stage = stdin_stage(c);
+        if (!stage) {
+            json_decref(params);
+            return c->failed;
+        }
+        json_object_set_new(params, "stage", json_string(stage));
+        free(stage);
+    } else if (!realpath(path, whole)) {
+        json_decref(params);
+        return fail(c, errno == ENOENT ? EXIT_NOT_FOUND : EXIT_FAILED, errno == ENOENT ? "no-such-file" : "unreadable",
+                    "%s cannot be sent (%s). Check the path", path, strerror(errno));
+    } else {
+        json_object_set_new(params, "path", json_string(whole));
+        if (!c->args.given[OPT_NAME]) { /* the name that was typed, not where a link leads */
+            const char *slash = strrchr(path, '/');
+            const char *last = slash ? slash + 1 : path;
+            if (*last && strcmp(last, ".") != 0 && strcmp(last, "..") != 0)
+                json_object_set_new(params, "name", json_string(last));
+        }
+    }
+    *out = params;
+    return EXIT_DONE;
+}
+
+static int hand_over(batch *b, const char *path)
+{
+    json_t *params = NULL, *sent = NULL, *one;
+    size_t i;
+    int exit = params_for(b->c, path, &params);
+    if (exit == EXIT_DONE)
+        exit = engine_ask(b->c, "send_file", params, -1, &sent);
+    if (exit != EXIT_DONE)
+        return exit;
+    sent_file *more = realloc(b->file, (b->count + json_array_size(sent)) * sizeof *more);
+    if (!more) {
+        json_decref(sent);
+        return fail(b->c, EXIT_FAILED, "no-memory", "not enough memory; what was handed over is in the outbox");
+    }
+    b->file = more;
+    json_array_foreach(sent, i, one)
+    {
+        sent_file *f = &b->file[b->count++];
+        const char *state = text_at(one, "state");
+        *f = (sent_file){ .path = path, .state = "queued", .waits = strcmp(state, "waiting") == 0 || strcmp(state, "held") == 0 };
+        snprintf(f->id, sizeof f->id, "%s", text_at(one, "id"));
+        snprintf(f->to, sizeof f->to, "%s", text_at(one, "conversation"));
+        if (i == 0 && json_integer_value(json_object_get(one, "skipped")) > 0)
+            note(b->c, "%s: %lld links and special files in it are not sent", path, (long long)json_integer_value(json_object_get(one, "skipped")));
+    }
+    json_decref(sent);
+    return EXIT_DONE;
+}
+
+/* --- waiting ---------------------------------------------------------------------------------------------------------------------------------------- */
+static sent_file *file_of(batch *b, const json_t *event)
+{
+    const char *id = text_at(event, "id");
+    for (size_t i = 0; i < b->count; i++)
+        if (strcmp(b->file[i].id, id) == 0)
+            return &b->file[i];
+    return NULL;
+}
+
+static int event_note(batch *b, json_t *event)
+{
+    static const char *const known[] = { "stored", "delivered", "failed" };
+    const char *what = text_at(event, "event"), *state = text_at(event, "state");
+    sent_file *f = file_of(b, event);
+    if (!f)
+        return EXIT_DONE;
+    if (strcmp(what, "file") == 0)
+        f->size = (uint64_t)json_integer_value(json_object_get(event, "size"));
+    if (strcmp(what, "progress") == 0)
+        progress_show(&b->bar, b->c, event, f->path, f->size);
+    for (size_t i = 0; strcmp(what, "receipt") == 0 && i < sizeof known / sizeof *known; i++)
+        if (strcmp(state, known[i]) == 0 && strcmp(f->state, "delivered") != 0)
+            f->state = known[i];
+    if (strcmp(what, "error") != 0)
+        return EXIT_DONE;
+    b->why.code = "failed";
+    for (int i = 0; i < SAY_COUNT; i++)
+        if (strcmp(sentence_code((sentence)i), text_at(event, "code")) == 0)
+            b->why.code = sentence_code((sentence)i);
+    b->why.exit = (int)json_integer_value(json_object_get(event, "exit"));
+    snprintf(b->why.message, sizeof b->why.message, "%s", text_at(event, "message"));
+    return b->why.exit;
+}
+
+static bool reached(const batch *b)
+{
+    bool delivered = b->c->args.given[OPT_WAIT] && b->c->args.number[OPT_WAIT] == WAIT_DELIVERED;
+    for (size_t i = 0; i < b->count; i++) {
+        const sent_file *f = &b->file[i];
+        if (!f->waits && strcmp(f->state, "delivered") != 0 && (delivered || strcmp(f->state, "stored") != 0) && strcmp(f->state, "failed") != 0)
+            return false;
+    }
+    return true;
+}
+
+static int await(batch *b)
+{
+    cli *c = b->c;
+    uint64_t ticket = 0, start = env_mono_ms(env_system());
+    int exit = caller_begin(c->caller, "sync", NULL, &ticket, &b->why);
+    while (exit == EXIT_DONE && !reached(b)) {
+        uint64_t gone = env_mono_ms(env_system()) - start, limit = c->args.number[OPT_TIMEOUT];
+        bool limited = c->args.given[OPT_TIMEOUT];
+        caller_news n;
+        caller_next(c->caller, !limited ? -1 : gone >= limit ? 0 : (int)(limit - gone > INT32_MAX ? INT32_MAX : limit - gone), &n);
+        if (n.kind == CALLER_EVENT) {
+            exit = event_note(b, n.body);
+        } else if (n.kind == CALLER_REPLY && n.ticket == ticket && !n.body) {
+            b->why = n.error;
+            exit = n.error.exit;
+        } else if (n.kind == CALLER_STOPPED) {
+            exit = stopped(c, &n, &b->why);
+        } else if (n.kind == CALLER_NOTHING) {
+            sentence_fill(&b->why, SAY_TIMEOUT, NULL, NULL, NULL);
+            exit = EXIT_TIMEOUT;
+        }
+        json_decref(n.body);
+    }
+    progress_end(&b->bar);
+    return exit;
+}
+
+static int outcome_say(batch *b, int exit)
+{
+    cli *c = b->c;
+    for (size_t i = 0; i < b->count; i++) {
+        const sent_file *f = &b->file[i];
+        if (c->json)
+            (void)say_object("sent", json_pack("{s:s,s:s,s:s}", "id", f->id, "conversation", f->to, "state", f->state));
+        else if (f->waits)
+            note(c, "%s waits until %s accepts, or until you decide about their key", f->path, f->to);
+        else if (exit == EXIT_DONE)
+            note(c, strcmp(f->state, "delivered") == 0 ? "%s: %s has it" : "%s: the relay has it for %s", f->path, f->to);
+    }
+    return exit == EXIT_DONE ? say_flush(c) : fail_why(c, &b->why);
+}
+
+int send_files(cli *c)
+{
+    batch b = { .c = c };
+    uint64_t subscribed = 0;
+    int exit = engine_reach(c);
+    if (exit == EXIT_DONE && (exit = caller_begin(c->caller, "subscribe", NULL, &subscribed, &b.why)) != EXIT_DONE)
+        exit = fail_why(c, &b.why);
+    for (int i = 0; exit == EXIT_DONE && i < c->args.texts_count; i++)
+        if (c->args.texts[i].id == OPT_FILE)
+            exit = hand_over(&b, c->args.texts[i].text);
+    if (exit == EXIT_DONE)
+        exit = outcome_say(&b, await(&b));
+    free(b.file);
+    return exit;
+}
