@@ -83,7 +83,10 @@ static void open_done(void *ctx, job *j)
     r->opening = false;
     bool goes_on = file_back(e, r);
     if (!goes_on || t->bad) {
+        vault_file now;
         file_target_close(t->target);
+        if (!goes_on && !e->files->closing && vault_file_get(e->vault, r->f.row, &now) == TACET_OK && now.state != VAULT_FILE_RUNNING)
+            file_target_discard(&t->plan); /* cancelled while it was being begun */
         if (goes_on)
             file_trouble(e, r, t->bad);
         free(t);

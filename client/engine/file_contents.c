@@ -314,7 +314,7 @@ int file_stop(engine *e, int64_t row, trouble bad)
         r->bad = bad;
         file_run_end(e, r);
     }
-    if (!f.outgoing && f.stamp) {
+    if (!f.outgoing) {
         file_run as = { .f = f };
         target_plan p;
         char name[FILE_NAME_ROOM];
