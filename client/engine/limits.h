@@ -6,7 +6,7 @@
 enum engine_limits {
     ENGINE_ARENA_BYTES = 1024 * 1024, /* locked memory: own keys, one session with its export, one ML-KEM key */
     ENGINE_SLOTS_MAX = 24,            /* relays times roles at a time */
-    ENGINE_ASKED_MAX = 192,           /* requests without reply, for each link */
+    ENGINE_ASKED_MAX = 320,           /* requests without reply, for each link */
     ENGINE_REPLY_MS = 60000,
     ENGINE_LANE_WINDOW = 16, /* envelopes under way to one contact: the relay keeps the order of one connection */
     ENGINE_CREDIT = 128,     /* envelopes delivered to us and not acknowledged */
