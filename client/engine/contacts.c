@@ -214,6 +214,7 @@ void call_remove(engine *e, json_t *params, engine_done done, void *ctx)
         complete_status(e, done, ctx, rc);
         return;
     }
+    files_orphaned(e);
     mailbox_tokens(e);
     complete(e, done, ctx, last, NULL);
 }

@@ -58,8 +58,9 @@ void json_file(engine *e, json_t *o, const vault_message *m)
         json_object_set_new(o, "media", json_string(f->media));
     if (!f->outgoing && f->state == VAULT_FILE_COMPLETE)
         json_object_set_new(o, "saved_to", json_string(f->path));
-    if (f->trouble) {
-        json_object_set_new(o, "trouble", json_string(trouble_word((trouble)f->trouble)));
+    trouble bad = r && r->bad ? r->bad : (trouble)f->trouble;
+    if (bad) {
+        json_object_set_new(o, "trouble", json_string(trouble_word(bad)));
         json_object_set_new(o, "paused", json_boolean(f->state == VAULT_FILE_RUNNING));
     }
     sodium_memzero(f, sizeof *f);

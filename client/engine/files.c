@@ -278,6 +278,10 @@ void file_trouble(engine *e, file_run *r, trouble bad)
         r->bad = TROUBLE_DISK_FULL;
         r->retry_at_ms = mono_ms(e) + trouble_retry_ms(TROUBLE_DISK_FULL);
         over = false;
+        rc = r->full_told ? TACET_OK : say_error(e, &r->f, TROUBLE_DISK_FULL);
+        r->full_told = true;
+        if (rc != TACET_OK)
+            engine_fail(e, rc);
     } else if (rc != TACET_OK) {
         engine_fail(e, rc);
     }
@@ -435,6 +439,16 @@ int files_again(engine *e)
     }
     e->files->started = false;
     return rc;
+}
+
+void files_orphaned(engine *e)
+{
+    for (file_run *r = e->files->runs; r; r = r->next) {
+        vault_file_link link;
+        size_t count = 0;
+        if (!r->ended && vault_file_links(e->vault, r->f.row, &link, 1, &count) == TACET_OK && count == 0)
+            file_run_end(e, r); /* the row goes at the next start */
+    }
 }
 
 bool files_busy(const engine *e)

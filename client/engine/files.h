@@ -49,6 +49,7 @@ struct file_run {
     size_t jobs;                /* with a worker */
     bool opening, ended, asked; /* ended: goes as soon as no job is out */
     trouble bad;                /* why it is paused */
+    bool full_told;             /* the vault's own disk was full: said, as it cannot be written down */
     uint64_t retry_at_ms;       /* UINT64_MAX: when somebody asks for it */
     /* sending */
     upload up;

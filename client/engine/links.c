@@ -196,15 +196,13 @@ void engine_link_frame(engine *e, uint64_t link, const uint8_t *bytes, size_t n)
     int rc = frame_decode(&f, bytes, n);
     if (rc == TACET_E_NOT_FOUND && f.id == 0)
         return; /* an event of a later version */
-    bool of_blobs = f.kind == FRAME_CHUNK || f.kind == FRAME_BLOB_GONE, mailbox = index_of(e, s) == e->mailbox;
-    if (rc != TACET_OK || (f.id == 0 && mailbox == of_blobs && f.kind != FRAME_ERROR))
+    bool of_blobs = rc == TACET_OK && (f.kind == FRAME_CHUNK || f.kind == FRAME_BLOB_GONE), mailbox = index_of(e, s) == e->mailbox;
+    if (rc != TACET_OK || (f.id == 0 && mailbox == of_blobs)) /* what is about blobs comes on open links, everything else on the mailbox link */
         slot_break(e, s, LINK_BROKEN);
     else if (of_blobs)
         files_event(e, index_of(e, s), &f);
-    else if (f.id == 0 && mailbox)
-        mailbox_event(e, &f);
     else if (f.id == 0)
-        slot_break(e, s, LINK_BROKEN);
+        mailbox_event(e, &f);
     else
         reply_arrived(e, s, &f);
     outbox_pump(e);

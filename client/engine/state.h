@@ -361,6 +361,7 @@ void files_slot_down(engine *e, size_t slot);
 bool files_need_slot(const engine *e, size_t slot);
 void files_event(engine *e, size_t slot, const frame *f); /* chunk, blob_gone */
 bool files_busy(const engine *e);                         /* something that lies at a relay is on its way to us */
+void files_orphaned(engine *e);                           /* a conversation was removed: its files stop */
 TACET_MUST_USE int files_again(engine *e);                /* our relay was restored: what it may have forgotten is put again */
 TACET_MUST_USE int files_settings_load(engine *e);
 bool files_settings(engine *e, json_t *params, engine_done done, void *ctx);
