@@ -88,7 +88,7 @@ int receipts_take(engine *e, vault_contact *c, const content *k, uint32_t device
         uint32_t state = 0;
         bool of_file = false;
         int rc = vault_message_find(e->vault, c->id, true, k->receipt.ids.item[i].at, &row, &state);
-        if (rc >= 0 && k->receipt.state == RECEIPT_DELIVERED) {
+        if (rc >= 0) { /* of a file, `read` says no more than `delivered` */
             int file = file_receipt(e, c, k->receipt.ids.item[i].at, rc == TACET_OK ? row : 0, device, &of_file);
             rc = file == TACET_OK ? rc : file;
         }
