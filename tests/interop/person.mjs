@@ -25,18 +25,23 @@ export class Person {
   get link() { return linkOf(this.me, this.address); }
   contact(account) { return this.contacts.find(c => equal(c.account, account)); }
 
-  content(c, kind, body) {
+  content(c, kind, body, id) {
     const counted = ![2, 6, 16].includes(kind);
-    const map = new Map([[1, random(16)], [2, counted ? ++c.sequence : 0], [3, counted ? c.previous : zeros(32)], [4, Date.now()], [5, this.me.version], [6, this.me.listHash],
+    const map = new Map([[1, id], [2, counted ? ++c.sequence : 0], [3, counted ? c.previous : zeros(32)], [4, Date.now()], [5, this.me.version], [6, this.me.listHash],
       [7, c.version], [8, 0], [9, kind], [10, body]]);
     const bytes = pack(map);
     if (counted) c.previous = blake(32, bytes);
     return bytes;
   }
   async send(c, kind, body, token = c.token) {
-    const open = await Connection.open(c.relay);
-    await open.ask(32, 1, c.account, c.device, token, 86400, c.session.seal(this.content(c, kind, body)));
+    const open = await Connection.open(c.relay), id = random(16);
+    await open.ask(32, 1, c.account, c.device, token, 86400, c.session.seal(this.content(c, kind, body, id)));
     open.close();
+    return id;
+  }
+  receipt(c, id, state = 1) { return this.send(c, 2, new Map([[1, state], [2, [id]]])); }
+  async delivered(id) { // waits for their receipt
+    while (!(await this.next(k => k === 2)).body.get(2).some(x => equal(x, id)));
   }
   text(c, text) { return this.send(c, 1, new Map([[1, text]])); }
   async newToken(c) {

@@ -115,7 +115,8 @@ export class Connection {
     frame = cat(u32(frame.length), frame);
     for (let at = 0; at < frame.length; at += 65278) this.sendRecord(frame.subarray(at, at + 65278));
     const r = (await reply) ?? refuse('connection closed');
-    return r[0] === 65 ? refuse(`relay says ${r[2]}: ${r[4]}`) : r.slice(2);
+    if (r[0] === 65) throw Object.assign(new Error(`relay says ${r[2]}: ${r[4]}`), { code: r[2] });
+    return r.slice(2);
   }
   async event(ms = 5000) {
     const end = Date.now() + ms;

@@ -1,11 +1,13 @@
-// tests/vectors/session.json byte by byte: agreement, first message, ratchet, PQ epoch 1. Both sides are this implementation, which has never seen the
-// one that wrote the file; every random byte comes from the file, in the order in which PROTOCOL.md needs it.   node vectors.mjs session.json
+// tests/vectors byte by byte. session.json: agreement, first message, ratchet, PQ epoch 1; both sides are this implementation, which has never seen the
+// one that wrote the file; every random byte comes from the file, in the order in which PROTOCOL.md needs it. files.json: counts, chunks, trees.
+//   node vectors.mjs session.json files.json
 import { readFileSync } from 'node:fs';
-import { equal, hex, inLine, kemPairOf, refuse } from './bytes.mjs';
+import { blake, equal, hex, inLine, kemPairOf, refuse, u8 } from './bytes.mjs';
+import { Cipher, chunksOf, leafOf, rootOf } from './files.mjs';
 import { readList } from './identity.mjs';
 import { initiate, respond } from './ratchet.mjs';
 
-const v = JSON.parse(readFileSync(process.argv[2]));
+const [v, files] = process.argv.slice(2).map(path => JSON.parse(readFileSync(path)));
 const bytes = text => Uint8Array.from(Buffer.from(text, 'hex'));
 const same = (got, want, what) => (hex(got) === want ? checked++ : refuse(`${what}: ${hex(got).slice(0, 80)}, expected ${want.slice(0, 80)}`));
 let checked = 0;
@@ -66,3 +68,24 @@ messages.forEach((m, i) => {
 });
 side.a.epoch === 1 && side.b.epoch === 1 || refuse('not in epoch 1 at the end');
 console.log(`ok   session.json: ${messages.length} messages sealed and opened, ${checked} values equal`);
+
+// --- files.json ---
+checked = 0;
+const { file } = files, cipher = new Cipher(bytes(file.key), bytes(file.salt), bytes(file.blob), file.chunks.length);
+const stream = Uint8Array.from({ length: file.size }, (_, i) => 7 * i + Math.floor(i / 251));
+same(cipher.key, file.chunk_key, 'chunk key');
+same(cipher.commitment, file.commitment, 'commitment');
+const leaves = file.chunks.map((c, i) => {
+  const plain = stream.subarray(64512 * i, 64512 * (i + 1));
+  inLine.push(bytes(c.nonce));
+  const chunk = cipher.seal(i, plain), leaf = leafOf(i, chunk);
+  same(chunk.subarray(0, 64), c.head, `chunk ${i}: its beginning`);
+  same(chunk.subarray(-32), c.tail, `chunk ${i}: its end`);
+  same(leaf, c.leaf, `leaf ${i}`);
+  same(cipher.open(i, chunk).subarray(0, plain.length), hex(plain), `chunk ${i} opened`);
+  return leaf;
+});
+same(rootOf(leaves), file.root, 'root');
+for (const t of files.trees) same(rootOf(Array.from({ length: t.leaves }, (_, i) => blake(32, u8(i)))), t.root, `root of ${t.leaves} leaves`);
+for (const c of files.counts) chunksOf(Number(c.size)) === c.chunks ? checked++ : refuse(`chunks of ${c.size} bytes`);
+console.log(`ok   files.json: ${file.chunks.length} chunks, ${files.trees.length} trees, ${files.counts.length} sizes, ${checked} values equal`);
