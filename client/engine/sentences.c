@@ -272,9 +272,9 @@ static const struct {
     [SAY_FILE_MANIFEST] = { "bad-manifest", EXIT_FAILED, "the folder $1 breaks the rules for folders; it was given up, nothing was saved" },
     [SAY_FILE_COMMITMENT] = { "wrong-commitment", EXIT_FAILED,
                               "the key of $1 is not the one that it commits to; it was given up, nothing was saved" },
-    [SAY_FILE_WITHDRAWN] = { "withdrawn", EXIT_FAILED, "its sender withdrew $1" },
-    [SAY_FILE_UNWANTED] = { "unwanted", EXIT_FAILED, "$1 was not wanted" },
-    [SAY_FILE_EXPIRED] = { "expired", EXIT_FAILED, "$1 lay too long and was given up" },
+    [SAY_FILE_WITHDRAWN] = { "withdrawn", EXIT_FAILED, "its sender withdrew $1; ask for it again if you want it" },
+    [SAY_FILE_UNWANTED] = { "unwanted", EXIT_FAILED, "$1 was not wanted; ask before you send it again" },
+    [SAY_FILE_EXPIRED] = { "expired", EXIT_FAILED, "$1 lay too long and was given up; send it again, or ask for it again" },
 };
 
 /* Appends as much of `text` as fits; the end of a sentence may be cut, never the code. */
