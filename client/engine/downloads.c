@@ -170,15 +170,27 @@ int download_begin(engine *e, file_run *r)
     return rc;
 }
 
-void download_halt(engine *e, file_run *r)
+/* What came and was not told to the relay counts for nothing: it comes again on the next link. */
+static void link_forget(file_run *r)
 {
-    size_t slot = r->slot;
     r->asked = false;
     r->written_count = 0;
     r->slot = ENGINE_SLOTS_MAX;
+}
+
+void download_link_down(file_run *r)
+{
+    (void)download_step(&r->down, DOWNLOAD_LINK_DOWN);
+    link_forget(r);
+}
+
+void download_halt(engine *e, file_run *r)
+{
+    size_t slot = r->slot;
+    link_forget(r);
     if (r->bad && r->jobs == 0)
         r->target = file_target_close(r->target);
-    if (slot < ENGINE_SLOTS_MAX && slot != e->mailbox)
+    if (slot < ENGINE_SLOTS_MAX && slot != e->mailbox && !download_whole(&r->down))
         slot_close(e, slot); /* the relay takes this as the end of the watch; others on this link begin theirs anew */
 }
 
@@ -190,6 +202,13 @@ static void got_ok(engine *e, uint64_t arg, const frame *reply)
     (void)reply; /* what went wrong with `have` or `again` shows as a chunk that comes once more, or not at all, and the next watch mends both */
 }
 
+static void got_told(engine *e, uint64_t arg, const frame *reply)
+{
+    if (e->files)
+        e->files->telling--;
+    got_ok(e, arg, reply);
+}
+
 static bool tell_have(engine *e, file_run *r, uint32_t first, const uint8_t *bytes, size_t n)
 {
     frame f = { .kind = FRAME_HAVE };
@@ -197,7 +216,10 @@ static bool tell_have(engine *e, file_run *r, uint32_t first, const uint8_t *byt
     f.have.capability = (view){ r->capability, sizeof r->capability };
     f.have.first = first;
     f.have.bits = (view){ bytes, n };
-    return slot_ask(e, r->slot, &f, got_ok, 0) == TACET_OK;
+    if (slot_ask(e, r->slot, &f, got_told, 0) != TACET_OK)
+        return false;
+    e->files->telling++;
+    return true;
 }
 
 static void ask_again(engine *e, file_run *r, uint32_t index)

@@ -235,21 +235,6 @@ int file_done(engine *e, file_run *r, const char *saved)
     return rc == TACET_OK ? file_tell(e, r->f.row) : rc;
 }
 
-static void got_dropped(engine *e, uint64_t arg, const frame *reply)
-{
-    (void)e;
-    (void)arg;
-    (void)reply; /* a blob that stays expires */
-}
-
-void file_drop_blob(engine *e, const uint8_t blob[16])
-{
-    frame f = { .kind = FRAME_BLOB_DROP };
-    f.blob_drop.blob = (view){ blob, 16 };
-    if (e->mailbox < ENGINE_SLOTS_MAX && slot_ask(e, e->mailbox, &f, got_dropped, 0) != TACET_OK)
-        e->woken = true; /* not up: it expires by itself */
-}
-
 /* All of the receivers have it, or do not want it. */
 static int end_when_all(engine *e, int64_t file, uint32_t state, trouble bad)
 {

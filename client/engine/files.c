@@ -369,6 +369,7 @@ void files_pump(engine *e)
             download_pump(e, r);
         tell_progress(e, r);
     }
+    files_drops_pump(e);
     sweep(e);
 }
 
@@ -400,9 +401,7 @@ void files_slot_down(engine *e, size_t slot)
             (void)upload_step(&r->up, UPLOAD_LINK_DOWN);
             upload_halt(e, r);
         } else if (!r->f.outgoing && slot == r->slot) {
-            (void)download_step(&r->down, DOWNLOAD_LINK_DOWN);
-            r->slot = ENGINE_SLOTS_MAX;
-            r->asked = false;
+            download_link_down(r);
         }
     }
 }
@@ -455,6 +454,8 @@ bool files_busy(const engine *e)
 {
     if (e->files && !e->files->started)
         return true; /* something may have been offered that is not looked at yet */
+    if (e->files && (e->files->telling || e->files->drops))
+        return true;
     for (const file_run *r = e->files ? e->files->runs : NULL; r; r = r->next)
         if (!r->ended && !r->bad && !r->f.outgoing && r->f.has_root && !(r->slot < ENGINE_SLOTS_MAX && e->slots[r->slot].failed))
             return true;

@@ -73,16 +73,6 @@ struct file_run {
     uint32_t told_have, rate_have;
 };
 
-struct files {
-    workers *workers;
-    file_run *runs;
-    chunk_job *spare;
-    size_t jobs_made, jobs_out;
-    bool closing, started;
-    uint64_t auto_download; /* bytes */
-    char folder[VAULT_FILE_PATH_ROOM];
-};
-
 enum files_limits {
     FILES_ACTIVE_MAX = 4,    /* of each direction at a time; the others wait in order */
     FILES_UP_WINDOW = 240,   /* chunks of one file from their reading to the relay's answer */
@@ -93,12 +83,28 @@ enum files_limits {
     FILES_SPARE_MAX = 128,         /* buffers kept for the next chunk */
     FILES_WIRE_BYTES = 512 * 1024, /* of chunks that wait on the link: the rest of its queue is for everything else */
     FILES_ASKED_ROOM = 48,         /* the same for unanswered requests */
+    FILES_DROPS_MAX = 64,
     FILES_TELL_MS = 500,
     FILES_WATCH_RETRY_MS = 1000,
     FILES_WATCH_RETRY_MAX_MS = 60000,
     FILES_CONTENT_MAX_BYTES = 16 * 1024 * 1024,
     FILES_KEEP_S = TACET_TTL_MAX_S + 86400,
 };
+
+struct files {
+    workers *workers;
+    file_run *runs;
+    chunk_job *spare;
+    size_t jobs_made, jobs_out;
+    bool closing, started;
+    unsigned telling;                                   /* `have` without an answer: the relay keeps what it has not heard of */
+    uint8_t drop[FILES_DROPS_MAX][TACET_BLOB_ID_BYTES]; /* blobs that nobody wants any more, to be said to the relay */
+    size_t drops;
+    bool dropping;
+    uint64_t auto_download; /* bytes */
+    char folder[VAULT_FILE_PATH_ROOM];
+};
+
 #define FILES_AUTO_DOWNLOAD_BYTES (UINT64_C(100) * 1024 * 1024)
 
 /* --- files.c: runs, jobs, time -------------------------------------------------------------------------------------------------------- */
@@ -123,6 +129,12 @@ static inline uint64_t file_arg(const file_run *r, uint32_t index) { return (uin
 static inline int64_t file_arg_row(uint64_t arg) { return (int64_t)(arg >> 22); }
 static inline uint32_t file_arg_index(uint64_t arg) { return (uint32_t)(arg & 0x3fffff); }
 
+/* Our own relay will answer about our blobs. */
+static inline bool file_relay_ready(const engine *e)
+{
+    return e->mailbox < ENGINE_SLOTS_MAX && e->slots[e->mailbox].up && e->confirmed && !e->registering;
+}
+
 /* --- uploads.c --- */
 TACET_MUST_USE int upload_begin(engine *e, file_run *r);
 void upload_pump(engine *e, file_run *r);
@@ -130,10 +142,13 @@ void upload_halt(engine *e, file_run *r); /* everything under way is forgotten *
 /* --- downloads.c --- */
 TACET_MUST_USE int download_begin(engine *e, file_run *r);
 void download_pump(engine *e, file_run *r);
-void download_halt(engine *e, file_run *r);
+void download_link_down(file_run *r);
+void download_halt(engine *e, file_run *r); /* not wanted any more, or not now */
 void download_came(engine *e, file_run *r, const frame *f);
 void download_plan(const file_run *r, target_plan *p, char name[FILE_NAME_ROOM]);
 
+/* --- drops.c --- */
+void files_drops_pump(engine *e);
 /* --- file_contents.c: what is said about files, inside the ratchet --- */
 TACET_MUST_USE int file_seal_all(engine *e, file_run *r, const uint8_t root[32]); /* in a transaction */
 TACET_MUST_USE int file_cancel_say(engine *e, const vault_file *f, const vault_file_link *l);

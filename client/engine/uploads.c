@@ -411,10 +411,9 @@ static void seal(engine *e, file_run *r)
 
 void upload_pump(engine *e, file_run *r)
 {
-    bool link = e->mailbox < ENGINE_SLOTS_MAX && e->slots[e->mailbox].up && e->confirmed && !e->registering;
     if (!r->source && !r->opening && r->f.source == VAULT_SOURCE_PATH)
         source_open(e, r);
-    if (!link || (r->f.source == VAULT_SOURCE_PATH && !r->source))
+    if (!file_relay_ready(e) || (r->f.source == VAULT_SOURCE_PATH && !r->source))
         return;
     if (r->up.state == UPLOAD_OFFLINE)
         (void)upload_step(&r->up, UPLOAD_LINK_UP);

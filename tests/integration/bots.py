@@ -33,6 +33,8 @@ class Stage:
     def start(self, name):
         home = ["--home", f"{self.dir}/bob"]
         if name == "chat":
+            if "keeper" not in self.tmux("list-sessions", "-F", "#{session_name}", check=False): # a server without a session ends, and takes the next one with it
+                self.tmux("new-session", "-d", "-s", "keeper", "exec cat")
             self.tmux("new-session", "-d", "-x", "100", "-y", "30", "-s", "chat", " ".join(["exec", TACET, *home, "chat", "alice"]))
             self.bots[name] = int(self.tmux("display-message", "-p", "-t", "chat", "#{pane_pid}"))
             return
@@ -45,7 +47,7 @@ class Stage:
         if name == "chat":
             os.kill(pid, signal.SIGKILL)
             end = time.monotonic() + 10
-            while self.tmux("list-sessions", "-F", "#{session_name}", check=False).strip() and time.monotonic() < end:
+            while "chat" in self.tmux("list-sessions", "-F", "#{session_name}", check=False) and time.monotonic() < end:
                 time.sleep(0.02)
         else: # a bot that has ended by itself is a failure: the end of another process is no reason
             os.killpg(pid, signal.SIGKILL)

@@ -12,6 +12,7 @@ mkdir "$src"
 same() { cmp "$1" "$2" || fail "$1 and $2 differ"; }
 no_parts() { [ -z "$(find "$downloads" -name '*.part')" ] || fail "unfinished files are left: $(find "$downloads" -name '*.part')"; }
 gets() { expect 0 as bob receive; }
+status_of() { "$tacetd" status --data "$dir/relay" --json | sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p"; }
 
 # --- sizes around a chunk: 0, 1, 64,511, 64,512, 64,513 ---
 for size in 0 1 64511 64512 64513 1000000; do
@@ -59,6 +60,8 @@ done
 is "$(find "$HOME" -newer "$src/evil" -type f | grep -vc "^$downloads/")" 0
 is "$(find "$downloads" -name '000*' | wc -l)" 1
 no_parts
+expect 0 as alice receive
+is "$(status_of blob_reserved_bytes)" 0 # the relay has heard of each that was taken
 
 # --- a folder ---
 mkdir -p "$src/tree/sub/deep" "$src/tree/empty" "$src/tree/a-b"
@@ -148,7 +151,9 @@ says '"state":"cancelled"'
 expect 0 as alice send bob --file "$src/stdin" --json
 sent=$(field id)
 gets
+before=$(status_of blobs)
 expect 0 as alice cancel "$sent"
+is "$(status_of blobs)" $((before - 1)) # a command of its own: the relay was told before it ended
 gets
 expect 0 as bob files --json
 out=$(printf '%s\n' "$out" | tail -n 1)
