@@ -38,7 +38,7 @@ static void bar(const char *name, uint64_t have, uint64_t of, const char *text)
 {
     char cells[3 * BAR_CELLS + 1] = "";
     for (unsigned i = 0; i < BAR_CELLS; i++)
-        strcat(cells, (uint64_t)i * of < have * BAR_CELLS ? "█" : "░");
+        memcpy(cells + 3 * i, (uint64_t)i * of < have * BAR_CELLS ? "█" : "░", 3);
     size_t room = columns() > BAR_CELLS + strlen(text) + 4 ? columns() - BAR_CELLS - strlen(text) - 4 : 0;
     fprintf(stderr, "\r\033[K%.*s  %s  %s", (int)room, room ? name : "", cells, text);
     (void)fflush(stderr);

@@ -304,7 +304,7 @@ static void backup_wake(engine *e, op *o)
         json_object_set_new(result, "path", json_string(b->path));
         json_object_set_new(result, "contacts", json_integer((json_int_t)b->contacts));
         json_object_set_new(result, "messages", json_integer((json_int_t)b->messages));
-        json_object_set_new(result, "bytes", json_integer((json_int_t)(b->chunks * BACKUP_CHUNK_BYTES + BACKUP_HEAD_BYTES + BACKUP_START_BYTES)));
+        json_object_set_new(result, "bytes", json_integer((json_int_t)b->chunks * BACKUP_CHUNK_BYTES + BACKUP_HEAD_BYTES + BACKUP_START_BYTES));
         op_finish(e, o, result);
     }
 }

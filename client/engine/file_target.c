@@ -313,7 +313,9 @@ static trouble head_complete(file_target *t)
     uint64_t end = (uint64_t)t->head_chunks * TACET_CHUNK_PLAIN_BYTES;
     if (end > t->size)
         end = t->size;
-    t->head = malloc((size_t)end);
+    if (end < t->head_bytes)
+        return TROUBLE_MANIFEST; /* head_known has looked: it cannot be */
+    t->head = malloc((size_t)end + 1);
     if (!t->head || !read_all(t->fd, 0, t->head, (size_t)end))
         return TROUBLE_TARGET_IO;
     int rc = manifest_read(&t->tree, t->head + MANIFEST_LENGTH_BYTES, t->head_bytes - MANIFEST_LENGTH_BYTES, t->size);
@@ -363,7 +365,7 @@ trouble file_target_write(file_target *t, uint64_t offset, const uint8_t *bytes,
 
 trouble file_target_resume(file_target *t, uint32_t chunks)
 {
-    uint8_t length[MANIFEST_LENGTH_BYTES];
+    uint8_t length[MANIFEST_LENGTH_BYTES] = { 0 };
     if (t->form == FILE_FORM_FILE || chunks == 0)
         return TROUBLE_NONE;
     if (!read_all(t->fd, 0, length, sizeof length))

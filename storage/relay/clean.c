@@ -2,6 +2,7 @@
  * ones). Where rows are dead is known without reading for the ring; a run is read through when half of it is dead, or once an hour when any of it
  * is, or when something in it expires. The index is swept in its own order, since an acknowledged entry does no harm there. */
 #include "parts.h"
+#include <assert.h>
 #include <stdlib.h>
 
 typedef struct {
@@ -173,6 +174,7 @@ static int run_piece(sweep *w, run *r, uint64_t *cursor)
 
 static int run_sweep(relay_store *s, sweep *w, run *r, uint64_t *cursor)
 {
+    assert(r);
     if (!r->cursor) {
         r->kept = 0;
         r->kept_expires_min = UINT32_MAX;

@@ -1,4 +1,5 @@
 #include "transfer/plan.h"
+#include <assert.h>
 
 static unsigned log2_of(uint64_t n)
 {
@@ -17,6 +18,7 @@ int plan_chunks(uint64_t size, uint32_t *chunks)
         return TACET_E_QUOTA;
     if (n >= 2) {
         unsigned e = log2_of(n), s = log2_of(e) + 1;
+        assert(s <= e);
         uint64_t step = UINT64_C(1) << (e - s);
         n = (n + step - 1) / step * step;
     }
