@@ -115,7 +115,7 @@ static int while_visited(relay_store *s, uint64_t wal)
     return TACET_OK;
 }
 
-int checkpoint_if_due(relay_store *s)
+static int step(relay_store *s)
 {
     uint64_t wal = atomic_load(&s->wal_bytes);
     if (s->tuning.background && (atomic_load(&s->beside.guests) || atomic_load(&s->beside.left)))
@@ -129,4 +129,11 @@ int checkpoint_if_due(relay_store *s)
         return database_checkpoint(s->db, false, NULL);
     thread_ask(s);
     return TACET_OK;
+}
+
+/* Busy: a view or a copy has just begun, or the thread is at it. That is no failure; the next call finds the same. */
+int checkpoint_if_due(relay_store *s)
+{
+    int rc = step(s);
+    return rc == TACET_E_BUSY ? TACET_OK : rc;
 }
