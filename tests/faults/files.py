@@ -46,6 +46,11 @@ def file_of(user, index=-1):
     return files[index] if files else None
 
 
+def file_named(user, name):
+    """The file of that name: the last in the list is still the one before, until the new one has been written down."""
+    return next((f for f in user.json("files", timeout=120) if f["name"] == name), {"state": "", "have": 0})
+
+
 def counters(w):
     """What the relay has counted since it started: status is one JSON object."""
     out = subprocess.run([sys.argv[2], "status", "--data", w.data, "--json"], capture_output=True, text=True, timeout=60)
@@ -128,7 +133,7 @@ def F09_source_changes(w):
     for how, word in (("changed", "source-changed"), ("truncated", "source-changed"), ("deleted", "source-gone")):
         path = random_file(w, how, 60 << 20)
         sender = alice.popen("send", "bob9", "--file", path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        wait_until("it is on its way", lambda: (file_of(alice) or {}).get("have", 0) > 10 * CHUNK, 30)
+        wait_until("it is on its way", lambda: file_named(alice, how)["have"] > 10 * CHUNK, 30)
         os.kill(sender.pid, signal.SIGKILL)
         sender.wait()
         if how == "changed":
@@ -140,10 +145,10 @@ def F09_source_changes(w):
         else:
             os.unlink(path)
         carrier = host(alice)
-        wait_until("it is named", lambda: file_of(alice)["state"] in ("failed", "stored", "complete"), 60)
+        wait_until("it is named", lambda: file_named(alice, how)["state"] in ("failed", "stored", "complete"), 60)
         end(carrier)
-        if file_of(alice).get("trouble") != word:
-            fail(f"{how}: {file_of(alice)}")
+        if file_named(alice, how).get("trouble") != word:
+            fail(f"{how}: {file_named(alice, how)}")
         alice.run("receive")  # whatever of the withdrawal is still in the outbox
         bob.run("receive", "--timeout", "1s")
         if os.path.exists(os.path.join(bob.downloads, how)):
