@@ -1,6 +1,6 @@
 """A relay and people in a temporary folder: real programs, killed and started again. Standard library only.
 The programs' paths are the first two arguments of each test: TACET TACETD."""
-import json, os, random, re, shutil, signal, subprocess, sys, tempfile, time
+import filecmp, glob, json, os, random, re, shutil, signal, subprocess, sys, tempfile, time
 
 TACET, TACETD = sys.argv[1], sys.argv[2]
 PASSPHRASE = b"correct horse battery staple"
@@ -13,7 +13,10 @@ def fail(text):
 class User:
     def __init__(self, world, name):
         self.world, self.name, self.home = world, name, os.path.join(world.dir, name)
-        self.env = dict(os.environ, TACET_HOME=self.home)
+        person = os.path.join(world.dir, name + "-home")
+        self.downloads = os.path.join(person, "Downloads")
+        self.env = dict(os.environ, TACET_HOME=self.home, HOME=person)
+        os.makedirs(person, exist_ok=True)
 
     def run(self, *args, expect=0, timeout=60, **kw):
         p = subprocess.run([TACET, *args], env=self.env, capture_output=True, timeout=timeout, text=True, **kw)
@@ -26,6 +29,19 @@ class User:
 
     def popen(self, *args, **kw):
         return subprocess.Popen([TACET, *args], env=self.env, text=True, **kw)
+
+    def host(self, *more):
+        """A process that carries on with everything by itself."""
+        return self.popen("receive", "--follow", *more, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def file(self, name=None):
+        """What `tacet files` says of the file of that name, else of the last in the list: an object without a state while there is none."""
+        files = [f for f in self.json("files", timeout=120) if name in (None, f["name"])]
+        return files[-1] if files else {"name": "", "state": "", "have": 0, "trouble": None}
+
+    def parts(self):
+        """The unfinished files in the folder for downloads."""
+        return glob.glob(os.path.join(self.downloads, ".*.part"))
 
     def init(self, *more):
         self.run("init", "--relay", self.world.address, "--name", self.name, *(more or ("--no-passphrase",)))
@@ -96,6 +112,18 @@ class World:
         self.relay = None
         return code
 
+    def counters(self):
+        """What the relay has counted since it started."""
+        out = subprocess.run([TACETD, "status", "--data", self.data, "--json"], check=True, capture_output=True, text=True, timeout=60)
+        return json.loads(out.stdout)
+
+    def random_file(self, name, size):
+        path = os.path.join(self.dir, name)
+        with open(path, "wb") as f:
+            for at in range(0, size, 1 << 20):
+                f.write(os.urandom(min(size - at, 1 << 20)))
+        return path
+
     def user(self, name, *init):
         u = User(self, name)
         u.init(*init)
@@ -111,6 +139,16 @@ class World:
                 b.run("accept", a.name)
                 a.run("receive")
         return users
+
+
+def end(process):
+    process.kill()
+    process.wait()
+
+
+def same(one, other):
+    if not filecmp.cmp(one, other, shallow=False):
+        fail(f"{one} and {other} are not the same bytes")
 
 
 def wait_until(what, condition, seconds=60):
