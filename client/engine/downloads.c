@@ -124,25 +124,13 @@ static void target_open(engine *e, file_run *r)
 }
 
 /* --- what is here from before ---------------------------------------------------------------------------------------------------------------------- */
-static int block_load(engine *e, const file_run *r, uint32_t block, journal_block *out)
-{
-    uint8_t bytes[JOURNAL_BLOCK_MAX_BYTES];
-    size_t n = 0;
-    int rc = vault_block_get(e->vault, r->f.row, block, bytes, sizeof bytes, &n);
-    if (rc == TACET_E_NOT_FOUND) {
-        *out = (journal_block){ .set = 0 };
-        return TACET_OK;
-    }
-    return rc == TACET_OK ? journal_decode(out, false, bytes, n) : rc;
-}
-
 static int have_load(engine *e, file_run *r)
 {
     journal_block b;
     int rc = TACET_OK;
     for (uint32_t i = 0; rc == TACET_OK && i < r->f.chunks; i++) {
         if (journal_place_of(i) == 0)
-            rc = block_load(e, r, journal_block_of(i), &b);
+            rc = file_block_get(e, r, journal_block_of(i), &b);
         if (rc == TACET_OK && journal_has(&b, i))
             bits_put(&r->down.have, i);
     }
@@ -368,13 +356,6 @@ static int by_index(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int block_store(engine *e, const file_run *r, uint32_t block, const journal_block *b)
-{
-    uint8_t bytes[JOURNAL_BLOCK_MAX_BYTES];
-    size_t n = journal_encode(b, bytes);
-    return vault_block_put(e->vault, r->f.row, block, bytes, n);
-}
-
 /* syncing[] is in order. */
 static int journal_all(engine *e, file_run *r)
 {
@@ -383,11 +364,11 @@ static int journal_all(engine *e, file_run *r)
     for (size_t i = 0; rc == TACET_OK && i < r->syncing_count; i++) {
         uint32_t block = journal_block_of(r->syncing[i].index);
         if (i == 0 || block != journal_block_of(r->syncing[i - 1].index))
-            rc = block_load(e, r, block, &b);
+            rc = file_block_get(e, r, block, &b);
         if (rc == TACET_OK)
             journal_note(&b, r->syncing[i].index, NULL, r->syncing[i].leaf);
         if (rc == TACET_OK && (i + 1 == r->syncing_count || block != journal_block_of(r->syncing[i + 1].index)))
-            rc = block_store(e, r, block, &b);
+            rc = file_block_put(e, r, block, &b);
     }
     return rc;
 }
@@ -462,20 +443,6 @@ static void sync_when_due(engine *e, file_run *r)
 }
 
 /* --- the end -------------------------------------------------------------------------------------------------------------------------------------------------------- */
-static int root_of(engine *e, const file_run *r, uint8_t root[32])
-{
-    file_tree t = { 0 };
-    journal_block b;
-    for (uint32_t i = 0; i < r->f.chunks; i++) {
-        int rc = journal_place_of(i) == 0 ? block_load(e, r, journal_block_of(i), &b) : TACET_OK;
-        if (rc != TACET_OK || !journal_has(&b, i))
-            return rc != TACET_OK ? rc : TACET_E_CORRUPT;
-        file_tree_add(&t, b.leaf[journal_place_of(i)]);
-    }
-    file_tree_root(&t, root);
-    return TACET_OK;
-}
-
 static void finish_run(job *j)
 {
     target_job *t = (target_job *)j;
@@ -501,7 +468,7 @@ static void finish_done(void *ctx, job *j)
 static void check_and_finish(engine *e, file_run *r)
 {
     uint8_t root[32];
-    int rc = root_of(e, r, root);
+    int rc = file_root(e, r, root);
     if (rc != TACET_OK) {
         engine_fail(e, rc > 0 ? TACET_E_BUG : rc);
         file_trouble(e, r, TROUBLE_TARGET_IO);

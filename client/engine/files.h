@@ -147,6 +147,11 @@ void download_halt(engine *e, file_run *r); /* not wanted any more, or not now *
 void download_came(engine *e, file_run *r, const frame *f);
 void download_plan(const file_run *r, target_plan *p, char name[FILE_NAME_ROOM]);
 
+/* --- file_journal.c --- */
+TACET_MUST_USE int file_block_get(engine *e, const file_run *r, uint32_t block, journal_block *out); /* empty when there is none yet */
+TACET_MUST_USE int file_block_put(engine *e, const file_run *r, uint32_t block, const journal_block *b);
+/* Over all chunks. TACET_E_CORRUPT: one of them was never written down. */
+TACET_MUST_USE int file_root(engine *e, const file_run *r, uint8_t root[32]);
 /* --- drops.c --- */
 void files_drops_pump(engine *e);
 /* --- file_contents.c: what is said about files, inside the ratchet --- */

@@ -251,25 +251,13 @@ static void read_done(void *ctx, job *j)
         file_trouble(e, r, bad);
 }
 
-static int block_load(engine *e, const file_run *r, uint32_t block, journal_block *out)
-{
-    uint8_t bytes[JOURNAL_BLOCK_MAX_BYTES];
-    size_t n = 0;
-    int rc = vault_block_get(e->vault, r->f.row, block, bytes, sizeof bytes, &n);
-    if (rc == TACET_E_NOT_FOUND) {
-        *out = (journal_block){ .nonces = true };
-        return TACET_OK;
-    }
-    return rc == TACET_OK ? journal_decode(out, true, bytes, n) : rc;
-}
-
 /* The nonce that was written down for this chunk, else a fresh one. */
 static int nonce_for(engine *e, file_run *r, chunk_job *c)
 {
     uint32_t block = journal_block_of(c->index);
     if (r->cache_at != block) {
         r->cache_at = UINT32_MAX;
-        int rc = block_load(e, r, block, &r->cache);
+        int rc = file_block_get(e, r, block, &r->cache);
         if (rc != TACET_OK)
             return rc;
         r->cache_at = block;
@@ -318,13 +306,6 @@ static void read_ahead(engine *e, file_run *r)
 }
 
 /* --- the journal ---------------------------------------------------------------------------------------------------------------------------------------- */
-static int block_store(engine *e, file_run *r, uint32_t block, const journal_block *b)
-{
-    uint8_t bytes[JOURNAL_BLOCK_MAX_BYTES];
-    size_t n = journal_encode(b, bytes);
-    return vault_block_put(e->vault, r->f.row, block, bytes, n);
-}
-
 static int journal_all(engine *e, file_run *r)
 {
     journal_block b;
@@ -335,15 +316,15 @@ static int journal_all(engine *e, file_run *r)
         if (c->journalled)
             continue;
         if (at != block && at != UINT32_MAX)
-            rc = block_store(e, r, at, &b);
+            rc = file_block_put(e, r, at, &b);
         if (rc == TACET_OK && at != block)
-            rc = block_load(e, r, block, &b);
+            rc = file_block_get(e, r, block, &b);
         at = block;
         if (rc == TACET_OK)
             journal_note(&b, c->index, c->nonce, c->leaf);
     }
     if (rc == TACET_OK && at != UINT32_MAX)
-        rc = block_store(e, r, at, &b);
+        rc = file_block_put(e, r, at, &b);
     return rc;
 }
 
@@ -372,27 +353,13 @@ static void journal_sealed(engine *e, file_run *r)
 }
 
 /* --- the end --------------------------------------------------------------------------------------------------------------------------------------------- */
-static int root_of(engine *e, const file_run *r, uint8_t root[32])
-{
-    file_tree t = { 0 };
-    journal_block b;
-    for (uint32_t i = 0; i < r->f.chunks; i++) {
-        int rc = journal_place_of(i) == 0 ? block_load(e, r, journal_block_of(i), &b) : TACET_OK;
-        if (rc != TACET_OK || !journal_has(&b, i))
-            return rc != TACET_OK ? rc : TACET_E_CORRUPT; /* the relay has a chunk that we never wrote down */
-        file_tree_add(&t, b.leaf[journal_place_of(i)]);
-    }
-    file_tree_root(&t, root);
-    return TACET_OK;
-}
-
 static void seal(engine *e, file_run *r)
 {
     uint8_t root[32];
     int rc = txn_begin(e);
     if (rc == TACET_OK) {
         r->f.have = r->f.chunks;
-        rc = root_of(e, r, root);
+        rc = file_root(e, r, root);
         if (rc == TACET_OK)
             rc = file_seal_all(e, r, root);
         rc = txn_end(e, rc);
