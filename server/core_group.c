@@ -179,13 +179,15 @@ static void clean_done(core *c, clean_job *j)
     free(j->expired);
 }
 
+/* A device that is gone is nobody on all its connections. Rare, so every connection is looked at. */
 static void mailbox_gone(core *c, uint32_t number)
 {
     mailbox *box = mailboxes_get(&c->boxes, number);
     if (!box)
         return;
-    if (box->subscriber)
-        core_shut(c, &c->conn[box->subscriber - 1], true);
+    for (uint32_t i = 0; box->connections && i < c->conns; i++)
+        if (c->conn[i].who.mailbox == number)
+            core_shut(c, &c->conn[i], true);
     mailboxes_return(&c->boxes, number, box->messages, box->bytes, box->requests);
 }
 
@@ -197,8 +199,8 @@ static void effects_apply(core *c, const request_job *r)
         c->n.registered++;
         note(c, "registered", r->who.mailbox);
         mailboxes_get(&c->boxes, r->who.mailbox);
-        if (k)
-            (void)core_known_as(c, k, &r->who); /* a device registers once */
+        if (k && !core_known_as(c, k, &r->who))
+            core_shut(c, k, true);
     }
     if (e->routes_changed) {
         routes_forget(c->routes, r->who.account);

@@ -317,14 +317,28 @@ void directory_verify(request_job *r)
 request_job *request_job_of(work *w) { return (request_job *)(void *)((char *)w - offsetof(request_job, work)); }
 void directory_verify_run(work *w) { directory_verify(request_job_of(w)); }
 
+/* Between the question and its turn a device list may have left the device out that asks. */
+static int is_still_there(const request_job *r, relay_store *s, bool *there)
+{
+    uint32_t mailbox = 0, device;
+    uint8_t account[32];
+    int rc = r->who.mailbox ? relay_transport_find(s, r->transport_key, &mailbox, account, &device) : TACET_OK;
+    *there = rc == TACET_OK && mailbox == r->who.mailbox;
+    return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
+}
+
 int directory_run(request_job *r, relay_store *s)
 {
     frame f;
+    bool there;
     if ((unsigned)r->what >= HANDLERS || !handlers[r->what].run || (handlers[r->what].verify && !r->verified))
         return TACET_E_BUG;
     if (frame_decode(&f, r->body, r->body_bytes) != TACET_OK)
         return refuse(r, ERROR_MALFORMED);
-    return handlers[r->what].run(r, s, &f);
+    int rc = is_still_there(r, s, &there);
+    if (rc != TACET_OK)
+        return rc;
+    return there ? handlers[r->what].run(r, s, &f) : refuse(r, ERROR_NOT_REGISTERED);
 }
 
 int directory_login(login_job *l, relay_store *s)

@@ -256,6 +256,25 @@ START_TEST(S12_a_device_has_few_connections)
 }
 END_TEST
 
+/* ... also when the relay learns only on the connection who it is. */
+START_TEST(S12_a_device_that_registers_has_few_connections)
+{
+    world *w = world_new(NULL);
+    person p;
+    client *k[RELAY_DEVICE_CONNECTIONS_MAX + 1];
+    uint8_t proof[64];
+    person_make(&p, w->wall_ms / 1000);
+    for (int i = 0; i <= RELAY_DEVICE_CONNECTIONS_MAX; i++)
+        k[i] = client_open(w, TACET_ROLE_MAILBOX, &p, 7);
+    for (int i = 0; i <= RELAY_DEVICE_CONNECTIONS_MAX; i++) {
+        frame f = person_register(&p, k[i]->hash, proof);
+        ck_assert_uint_eq(client_code(w, k[i], &f), 0);
+        ck_assert_int_eq(k[i]->closed, i == RELAY_DEVICE_CONNECTIONS_MAX);
+    }
+    world_free(w);
+}
+END_TEST
+
 START_TEST(S12_changes_have_a_rate)
 {
     core_config c = core_config_default();
@@ -942,9 +961,9 @@ END_TEST
 
 SUITE("core", TEST(send_needs_a_token_and_one_answer_tells_nothing), TEST(M13_block_one_contact_the_others_stay),
       TEST(M13_block_while_a_message_is_being_resolved), TEST(request_queue_and_its_rate), TEST(S12_full_mailbox_tells_the_sender),
-      TEST(S12_one_contact_does_not_fill_the_mailbox), TEST(S12_a_device_has_few_connections), TEST(S12_changes_have_a_rate),
-      TEST(S12_slow_reader_keeps_memory_bounded), TEST(a_client_that_never_reads_is_closed), TEST(too_many_requests_at_once_close),
-      TEST(offline_messages_come_in_order_then_caught_up), TEST(an_empty_mailbox_is_caught_up_at_once),
+      TEST(S12_one_contact_does_not_fill_the_mailbox), TEST(S12_a_device_has_few_connections), TEST(S12_a_device_that_registers_has_few_connections),
+      TEST(S12_changes_have_a_rate), TEST(S12_slow_reader_keeps_memory_bounded), TEST(a_client_that_never_reads_is_closed),
+      TEST(too_many_requests_at_once_close), TEST(offline_messages_come_in_order_then_caught_up), TEST(an_empty_mailbox_is_caught_up_at_once),
       TEST(window_is_kept_live_and_nothing_is_skipped), TEST(S13_unacknowledged_comes_again_acknowledged_does_not),
       TEST(the_newer_connection_of_a_device_counts), TEST(ttl_expires_what_nobody_fetched), TEST(S01_no_accept_before_the_commit),
       TEST(a_full_disk_is_told_and_nothing_is_half_there), TEST(hand_off_pushes_at_once_and_never_writes),

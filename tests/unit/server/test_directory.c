@@ -492,6 +492,89 @@ START_TEST(a_removed_device_is_cut_off_and_stale)
 }
 END_TEST
 
+/* A list of `p` with `extra` as its second device, or (without) one of device 1 alone again. The code of the relay's answer. */
+static unsigned device_two(world *w, client *k, const person *p, const person *extra, device_list *list, bool there)
+{
+    uint8_t bytes[TACET_DEVICE_LIST_MAX_BYTES], proof[64];
+    size_t n;
+    memcpy(list->previous, list->hash, 32);
+    list->version++;
+    list->count = there ? 2 : 1;
+    list->device[1] = extra->list.device[0];
+    list->device[1].id = 2;
+    ck_assert_int_eq(device_list_sign(list, bytes, &n, p->ik.secret), TACET_OK);
+    frame f = person_devices(p, k->hash, list, bytes, n, proof);
+    return client_code(w, k, &f);
+}
+
+/* Not only where it listens: a device that is lost could go on speaking for the account on any other connection of its own. */
+START_TEST(M14_a_removed_device_is_cut_off_on_all_its_connections)
+{
+    world *w = world_new(NULL);
+    person p, extra;
+    person_make(&p, w->wall_ms / 1000);
+    person_make(&extra, w->wall_ms / 1000);
+    client *a = person_join(w, &p);
+    device_list list = p.list;
+    ck_assert_uint_eq(device_two(w, a, &p, &extra, &list, true), 0);
+    client *listens = client_open(w, TACET_ROLE_MAILBOX, &extra, 1), *quiet = client_open(w, TACET_ROLE_MAILBOX, &extra, 1);
+    frame f = { .kind = FRAME_SUBSCRIBE, .subscribe.credit = 10 };
+    ck_assert_uint_eq(client_code(w, listens, &f), 0);
+    ck_assert_uint_eq(device_two(w, a, &p, &extra, &list, false), 0);
+    ck_assert(listens->closed);
+    ck_assert(quiet->closed);
+    ck_assert(!a->closed);
+    world_free(w);
+}
+END_TEST
+
+/* What it had asked when the list came that leaves it out is refused; it is no fault of the store's, for which a relay would stop. */
+START_TEST(M14_requests_of_a_device_that_is_removed_meanwhile)
+{
+    static const frame_kind late[] = { FRAME_PREKEY_STATUS, FRAME_PUBLISH_PREKEYS, FRAME_WITHDRAW_NAME, FRAME_TOKENS };
+    world *w = world_new(NULL);
+    person p, extra;
+    uint8_t bytes[TACET_DEVICE_LIST_MAX_BYTES], proof[64], token[32], hash[32], room[TACET_PREKEY_MAX_BYTES];
+    size_t n;
+    person_make(&p, w->wall_ms / 1000);
+    person_make(&extra, w->wall_ms / 1000);
+    client *a = person_join(w, &p);
+    device_list list = p.list;
+    ck_assert_uint_eq(device_two(w, a, &p, &extra, &list, true), 0);
+    client *second = client_open(w, TACET_ROLE_MAILBOX, &extra, 1);
+    memcpy(list.previous, list.hash, 32);
+    list.version++;
+    list.count = 1;
+    ck_assert_int_eq(device_list_sign(&list, bytes, &n, p.ik.secret), TACET_OK);
+    frame f = person_devices(&p, a->hash, &list, bytes, n, proof);
+    client_say(w, a, &f);
+    world_threads(w); /* its signature is checked; it is not written yet */
+    for (size_t i = 0; i < sizeof late / sizeof *late; i++) {
+        f = (frame){ .kind = late[i] };
+        if (late[i] == FRAME_PUBLISH_PREKEYS) {
+            person two = extra;
+            two.list = list;
+            two.list.device[0].id = 2;
+            person_prekey(&two, PREKEY_SIGNED, 1, w->wall_ms / 1000, room, &f.publish_prekeys.prekeys.item[0]);
+            f.publish_prekeys.prekeys.count = 1;
+        }
+        if (late[i] == FRAME_TOKENS) {
+            token_make("of a thief", token, hash);
+            f = tokens_of(TOKEN_DELIVERY, hash, NULL);
+        }
+        client_say(w, second, &f);
+    }
+    world_run(w);
+    ck_assert(second->closed);
+    client *k = client_open(w, TACET_ROLE_OPEN, NULL, 1);
+    f = send_to(&p, token, "under its token", 15);
+    ck_assert_uint_eq(client_code(w, k, &f), ERROR_REFUSED); /* nothing of it was done */
+    f = send_to(&p, p.token, "to device 1", 11);
+    ck_assert_uint_eq(client_code(w, k, &f), 0);
+    world_free(w);
+}
+END_TEST
+
 /* A restored backup: a connection whose key nobody knows brings the next list, which names it in place of the lost device. */
 START_TEST(a_restored_device_takes_the_place_of_the_lost_one)
 {
@@ -555,4 +638,5 @@ SUITE("directory", TEST(registration_open_and_the_same_again), TEST(registration
       LOOP(T11_T16_requests_by_role, ROWS(asked)), TEST(T11_garbage_closes), TEST(R05_one_address_cannot_drain_prekeys),
       TEST(R05_many_addresses_cannot_drain_one_device), TEST(R04_prekeys_are_checked_before_they_are_kept), TEST(prekeys_have_a_limit),
       TEST(bundle_of_nobody), TEST(names_first_come), TEST(names_change_and_expire), TEST(device_lists_follow_each_other),
-      TEST(a_removed_device_is_cut_off_and_stale), TEST(a_restored_device_takes_the_place_of_the_lost_one))
+      TEST(a_removed_device_is_cut_off_and_stale), TEST(M14_a_removed_device_is_cut_off_on_all_its_connections),
+      TEST(M14_requests_of_a_device_that_is_removed_meanwhile), TEST(a_restored_device_takes_the_place_of_the_lost_one))
