@@ -375,8 +375,7 @@ static void do_directory(core *c, conn *k, const frame *f, const uint8_t *body, 
         c->token_epoch++;
     }
     if (f->kind == FRAME_TOKENS)
-        for (uint32_t i = 0; i < f->tokens.remove.count; i++)
-            core_forget_token(c, k->who.account, f->tokens.remove.item[i].at);
+        core_forget_tokens(c, k->who.account, &f->tokens.remove);
     if (directory_needs_verify(f->kind)) {
         c->verifying++;
         c->ports.verify(c->ports.ctx, r);

@@ -133,8 +133,8 @@ void core_offer(core *c, message *m);
 /* The message was committed under its row, or (committed false) will not be. */
 void core_settled(core *c, message *m, bool committed);
 void core_pump(core *c, conn *k);
-/* What one token brought is no longer charged when it is acknowledged; what of it is held back is written at once. */
-void core_forget_token(core *c, const uint8_t account[32], const uint8_t token_hash[32]);
+/* What these tokens brought is no longer charged when it is acknowledged; what of it is held back is written at once. */
+void core_forget_tokens(core *c, const uint8_t account[32], const view_list *hashes);
 
 /* core_blobs.c */
 void core_blob_frame(core *c, conn *k, const frame *f, const uint8_t *body, size_t bytes);
