@@ -256,7 +256,8 @@ static void drop_done(core *c, blob_job *j, bool written)
     }
     c->n.blobs_dropped++;
     core_reply_ok(c, j->job.from, j->job.id);
-    blob_over(c, e->blob.number, e->blob.id, e->blob.chunks, e->blob.done);
+    if (!e->hidden) /* it expired in the same group */
+        blob_over(c, e->blob.number, e->blob.id, e->blob.chunks, e->blob.done);
 }
 
 static void create_done(core *c, blob_job *j, bool written)
@@ -276,8 +277,8 @@ static void done_done(core *c, blob_job *j, bool written)
 {
     blob_entry *e = j->of;
     e->finishing = false;
-    if (!written)
-        return; /* tried again at the next tick that finds something to mark, or it expires */
+    if (!written || e->hidden)
+        return; /* tried again at the next tick that finds something to mark, or it expires; or it has expired in the same group */
     c->n.blobs_done++;
     c->blobs.reserved_chunks -= e->blob.chunks;
     e->blob.done = true;

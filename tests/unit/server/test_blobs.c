@@ -422,6 +422,38 @@ START_TEST(expires)
 }
 END_TEST
 
+/* One end is enough: what was set aside is given back once. */
+START_TEST(dropped_while_it_expires)
+{
+    scene s = scene_new(NULL);
+    ck_assert_uint_eq(code(&s, s.owner, create(&s, 4, 1)), 0);
+    ck_assert_uint_eq(code(&s, s.owner, put(&s, 0)), 0);
+    s.w->wall_ms += 4 * 3600 * 1000;
+    world_pass_us(s.w, 61 * 1000000ull);
+    ck_assert_uint_eq(code(&s, s.owner, drop(&s)), 0); /* in one group with the expiry, behind it */
+    ck_assert_uint_eq(counters(&s).blobs_expired, 1);
+    ck_assert_uint_eq(counters(&s).blobs, 0);
+    ck_assert_uint_eq(counters(&s).blob_reserved_bytes, 0);
+    scene_free(&s);
+}
+END_TEST
+
+START_TEST(received_by_all_while_it_expires)
+{
+    scene s = scene_new(NULL);
+    ck_assert_uint_eq(code(&s, s.owner, create(&s, 1, 1)), 0);
+    ck_assert_uint_eq(code(&s, s.owner, put(&s, 0)), 0);
+    say(&s, s.receiver[0], watch(&s, 0, 8));
+    s.w->wall_ms += 4 * 3600 * 1000;
+    world_pass_us(s.w, 61 * 1000000ull);
+    ck_assert_uint_eq(have_one(&s, 0, 0), 0);
+    ck_assert_uint_eq(counters(&s).blobs_expired, 1);
+    ck_assert_uint_eq(counters(&s).blobs, 0);
+    ck_assert_uint_eq(counters(&s).blob_reserved_bytes, 0);
+    scene_free(&s);
+}
+END_TEST
+
 /* --- limits -------------------------------------------------------------------------------------------------------------------------------- */
 START_TEST(F10_room_is_set_aside_first)
 {
@@ -486,5 +518,6 @@ END_TEST
 SUITE("server blobs", TEST(handed_over_and_never_written), TEST(stored_when_somebody_does_not_watch),
       TEST(a_receiver_that_falls_asleep_is_not_waited_for), TEST(ok_comes_after_the_disk), TEST(F13_a_crash_keeps_what_was_ok),
       TEST(T16_only_its_owner_and_its_receivers), TEST(F07_counts_and_indices), TEST(F03_asked_for_again),
-      TEST(one_receiver_watches_on_one_connection), TEST(dropped_while_somebody_watches), TEST(expires), TEST(F10_room_is_set_aside_first),
-      TEST(F10_chunks_in_memory_are_bounded), TEST(many_blobs_come_and_go_in_memory))
+      TEST(one_receiver_watches_on_one_connection), TEST(dropped_while_somebody_watches), TEST(expires), TEST(dropped_while_it_expires),
+      TEST(received_by_all_while_it_expires), TEST(F10_room_is_set_aside_first), TEST(F10_chunks_in_memory_are_bounded),
+      TEST(many_blobs_come_and_go_in_memory))
