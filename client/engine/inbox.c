@@ -40,7 +40,7 @@ static int opened(engine *e, vault_contact *c, const opening *o, session *s)
     session_describe(s, &info);
     arrival a = { .token_kind = o->f->deliver.token_kind, .hour_s = o->f->deliver.hour_s, .device = info.them.device };
     memcpy(a.session_id, info.id, sizeof a.session_id);
-    int rc = session_save(e, s, c->id, NULL, false);
+    int rc = session_save(e, s, c->id, NULL);
     if (rc != TACET_OK)
         return rc;
     rc = receive_content(e, c, &a, o->plain, o->plain_bytes);
@@ -112,7 +112,7 @@ static int session_stored(engine *e, vault_contact *c, const opening *o, const f
     session_info info;
     session_describe(s, &info);
     uint64_t until = now_s(e) + TACET_PREKEY_LIFETIME_S + TACET_PREKEY_KEEP_S + TACET_PREKEY_TOLERANCE_S;
-    int rc = session_save(e, s, c->id, o->agreement, false);
+    int rc = session_save(e, s, c->id, o->agreement);
     if (rc == TACET_OK)
         rc = vault_met_put(e->vault, info.id, until);
     if (rc == TACET_OK)

@@ -23,7 +23,7 @@ int request_make(engine *e, const request_plan *plan, const fetched *f, vault_co
             break;
         session_describe(s, &info);
         c->reduced = c->reduced || info.reduced_secrecy;
-        rc = session_save(e, s, c->id, NULL, false);
+        rc = session_save(e, s, c->id, NULL);
         session_free(s);
     }
     vault_message m = {

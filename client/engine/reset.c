@@ -28,7 +28,7 @@ static int begin_sessions(engine *e, vault_contact *c, const fetched *f, bool an
             return rc;
         session_describe(s, &info);
         c->reduced = info.reduced_secrecy;
-        rc = session_save(e, s, c->id, NULL, false);
+        rc = session_save(e, s, c->id, NULL);
         if (rc == TACET_OK && anew)
             rc = vault_session_retire(e->vault, c->id, device, info.id);
         if (rc == TACET_OK)

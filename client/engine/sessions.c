@@ -24,30 +24,59 @@ int session_load(engine *e, const uint8_t id[32], session **out)
     return rc;
 }
 
-int session_save(engine *e, const session *s, int64_t contact, const uint8_t *agreement, bool retired)
+static int exported(engine *e, const session *s, uint8_t **state, size_t *bytes)
+{
+    size_t room = session_export_bytes(s);
+    *state = secret_alloc(e->arena, room);
+    if (!*state)
+        return TACET_E_NOMEM;
+    int rc = session_export(s, *state, room, bytes);
+    if (rc != TACET_OK)
+        secret_free(e->arena, *state);
+    return rc;
+}
+
+/* Which one is newest decides what sends and what goes, so no two may be equal, and none may be older than one before it, even where the clock stands
+ * still or is set back: a session that was made after that would be the first to go. */
+int session_save(engine *e, const session *s, int64_t contact, const uint8_t *agreement)
 {
     static const uint8_t none[32];
     session_info info;
+    uint8_t *state = NULL;
+    size_t bytes = 0;
+    uint64_t newest = 0, now = now_ms(e);
     session_describe(s, &info);
-    size_t room = session_export_bytes(s), bytes = 0;
-    uint8_t *state = secret_alloc(e->arena, room);
-    if (!state)
-        return TACET_E_NOMEM;
-    int rc = session_export(s, state, room, &bytes);
-    if (rc == TACET_OK) {
-        vault_session row = { .contact = contact,
-                              .device = info.them.device,
-                              .initiator = info.initiator,
-                              .answered = info.answered,
-                              .retired = retired,
-                              .created_ms = info.created_ms,
-                              .opened_ms = info.opened ? info.last_opened_ms : 0,
-                              .sealed = info.sealed,
-                              .state = { state, bytes } };
-        memcpy(row.id, info.id, sizeof row.id);
-        memcpy(row.agreement, agreement ? agreement : none, sizeof row.agreement);
-        rc = vault_session_put(e->vault, &row);
-    }
+    int rc = vault_session_newest(e->vault, contact, info.them.device, &newest);
+    if (rc == TACET_OK)
+        rc = exported(e, s, &state, &bytes);
+    if (rc != TACET_OK)
+        return rc;
+    now = now > newest ? now : newest + 1;
+    vault_session row = { .contact = contact,
+                          .device = info.them.device,
+                          .initiator = info.initiator,
+                          .answered = info.answered,
+                          .created_ms = now,
+                          .opened_ms = info.opened ? now : 0,
+                          .sealed = info.sealed,
+                          .state = { state, bytes } };
+    memcpy(row.id, info.id, sizeof row.id);
+    memcpy(row.agreement, agreement ? agreement : none, sizeof row.agreement);
+    rc = vault_session_put(e->vault, &row);
+    secret_free(e->arena, state);
+    return rc;
+}
+
+static int sealed_save(engine *e, const session *s)
+{
+    session_info info;
+    uint8_t *state = NULL;
+    size_t bytes = 0;
+    session_describe(s, &info);
+    int rc = exported(e, s, &state, &bytes);
+    if (rc != TACET_OK)
+        return rc;
+    rc = vault_session_sealed(e->vault, info.id, info.sealed, (vault_blob){ state, bytes });
     secret_free(e->arena, state);
     return rc;
 }
@@ -100,7 +129,7 @@ int session_seal_for(engine *e, const vault_contact *c, uint32_t device, const u
         return rc;
     rc = session_seal(s, e->env, CONTENT_PAIRWISE, plain, plain_bytes, out, out_bytes);
     if (rc == TACET_OK)
-        rc = session_save(e, s, c->id, NULL, head[chosen].retired);
+        rc = sealed_save(e, s);
     session_free(s);
     return rc;
 }

@@ -281,12 +281,9 @@ void sessions_retry(engine *e); /* when it is due: keys for content that waits f
 
 /* --- sessions.c --- */
 TACET_MUST_USE int session_load(engine *e, const uint8_t id[32], session **out);
-typedef struct {
-    int64_t contact;
-    const uint8_t *agreement; /* 32, NULL: keep */
-    bool retired;
-} session_place;
-TACET_MUST_USE int session_save(engine *e, const session *s, int64_t contact, const uint8_t *agreement, bool retired);
+/* A session that was just begun, or has just opened something: from now on the newest of its device, and for sending. `agreement`: NULL for one that
+ * we began, or that is known already. */
+TACET_MUST_USE int session_save(engine *e, const session *s, int64_t contact, const uint8_t *agreement);
 TACET_MUST_USE int session_begin(engine *e, const agreement_bundle *bundle, session **out);
 /* Seals in the session that the rules choose for this device. TACET_E_NOT_FOUND: there is none. */
 TACET_MUST_USE int session_seal_for(engine *e, const vault_contact *c, uint32_t device, const uint8_t *plain, size_t plain_bytes, uint8_t *out,

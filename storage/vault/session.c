@@ -13,6 +13,17 @@ int vault_session_put(vault *v, const vault_session *s)
                      s->retired, s->created_ms, s->opened_ms, s->sealed, s->state.at, s->state.bytes);
 }
 
+int vault_session_sealed(vault *v, const uint8_t id[32], uint64_t sealed, vault_blob state)
+{
+    return vault_change(v, "UPDATE session SET sealed=?, state=? WHERE id=?", "ubb", sealed, state.at, state.bytes, id, (size_t)32);
+}
+
+int vault_session_newest(vault *v, int64_t contact, uint32_t device, uint64_t *ms)
+{
+    return vault_number(v, ms, "SELECT coalesce(max(max(opened_ms, created_ms)), 0) FROM session WHERE contact=? AND device=?", "in", contact,
+                        device);
+}
+
 int vault_session_heads(vault *v, int64_t contact, uint32_t device, vault_session_head *out, size_t room, size_t *count)
 {
     sqlite3_stmt *st = NULL;

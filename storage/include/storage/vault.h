@@ -99,11 +99,14 @@ typedef struct {
     uint32_t device;
     uint8_t agreement[32];             /* hash of the agreement part it came from; zeros for our own */
     bool initiator, answered, retired; /* retired: for receiving only */
-    uint64_t created_ms, opened_ms;    /* opened: when a message last opened; 0 never */
+    uint64_t created_ms, opened_ms;    /* opened: when a message last opened; 0 never. Their order is that of what happened, whatever the clock did */
     uint64_t sealed;
     vault_blob state;
 } vault_session;
 TACET_MUST_USE int vault_session_put(vault *v, const vault_session *s); /* new; of a known id only state, answered, retired, opened, sealed */
+TACET_MUST_USE int vault_session_sealed(vault *v, const uint8_t id[32], uint64_t sealed, vault_blob state); /* a known one: nothing else changes */
+/* The latest time at which one of this device's sessions was made or opened; 0: there is none. */
+TACET_MUST_USE int vault_session_newest(vault *v, int64_t contact, uint32_t device, uint64_t *ms);
 typedef struct {
     uint8_t id[32];
     uint32_t device;

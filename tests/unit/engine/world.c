@@ -608,6 +608,8 @@ void world_restore(world *w, size_t who)
     world_open(w, who);
 }
 
+uint64_t world_seed;
+
 size_t world_bare(world *w, const char *name)
 {
     size_t i = 0;
@@ -620,7 +622,7 @@ size_t world_bare(world *w, const char *name)
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(p->dir, sizeof p->dir, "%s", dir);
     snprintf(p->path, sizeof p->path, "%s/vault", dir);
-    env_seeded_init(&p->env, 1000 + i, 1790000000000);
+    env_seeded_init(&p->env, 1000 + i + WORLD_PEOPLE * world_seed, 1790000000000);
     for (size_t k = 0; k < i; k++)
         if (w->person[k].used)
             p->env.wall_ms = w->person[k].env.wall_ms;

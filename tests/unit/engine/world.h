@@ -74,6 +74,7 @@ typedef struct {
     unsigned refuse_sends; /* error code for every SEND, 0 none */
 } world;
 
+extern uint64_t world_seed; /* of every random draw of the worlds that are made from now on; 0 at first */
 world *world_new(void);
 void world_free(world *w);
 /* A person with a registered account. The index. */
