@@ -123,19 +123,20 @@ blob_job *core_blob_job(core *c, blob_op op, blob_entry *e)
     return j;
 }
 
-static void remove_segments(core *c, uint64_t number, uint32_t chunks)
+/* The reader lets go of the files, then the writer unlinks them: never while one of them is being opened to be read, which would look like a disk
+ * that fails. */
+void core_blob_files(core *c, chunk_op step, uint64_t number, uint32_t chunks)
 {
-    static const chunk_op op[] = { CHUNKS_CLOSE, CHUNKS_REMOVE };
-    for (size_t i = 0; i < 2; i++) {
-        chunk_work *w = chunk_work_new(op[i]);
-        if (!w)
-            continue; /* swept at the next start */
-        w->number = number;
-        w->chunk_count = chunks;
-        c->blobs.works++;
-        c->ports.chunks(c->ports.ctx, w);
-    }
+    chunk_work *w = chunk_work_new(step);
+    if (!w)
+        return; /* swept at the next start */
+    w->number = number;
+    w->chunk_count = chunks;
+    c->blobs.works++;
+    c->ports.chunks(c->ports.ctx, w);
 }
+
+static void remove_segments(core *c, uint64_t number, uint32_t chunks) { core_blob_files(c, CHUNKS_CLOSE, number, chunks); }
 
 /* --- loading --------------------------------------------------------------------------------------------------------------------------- */
 static bool wait_for_load(core *c, conn *k, blob_entry *e, const uint8_t *body, size_t bytes)

@@ -291,5 +291,7 @@ void core_chunks_done(core *c, chunk_work *w)
         write_done(c, w);
     else if (w->op == CHUNKS_READ)
         core_watch_read(c, w);
+    else if (w->op == CHUNKS_CLOSE)
+        core_blob_files(c, CHUNKS_REMOVE, w->number, w->chunk_count);
     chunk_work_free(w);
 }

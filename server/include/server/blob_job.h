@@ -62,7 +62,7 @@ typedef struct {
     blob_entry *of;           /* write */
     uint64_t number;          /* read, remove, close */
     uint8_t id[16], key[32];
-    uint32_t chunk_count; /* remove */
+    uint32_t chunk_count; /* close (for what follows), remove */
     uint64_t watch;       /* read: for whom */
     conn_ref to;
     uint32_t count, index[RELAY_CHUNK_READS_MAX], length[RELAY_CHUNK_READS_MAX]; /* length: of each event in stream, 0: it is not there any more */

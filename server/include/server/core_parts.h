@@ -146,6 +146,8 @@ void core_blobs_free(core *c);
 /* Something is over: an entry that nobody needs becomes idle, one that is gone is freed. */
 void core_blob_settle(core *c, blob_entry *e);
 blob_job *core_blob_job(core *c, blob_op op, blob_entry *e);
+/* One step of the end of a blob's files: CHUNKS_CLOSE, and when that is done CHUNKS_REMOVE. */
+void core_blob_files(core *c, chunk_op step, uint64_t number, uint32_t chunks);
 static inline bool core_blob_all_have(const blob_entry *e, uint32_t index)
 {
     for (uint32_t r = 0; r < e->blob.receivers; r++)

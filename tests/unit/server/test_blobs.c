@@ -454,6 +454,32 @@ START_TEST(received_by_all_while_it_expires)
 }
 END_TEST
 
+static unsigned works_of(const world *w, chunk_op op)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < w->chunk_works; i++)
+        n += w->chunks[i]->op == op;
+    return n;
+}
+
+/* A file that is unlinked while the reader opens it looks like a disk that fails, for which a relay stops. */
+START_TEST(files_go_when_the_reader_has_let_go_of_them)
+{
+    scene s = scene_new(NULL);
+    ck_assert_uint_eq(code(&s, s.owner, create(&s, 4, 1)), 0);
+    ck_assert_uint_eq(code(&s, s.owner, put(&s, 0)), 0);
+    s.w->disk_waits = true;
+    say(&s, s.receiver[0], watch(&s, 0, 8)); /* a read is under way */
+    ck_assert_uint_eq(works_of(s.w, CHUNKS_READ), 1);
+    ck_assert_uint_eq(code(&s, s.owner, drop(&s)), 0);
+    ck_assert_uint_eq(works_of(s.w, CHUNKS_CLOSE), 1);
+    ck_assert_uint_eq(works_of(s.w, CHUNKS_REMOVE), 0);
+    world_chunks(s.w);
+    ck_assert_uint_eq(relay_segments_bytes(s.w->store), 0);
+    scene_free(&s);
+}
+END_TEST
+
 /* --- limits -------------------------------------------------------------------------------------------------------------------------------- */
 START_TEST(F10_room_is_set_aside_first)
 {
@@ -519,5 +545,5 @@ SUITE("server blobs", TEST(handed_over_and_never_written), TEST(stored_when_some
       TEST(a_receiver_that_falls_asleep_is_not_waited_for), TEST(ok_comes_after_the_disk), TEST(F13_a_crash_keeps_what_was_ok),
       TEST(T16_only_its_owner_and_its_receivers), TEST(F07_counts_and_indices), TEST(F03_asked_for_again),
       TEST(one_receiver_watches_on_one_connection), TEST(dropped_while_somebody_watches), TEST(expires), TEST(dropped_while_it_expires),
-      TEST(received_by_all_while_it_expires), TEST(F10_room_is_set_aside_first), TEST(F10_chunks_in_memory_are_bounded),
-      TEST(many_blobs_come_and_go_in_memory))
+      TEST(received_by_all_while_it_expires), TEST(files_go_when_the_reader_has_let_go_of_them), TEST(F10_room_is_set_aside_first),
+      TEST(F10_chunks_in_memory_are_bounded), TEST(many_blobs_come_and_go_in_memory))
