@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Room for the lists in one reply: a frame less its head and the heads of its fields. */
-enum { LISTS_REPLY_BYTES = TACET_FRAME_MAX_BYTES - 2048 };
+/* Room for the lists in one reply: far more than most accounts have, far less than a frame, because strangers ask. The rest comes when asked for. */
+enum { LISTS_REPLY_BYTES = 32 * 1024 };
 
 request_job *request_job_new(frame_kind what, const uint8_t *body, size_t bytes)
 {
@@ -18,7 +18,7 @@ request_job *request_job_new(frame_kind what, const uint8_t *body, size_t bytes)
     if (!r)
         return NULL;
     r->job.kind = JOB_REQUEST;
-    r->job.charged = sizeof *r + bytes;
+    r->job.charged = sizeof *r + bytes + (what == FRAME_LISTS ? LISTS_REPLY_BYTES : 0); /* the one answer that is large */
     r->what = what;
     r->body_bytes = (uint32_t)bytes;
     memcpy(r->body, body, bytes);

@@ -5,34 +5,14 @@
 #include <sodium.h>
 #include <string.h>
 
-/* --- reading lists ------------------------------------------------------------------------------------------------------------------- */
-typedef struct {
-    uint64_t first, count;
-    uint8_t bytes[TACET_DEVICE_LIST_MAX_BYTES];
-    size_t n;
-} newest_list;
-
-static bool keep_newest(void *ctx, uint64_t version, blob list)
-{
-    newest_list *l = ctx;
-    if (l->count++ == 0)
-        l->first = version;
-    if (list.bytes > sizeof l->bytes)
-        return false;
-    memcpy(l->bytes, list.at, list.bytes);
-    l->n = list.bytes;
-    return true;
-}
-
 int directory_newest(relay_store *s, const uint8_t account[32], device_list *out)
 {
-    newest_list l = { 0 };
-    int rc = relay_lists_after(s, account, 0, keep_newest, &l);
+    uint8_t bytes[TACET_DEVICE_LIST_MAX_BYTES];
+    size_t n = 0;
+    int rc = relay_list_newest(s, account, bytes, sizeof bytes, &n);
     if (rc != TACET_OK)
-        return rc;
-    if (l.count == 0)
-        return TACET_E_NOT_FOUND;
-    return device_list_decode(out, l.bytes, l.n) == TACET_OK ? TACET_OK : TACET_E_CORRUPT;
+        return rc == TACET_E_QUOTA ? TACET_E_CORRUPT : rc;
+    return device_list_decode(out, bytes, n) == TACET_OK ? TACET_OK : TACET_E_CORRUPT;
 }
 
 /* --- registration and devices -------------------------------------------------------------------------------------------------------- */

@@ -43,6 +43,13 @@ int relay_lists_after(relay_store *s, const uint8_t account[32], uint64_t after,
     return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
 }
 
+int relay_list_newest(relay_store *s, const uint8_t account[32], uint8_t *out, size_t room, size_t *out_bytes)
+{
+    sqlite3_stmt *q = NULL;
+    int rc = relay_one(s, &q, "SELECT signed FROM list WHERE account = ? ORDER BY version DESC LIMIT 1", "k", account);
+    return rc == TACET_OK ? relay_give(q, 0, out, room, out_bytes) : rc;
+}
+
 /* --- mailboxes ---------------------------------------------------------------------------------------------------------------------------- */
 static int life_note(relay_store *s, uint32_t mailbox, bool alive)
 {

@@ -1,6 +1,7 @@
 /* Statements with their parameters in one line. */
 #include "parts.h"
 #include <stdarg.h>
+#include <string.h>
 
 static int bind_all(sqlite3_stmt *q, const char *types, va_list ap)
 {
@@ -67,5 +68,18 @@ int relay_one(relay_store *s, sqlite3_stmt **out, const char *sql, const char *t
         rc = database_row(s->db, q);
     if (rc == TACET_OK)
         *out = q;
+    return rc;
+}
+
+int relay_give(sqlite3_stmt *q, int column, uint8_t *out, size_t room, size_t *out_bytes)
+{
+    const void *value = sqlite3_column_blob(q, column);
+    size_t bytes = (size_t)sqlite3_column_bytes(q, column);
+    int rc = bytes > room ? TACET_E_QUOTA : bytes && !value ? TACET_E_NOMEM : TACET_OK;
+    if (rc == TACET_OK && bytes)
+        memcpy(out, value, bytes);
+    if (rc == TACET_OK)
+        *out_bytes = bytes;
+    (void)sqlite3_reset(q); /* only one row */
     return rc;
 }

@@ -2,20 +2,6 @@
 #include "parts.h"
 #include <string.h>
 
-/* Copies the blob in the only column of the only row. TACET_E_QUOTA: it does not fit. */
-static int give(sqlite3_stmt *q, uint8_t *out, size_t room, size_t *out_bytes)
-{
-    const void *value = sqlite3_column_blob(q, 0);
-    size_t bytes = (size_t)sqlite3_column_bytes(q, 0);
-    int rc = bytes > room ? TACET_E_QUOTA : bytes && !value ? TACET_E_NOMEM : TACET_OK;
-    if (rc == TACET_OK && bytes)
-        memcpy(out, value, bytes);
-    if (rc == TACET_OK)
-        *out_bytes = bytes;
-    (void)sqlite3_reset(q); /* only one row */
-    return rc;
-}
-
 /* --- names ------------------------------------------------------------------------------------------------------------------------------ */
 /* Expired entries of others make room; then the primary key says whether the name is somebody else's. */
 int relay_name_put(relay_store *s, const char *name, const uint8_t account[32], uint64_t now_s, uint64_t expires_s, blob value)
@@ -42,7 +28,7 @@ int relay_name_find(relay_store *s, const char *name, uint64_t now_s, uint8_t *o
 {
     sqlite3_stmt *q = NULL;
     int rc = relay_one(s, &q, "SELECT entry FROM name WHERE name = ? AND expires_s > ?", "ti", name, now_s);
-    return rc == TACET_OK ? give(q, out, room, out_bytes) : rc;
+    return rc == TACET_OK ? relay_give(q, 0, out, room, out_bytes) : rc;
 }
 
 /* --- invitations ------------------------------------------------------------------------------------------------------------------------ */
@@ -80,5 +66,5 @@ int relay_setting_get(relay_store *s, const char *name, uint8_t *out, size_t roo
 {
     sqlite3_stmt *q = NULL;
     int rc = relay_one(s, &q, "SELECT value FROM setting WHERE name = ?", "t", name);
-    return rc == TACET_OK ? give(q, out, room, out_bytes) : rc;
+    return rc == TACET_OK ? relay_give(q, 0, out, room, out_bytes) : rc;
 }

@@ -229,4 +229,6 @@ TACET_MUST_USE int relay_bind(relay_store *s, sqlite3_stmt **out, const char *sq
 TACET_MUST_USE int relay_do(relay_store *s, uint64_t *changes, const char *sql, const char *types, ...);
 /* The same for one row: TACET_E_NOT_FOUND when there is none. The caller resets *out. */
 TACET_MUST_USE int relay_one(relay_store *s, sqlite3_stmt **out, const char *sql, const char *types, ...);
+/* Copies a blob of that one row, and resets. TACET_E_QUOTA: it does not fit. */
+TACET_MUST_USE int relay_give(sqlite3_stmt *q, int column, uint8_t *out, size_t room, size_t *out_bytes);
 #endif

@@ -65,12 +65,8 @@ int relay_prekey_take(relay_store *s, uint32_t mailbox, uint8_t kind, uint8_t *o
     if (rc != TACET_OK)
         return rc;
     uint64_t id = (uint64_t)sqlite3_column_int64(q, 0);
-    const void *encoded = sqlite3_column_blob(q, 1);
-    size_t bytes = (size_t)sqlite3_column_bytes(q, 1);
-    rc = bytes > room ? TACET_E_QUOTA : bytes && !encoded ? TACET_E_NOMEM : TACET_OK;
-    if (rc == TACET_OK && bytes)
-        memcpy(out, encoded, bytes);
-    (void)sqlite3_reset(q); /* only one row */
+    size_t bytes = 0;
+    rc = relay_give(q, 1, out, room, &bytes);
     if (rc == TACET_OK && !prekey_lasts(kind)) {
         rc = relay_do(s, NULL, "DELETE FROM prekey WHERE mailbox = ? AND kind = ? AND id = ?", "iii", (uint64_t)mailbox, (uint64_t)kind, id);
         if (rc == TACET_OK)

@@ -65,6 +65,8 @@ TACET_MUST_USE int relay_account_add(relay_store *s, const uint8_t account[32], 
 TACET_MUST_USE int relay_list_add(relay_store *s, const uint8_t account[32], uint64_t version, const uint8_t hash[32], blob signed_list);
 TACET_MUST_USE int relay_lists_after(relay_store *s, const uint8_t account[32], uint64_t after,
                                      bool (*each)(void *ctx, uint64_t version, blob signed_list), void *ctx);
+/* The last of them alone. TACET_E_QUOTA: longer than `room`. */
+TACET_MUST_USE int relay_list_newest(relay_store *s, const uint8_t account[32], uint8_t *out, size_t room, size_t *out_bytes);
 TACET_MUST_USE int relay_mailbox_add(relay_store *s, const uint8_t account[32], uint32_t device, const uint8_t transport_key[32], uint32_t *mailbox);
 TACET_MUST_USE int relay_mailbox_remove(relay_store *s, uint32_t mailbox); /* device gone: messages, prekeys, transport key */
 TACET_MUST_USE int relay_mailbox_find(relay_store *s, const uint8_t account[32], uint32_t device, uint32_t *mailbox);

@@ -575,6 +575,49 @@ START_TEST(M14_requests_of_a_device_that_is_removed_meanwhile)
 }
 END_TEST
 
+/* A stranger's question costs a bounded answer, which is charged before it is made; what is left comes when asked for. */
+START_TEST(S12_lists_come_in_pieces)
+{
+    enum { VERSIONS = 40 };
+    world *w = world_new(NULL);
+    person p, extra;
+    uint8_t bytes[TACET_DEVICE_LIST_MAX_BYTES], proof[64];
+    size_t n;
+    uint64_t came = 0;
+    core_counters before, now;
+    person_make(&p, w->wall_ms / 1000);
+    client *a = person_join(w, &p), *k = client_open(w, TACET_ROLE_OPEN, NULL, 1);
+    device_list list = p.list;
+    for (list.count = 1; list.count < TACET_DEVICES_MAX; list.count++) {
+        person_make(&extra, w->wall_ms / 1000);
+        list.device[list.count] = extra.list.device[0];
+        list.device[list.count].id = list.count + 1u;
+    }
+    for (list.version = 2; list.version <= VERSIONS; list.version++) {
+        memcpy(list.previous, list.hash, 32);
+        ck_assert_int_eq(device_list_sign(&list, bytes, &n, p.ik.secret), TACET_OK);
+        frame f = person_devices(&p, a->hash, &list, bytes, n, proof);
+        ck_assert_uint_eq(client_code(w, a, &f), 0);
+    }
+    for (unsigned pieces = 0; came < VERSIONS; pieces++) {
+        frame ask = { .kind = FRAME_LISTS, .lists = { { p.list.account.bytes, 32 }, came } };
+        core_count(w->core, &before);
+        client_say(w, k, &ask);
+        core_count(w->core, &now);
+        ck_assert_uint_ge(now.memory_bytes - before.memory_bytes, 32 * 1024);
+        world_run(w);
+        core_count(w->core, &now);
+        ck_assert_uint_eq(now.memory_bytes, before.memory_bytes);
+        ck_assert(client_hear(k, &reply));
+        came += reply.lists_reply.lists.count;
+        ck_assert(came == VERSIONS || reply.lists_reply.lists.count >= 16);
+        ck_assert_uint_lt(reply.lists_reply.lists.count, VERSIONS);
+        ck_assert_uint_lt(pieces, 3);
+    }
+    world_free(w);
+}
+END_TEST
+
 /* A restored backup: a connection whose key nobody knows brings the next list, which names it in place of the lost device. */
 START_TEST(a_restored_device_takes_the_place_of_the_lost_one)
 {
@@ -638,5 +681,5 @@ SUITE("directory", TEST(registration_open_and_the_same_again), TEST(registration
       LOOP(T11_T16_requests_by_role, ROWS(asked)), TEST(T11_garbage_closes), TEST(R05_one_address_cannot_drain_prekeys),
       TEST(R05_many_addresses_cannot_drain_one_device), TEST(R04_prekeys_are_checked_before_they_are_kept), TEST(prekeys_have_a_limit),
       TEST(bundle_of_nobody), TEST(names_first_come), TEST(names_change_and_expire), TEST(device_lists_follow_each_other),
-      TEST(a_removed_device_is_cut_off_and_stale), TEST(M14_a_removed_device_is_cut_off_on_all_its_connections),
+      TEST(S12_lists_come_in_pieces), TEST(a_removed_device_is_cut_off_and_stale), TEST(M14_a_removed_device_is_cut_off_on_all_its_connections),
       TEST(M14_requests_of_a_device_that_is_removed_meanwhile), TEST(a_restored_device_takes_the_place_of_the_lost_one))

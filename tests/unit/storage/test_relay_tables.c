@@ -65,6 +65,13 @@ START_TEST(accounts_and_lists)
     ck_assert_str_eq(lists_after(a, 3, NULL), "");
     ck_assert_str_eq(lists_after(a, UINT64_MAX, NULL), "");
     ck_assert_str_eq(lists_after(b, 0, NULL), "1:b's ");
+    uint8_t newest[8];
+    size_t n = 0;
+    OK(relay_list_newest(s, a, newest, sizeof newest, &n));
+    ck_assert_uint_eq(n, 5);
+    ck_assert_mem_eq(newest, "three", 5);
+    ck_assert_int_eq(relay_list_newest(s, a, newest, 4, &n), TACET_E_QUOTA);
+    ck_assert_int_eq(relay_list_newest(s, t1, newest, sizeof newest, &n), TACET_E_NOT_FOUND);
     relay_totals t;
     OK(relay_totals_get(s, &t));
     ck_assert_uint_eq(t.accounts, 2);
