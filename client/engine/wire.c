@@ -6,7 +6,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-enum { HEAD_BYTES = 2, QUEUE_KEEP_BYTES = 16 * 1024 };
+enum { HEAD_BYTES = 2, QUEUE_FIRST_BYTES = 4096, QUEUE_KEEP_BYTES = 1024 * 1024 };
 
 typedef struct {
     uint8_t *at;
@@ -65,11 +65,18 @@ static void queue_free(byte_queue *q)
     *q = (byte_queue){ 0 };
 }
 
+/* What waits moves to the front where that is less than what has gone: each byte is moved once at most, and a busy queue keeps its memory. */
 static int queue_room(byte_queue *q, size_t more)
 {
-    size_t held = q->end - q->start, room = q->room ? q->room : 4096;
+    size_t held = q->end - q->start, room = q->room ? q->room : QUEUE_FIRST_BYTES;
     if (q->room - q->end >= more)
         return TACET_OK;
+    if (q->room - held >= more && q->start >= held) {
+        memcpy(q->at, q->at + q->start, held);
+        sodium_memzero(q->at + q->start, held);
+        *q = (byte_queue){ q->at, 0, held, q->room };
+        return TACET_OK;
+    }
     while (room - held < more)
         room *= 2;
     uint8_t *at = malloc(room);
@@ -84,6 +91,7 @@ static int queue_room(byte_queue *q, size_t more)
 
 static void queue_drop(byte_queue *q, size_t n)
 {
+    sodium_memzero(q->at + q->start, n);
     q->start += n;
     if (q->start < q->end)
         return;
