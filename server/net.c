@@ -103,7 +103,10 @@ static int confine(net *n)
 
 static int prepare(net *n)
 {
-    const source_limits share = { n->o.address_connections, RELAY_ADDRESS_PENDING_MAX, RELAY_ADDRESS_REQUESTS_MAX, RELAY_ADDRESS_REQUEST_BYTES_MAX };
+    const source_limits share = { n->o.address_connections,
+                                  RELAY_ADDRESS_PENDING_MAX,
+                                  RELAY_ADDRESS_REQUESTS_MAX,
+                                  { RELAY_ADDRESS_REQUEST_BYTES_MAX, RELAY_ADDRESS_CHUNK_BYTES_MAX } };
     int rc = conns_new(n);
     if (rc == TACET_OK)
         rc = sources_new(&n->sources, n->o.slots, &share);

@@ -136,7 +136,7 @@ void conn_touch(net *n, conn *c)
 static bool has_permit(net *n, conn *c)
 {
     const limiter_rate rate = { n->o.ask_burst, n->o.ask_every_us };
-    if (!source_may_ask(&n->sources, c->source))
+    if (!source_may_ask(&n->sources, c->source, c->kind))
         return false;
     if (!c->permit)
         c->permit = limiter_take(n->budgets, c->address, rate, n->now_ms * 1000);
@@ -148,20 +148,26 @@ static bool is_paced(frame_kind kind) { return kind != FRAME_PUT && kind != FRAM
 
 static void ask(net *n, conn *c, size_t bytes)
 {
+    if (n->frame.kind == FRAME_PUT && c->kind == SOURCE_TALKS) {
+        c->kind = SOURCE_CARRIES;
+        source_carries(&n->sources, c->source, c->asked_bytes);
+    }
     c->asked++;
     c->asked_bytes += bytes;
     c->permit &= !is_paced(n->frame.kind);
     c->heard_ms = n->now_ms;
-    source_ask(&n->sources, c->source, bytes);
+    source_ask(&n->sources, c->source, c->kind, bytes);
 }
 
 /* Which of them were answered is not known, so their bytes go in proportion; the last answer settles it. */
 static void answered(net *n, conn *c, unsigned replies)
 {
     uint64_t bytes = replies == c->asked ? c->asked_bytes : c->asked_bytes / c->asked * replies;
-    source_answered(&n->sources, c->source, replies, bytes);
+    source_answered(&n->sources, c->source, c->kind, replies, bytes);
     c->asked -= replies;
     c->asked_bytes -= bytes;
+    if (c->asked == 0)
+        c->kind = SOURCE_TALKS;
 }
 
 static void park(net *n, conn *c)

@@ -52,6 +52,7 @@ typedef struct {
     bool permit;             /* its address has paid for its next request */
     unsigned asked;          /* requests that store has not answered */
     uint64_t asked_bytes;    /* of these, about */
+    source_kind kind;        /* does it carry chunks? until all of them are answered */
     uint64_t address;
     uint32_t source;                       /* what its address holds; NO_SLOT: it has left */
     uint64_t ready_ms, heard_ms, moved_ms; /* since when it is ready; last frame either way; last progress of what it sends */

@@ -81,23 +81,31 @@ void source_leave(sources *s, uint32_t index)
         remove_entry(s, index);
 }
 
-bool source_may_ask(const sources *s, uint32_t index)
+bool source_may_ask(const sources *s, uint32_t index, source_kind kind)
 {
     const source *e = &s->at[index];
-    return e->requests < s->limits.requests && e->bytes < s->limits.bytes;
+    return e->requests < s->limits.requests && e->bytes[kind] < s->limits.bytes[kind];
 }
 
-void source_ask(sources *s, uint32_t index, uint64_t bytes)
+void source_ask(sources *s, uint32_t index, source_kind kind, uint64_t bytes)
 {
     source *e = &s->at[index];
     e->requests++;
-    e->bytes += bytes;
+    e->bytes[kind] += bytes;
 }
 
-void source_answered(sources *s, uint32_t index, uint32_t requests, uint64_t bytes)
+void source_answered(sources *s, uint32_t index, source_kind kind, uint32_t requests, uint64_t bytes)
 {
     source *e = &s->at[index];
-    assert(e->requests >= requests && e->bytes >= bytes);
+    assert(e->requests >= requests && e->bytes[kind] >= bytes);
     e->requests -= requests;
-    e->bytes -= bytes;
+    e->bytes[kind] -= bytes;
+}
+
+void source_carries(sources *s, uint32_t index, uint64_t bytes)
+{
+    source *e = &s->at[index];
+    assert(e->bytes[SOURCE_TALKS] >= bytes);
+    e->bytes[SOURCE_TALKS] -= bytes;
+    e->bytes[SOURCE_CARRIES] += bytes;
 }

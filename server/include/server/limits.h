@@ -19,6 +19,7 @@ enum relay_limits {
     RELAY_ADDRESS_PENDING_MAX = 1024,                  /* handshakes begun and not finished; more are refused */
     RELAY_ADDRESS_REQUESTS_MAX = 1024,                 /* asked and not answered, over all its connections: none of them is read from above it */
     RELAY_ADDRESS_REQUEST_BYTES_MAX = 8 * 1024 * 1024, /* ... nor above so many bytes of them */
+    RELAY_ADDRESS_CHUNK_BYTES_MAX = 16 * 1024 * 1024,  /* the same for its connections that carry chunks of files */
     RELAY_ASK_BURST = 1024,                            /* (ini) requests of one address at full speed, then ... */
     RELAY_ASK_EVERY_US = 250,                          /* (ini) ... one in so many microseconds: what comes faster waits in its socket */
     RELAY_PARKED_LOOKS = 256,                          /* connections that wait for such a share, looked at in one millisecond */
@@ -106,8 +107,8 @@ enum relay_limits {
     RELAY_BLOB_WATCHES_MAX = 1024,                    /* of one connection */
     RELAY_BLOBS_EXPIRE_MAX = 64,                      /* in one transaction */
     RELAY_BLOBS_EXPIRE_EVERY_MS = 60 * 1000,          /* looked for so often */
-    RELAY_CHUNK_MEMORY_SOFT_BYTES = 12 * 1024 * 1024, /* of chunks in memory: above it, none is held back for its receivers ... */
-    RELAY_CHUNK_MEMORY_MAX_BYTES = 24 * 1024 * 1024,  /* ... and above this, `quota` */
+    RELAY_CHUNK_MEMORY_SOFT_BYTES = 18 * 1024 * 1024, /* of chunks in memory: above it, none is held back for its receivers ... */
+    RELAY_CHUNK_MEMORY_MAX_BYTES = 28 * 1024 * 1024,  /* ... and above this, `quota` */
     RELAY_CHUNK_HOLD_MAX_MS = 2000,                   /* a chunk waits so long for its receivers, then it is written */
     RELAY_CHUNK_HOLD_IDLE_MS = 300,                   /* ... and no longer than so long after the last sign of life of one that lacks it */
     RELAY_CHUNK_TICK_MS = 20,                         /* looked for so often */

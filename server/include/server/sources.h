@@ -7,15 +7,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Connections that carry chunks of files have a share of their own: a chunk may wait long for those who want it, and these may well sit behind the same
+ * address. What they say must get through, or chunks and answers wait for each other. */
+typedef enum { SOURCE_TALKS, SOURCE_CARRIES, SOURCE_KINDS } source_kind;
+
 /* Shares of one address. */
 typedef struct {
     uint32_t connections, pending; /* pending: of these, handshakes not finished */
     uint32_t requests;             /* asked and not answered, over all its connections */
-    uint64_t bytes;                /* of these requests */
+    uint64_t bytes[SOURCE_KINDS];  /* of these requests */
 } source_limits;
 
 typedef struct {
-    uint64_t key, bytes;
+    uint64_t key, bytes[SOURCE_KINDS];
     uint32_t next; /* in its row, or among the unused */
     uint32_t connections, pending, requests;
 } source;
@@ -35,7 +39,9 @@ uint32_t source_enter(sources *s, uint64_t key);
 void source_greeted(sources *s, uint32_t index); /* its handshake is over, one way or the other */
 void source_leave(sources *s, uint32_t index);
 /* False: it has as much under way as it may. source_ask charges, whatever the answer would be; source_answered gives back. */
-bool source_may_ask(const sources *s, uint32_t index);
-void source_ask(sources *s, uint32_t index, uint64_t bytes);
-void source_answered(sources *s, uint32_t index, uint32_t requests, uint64_t bytes);
+bool source_may_ask(const sources *s, uint32_t index, source_kind kind);
+void source_ask(sources *s, uint32_t index, source_kind kind, uint64_t bytes);
+void source_answered(sources *s, uint32_t index, source_kind kind, uint32_t requests, uint64_t bytes);
+/* So many bytes that it asked belong to a connection that carries chunks now. */
+void source_carries(sources *s, uint32_t index, uint64_t bytes);
 #endif

@@ -502,12 +502,13 @@ END_TEST
 
 START_TEST(F10_chunks_in_memory_are_bounded)
 {
+    enum { MORE = RELAY_CHUNK_MEMORY_MAX_BYTES / TACET_CHUNK_BYTES + 50 };
     scene s = scene_new(NULL);
     ck_assert_uint_eq(code(&s, s.owner, create(&s, 1000, 1)), 0);
     ck_assert_uint_eq(code(&s, s.owner, put(&s, 999)), 0);
     s.w->disk_waits = true;
     unsigned quota = 0;
-    for (uint32_t i = 0; i < 400; i++) {
+    for (uint32_t i = 0; i < MORE; i++) {
         frame f = put(&s, i);
         client_say(s.w, s.owner, &f);
     }
@@ -518,7 +519,7 @@ START_TEST(F10_chunks_in_memory_are_bounded)
     ck_assert_uint_le(counters(&s).chunk_memory_bytes, RELAY_CHUNK_MEMORY_MAX_BYTES + 70000);
     s.w->disk_waits = false;
     world_run(s.w);
-    ck_assert_uint_eq(oks(s.owner) + quota, 400);
+    ck_assert_uint_eq(oks(s.owner) + quota, MORE);
     ck_assert_uint_eq(counters(&s).chunk_memory_bytes, 0);
     scene_free(&s);
 }

@@ -18,7 +18,7 @@ START_TEST(T12_shares_are_counted_back_to_zero)
     enum { MOST = 64, KEYS = 7 };
     sources s;
     uint32_t at[MOST], count;
-    const source_limits l = { .connections = 16, .pending = 8, .requests = 4, .bytes = 1000 };
+    const source_limits l = { .connections = 16, .pending = 8, .requests = 4, .bytes = { 1000, 1000 } };
     ck_assert_int_eq(sources_new(&s, MOST, &l), TACET_OK);
     for (int round = 0; round < 50; round++) {
         for (count = 0; count < MOST; count++) {
@@ -50,21 +50,29 @@ END_TEST
 START_TEST(T12_requests_and_their_bytes_have_a_share)
 {
     sources s;
-    const source_limits l = { .connections = 2, .pending = 2, .requests = 3, .bytes = 1000 };
+    const source_limits l = { .connections = 2, .pending = 2, .requests = 3, .bytes = { 1000, 2000 } };
     ck_assert_int_eq(sources_new(&s, 4, &l), TACET_OK);
     uint32_t a = source_enter(&s, 1), b = source_enter(&s, 2);
     for (int i = 0; i < 3; i++) {
-        ck_assert(source_may_ask(&s, a));
-        source_ask(&s, a, 10);
+        ck_assert(source_may_ask(&s, a, SOURCE_TALKS));
+        source_ask(&s, a, SOURCE_TALKS, 10);
     }
-    ck_assert(!source_may_ask(&s, a));
-    ck_assert(source_may_ask(&s, b));
-    source_answered(&s, a, 1, 10);
-    ck_assert(source_may_ask(&s, a));
-    source_ask(&s, b, 1000);
-    ck_assert(!source_may_ask(&s, b));
-    source_answered(&s, b, 1, 1000);
-    ck_assert(source_may_ask(&s, b));
+    ck_assert(!source_may_ask(&s, a, SOURCE_TALKS));
+    ck_assert(source_may_ask(&s, b, SOURCE_TALKS));
+    source_answered(&s, a, SOURCE_TALKS, 1, 10);
+    ck_assert(source_may_ask(&s, a, SOURCE_TALKS));
+    source_ask(&s, b, SOURCE_TALKS, 1000);
+    ck_assert(!source_may_ask(&s, b, SOURCE_TALKS));
+    source_answered(&s, b, SOURCE_TALKS, 1, 1000);
+    ck_assert(source_may_ask(&s, b, SOURCE_TALKS));
+    source_ask(&s, b, SOURCE_TALKS, 1000);
+    source_carries(&s, b, 1000); /* what asked for them carries chunks */
+    ck_assert(source_may_ask(&s, b, SOURCE_TALKS));
+    source_ask(&s, b, SOURCE_CARRIES, 1000);
+    ck_assert(!source_may_ask(&s, b, SOURCE_CARRIES));
+    ck_assert(source_may_ask(&s, b, SOURCE_TALKS));
+    source_answered(&s, b, SOURCE_CARRIES, 1, 2000);
+    ck_assert(source_may_ask(&s, b, SOURCE_CARRIES));
     sources_free(&s);
 }
 END_TEST
@@ -134,6 +142,47 @@ START_TEST(T12_one_address_has_its_share_of_requests)
 }
 END_TEST
 
+static bool put_chunk(client *c, uint32_t id)
+{
+    static uint8_t chunk[TACET_CHUNK_BYTES], body[TACET_FRAME_MAX_BYTES], record[TACET_RECORD_MAX_BYTES];
+    static frame f;
+    size_t n = 0;
+    f.kind = FRAME_PUT;
+    f.id = id;
+    f.put.blob = (view){ chunk, TACET_BLOB_ID_BYTES };
+    f.put.chunk = (view){ chunk, sizeof chunk };
+    ck_assert_int_eq(frame_encode(&f, body, sizeof body, &n), TACET_OK);
+    return write_all(c->fd, record, seal_frame(c, record, body, n));
+}
+
+/* Chunks that store holds back, as it does for receivers that are watching, take up no share but their own: the receiver that sits behind the same address
+ * still gets its word in. */
+START_TEST(T12_chunks_that_wait_do_not_silence_their_address)
+{
+    enum { CONNECTIONS = 2, EACH = 200, MOST = RELAY_ADDRESS_CHUNK_BYTES_MAX / TACET_CHUNK_BYTES + CONNECTIONS };
+    const net_options o = usual();
+    world *w = world_start(&o, NULL);
+    client *sender[CONNECTIONS];
+    w->mute = true;
+    for (int i = 0; i < CONNECTIONS; i++) {
+        sender[i] = client_new(w, TACET_ROLE_MAILBOX, "127.0.0.12");
+        setsockopt(sender[i]->fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){ .tv_sec = 1 }, sizeof(struct timeval));
+        for (uint32_t id = 1; id <= EACH && put_chunk(sender[i], id); id++)
+            ;
+    }
+    EVENTUALLY(w->frames > RELAY_ADDRESS_REQUEST_BYTES_MAX / TACET_CHUNK_BYTES + CONNECTIONS);
+    pause_ms(100);
+    ck_assert_uint_le(w->frames, MOST);
+    w->mute = false;
+    client *receiver = client_new(w, TACET_ROLE_OPEN, "127.0.0.12");
+    must_echo(receiver, 1);
+    client_free(receiver);
+    for (int i = 0; i < CONNECTIONS; i++)
+        client_free(sender[i]);
+    world_end(w);
+}
+END_TEST
+
 START_TEST(T12_what_comes_too_fast_waits_and_is_answered)
 {
     enum { ASKED = 15 };
@@ -198,4 +247,5 @@ END_TEST
 
 SUITE("net_shares", TEST(T12_shares_are_counted_back_to_zero), TEST(T12_requests_and_their_bytes_have_a_share),
       TEST(T12_one_address_leaves_room_for_others), TEST(T12_one_address_has_its_share_of_requests),
-      TEST(T12_what_comes_too_fast_waits_and_is_answered), TEST(T12_idle_open_connections_are_shown_out), TEST(S12_who_takes_nothing_is_cut))
+      TEST(T12_chunks_that_wait_do_not_silence_their_address), TEST(T12_what_comes_too_fast_waits_and_is_answered),
+      TEST(T12_idle_open_connections_are_shown_out), TEST(S12_who_takes_nothing_is_cut))
