@@ -145,18 +145,17 @@ static void say_caught_up(core *c, conn *k)
 }
 
 /* --- from memory ----------------------------------------------------------------------------------------------------------------------- */
-/* How long this device may be given before its message is written: twice what it took lately. Nothing when that is longer than the setting, or, under
- * load, than two groups take: so long the message would wait for its commit as well. */
+/* How long a device may be given before its message is written: the setting, or, under load, as long as a few groups take, since the message would
+ * wait for its commit as well. Nothing for a device that lately took longer than that on average. Not a multiple of its average: what is a little late is
+ * written, which makes everybody later, and so more is written. */
 static uint64_t hold_for(const core *c, const subscription *s)
 {
-    uint64_t twice = 2ull * s->ack_us, most = c->o.config.hold_max_us;
-    if (s->ack_us == UINT32_MAX || most == 0)
+    uint64_t most = c->o.config.hold_max_us, groups = RELAY_HOLD_GROUPS * c->commit_us;
+    if (most == 0)
         return 0;
-    most = most > 2 * c->commit_us ? most : 2 * c->commit_us;
-    most = most < RELAY_HOLD_BUSY_MAX_US ? most : RELAY_HOLD_BUSY_MAX_US;
-    if (twice > most)
-        return 0;
-    return twice > RELAY_TICK_US ? twice : RELAY_TICK_US;
+    groups = groups < RELAY_HOLD_BUSY_MAX_US ? groups : RELAY_HOLD_BUSY_MAX_US;
+    most = most > groups ? most : groups;
+    return s->ack_us <= most ? most : 0; /* not known: UINT32_MAX */
 }
 
 static void push(core *c, conn *k, message *m)

@@ -95,9 +95,10 @@ enum relay_limits {
     RELAY_WINDOW_MAX = 256,          /* envelopes delivered to one device and not acknowledged */
     RELAY_BACKLOG_MAX_MESSAGES = 64, /* read from the store at once for one device */
     RELAY_BACKLOG_MAX_BYTES = 256 * 1024,
-    RELAY_HOLD_MAX_US = 2000,           /* how long a message may wait for its acknowledgement before it is written */
-    RELAY_HOLD_BUSY_MAX_US = 50 * 1000, /* ... and when groups take longer than that: as long as two of them, but no longer than this */
-    RELAY_TICK_US = 250,                /* accepts of messages that were never written leave on this tick */
+    RELAY_HOLD_MAX_US = 2000,            /* how long a message may wait for its acknowledgement before it is written */
+    RELAY_HOLD_GROUPS = 4,               /* ... or, where that is longer, as long as so many groups lately took, ... */
+    RELAY_HOLD_BUSY_MAX_US = 100 * 1000, /* ... but no longer than this */
+    RELAY_TICK_US = 250,                 /* accepts of messages that were never written leave on this tick */
 
     /* blobs */
     RELAY_BLOBS_ACCOUNT_MAX = 4096,                   /* of one account */
