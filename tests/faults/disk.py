@@ -1,40 +1,24 @@
 """S12, F08 for chat: a full disk under the sender's vault and under the relay's store. A clear error or a retry, nothing lost, goes on when there is room.
-Needs root (small tmpfs in a mount namespace of its own); skipped (77) otherwise."""
-import ctypes, os, subprocess, sys
+Needs mounts of its own (mounts.py)."""
+import os, subprocess
+import mounts
 from world import World, fail
 
-if os.geteuid() != 0 or ctypes.CDLL(None).unshare(0x00020000) != 0:  # CLONE_NEWNS
-    sys.exit(77)
-subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-
-
-def small(path, mib):
-    os.makedirs(path, mode=0o700, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=700", "tmpfs", path], check=True)
-
-
-def fill(path):
-    name = os.path.join(path, "filler")
-    with open(name, "wb", buffering=0) as f:
-        try:
-            while True:
-                f.write(b"x" * 4096)
-        except OSError:
-            return name
+mounts.of_our_own()
 
 
 def main():
     with World() as w:
-        small(os.path.join(w.dir, "alice"), 8)
+        mounts.small(os.path.join(w.dir, "alice"), 8)
         w.kill_relay()
         moved = w.data + ".small"
-        small(moved, 16)
+        mounts.small(moved, 16)
         subprocess.run(["cp", "-a", w.data + "/.", moved], check=True)
         w.data = moved
         w.start()
         alice, bob = w.friends("alice", "bob")
 
-        filler = fill(alice.home)
+        filler = mounts.fill(alice.home)
         for i in range(40):
             p = alice.run("send", "bob", f"vault {i} " + "y" * 4000, expect=None)
             if p.returncode != 0:
@@ -45,7 +29,7 @@ def main():
         os.unlink(filler)
         alice.run("send", "bob", "vault has room again")
 
-        filler = fill(w.data)
+        filler = mounts.fill(w.data)
         queued = 0
         for j in range(40):
             p = alice.run("send", "bob", f"relay {j} " + "z" * 9000, "--timeout", "3s", expect=None, timeout=60)
