@@ -206,6 +206,7 @@ START_TEST(P02_announced_counts_are_not_believed)
     for (size_t i = 0; i < sizeof nested; i++)
         nested[i] = i % 3 ? 0xff : 0xdc;
     static const uint8_t lead[] = { 0xdd, 0xdf, 0xdb, 0xc6 }; /* array, map, str, bin of 4 billion */
+    static const pack_type type[] = { PACK_ARRAY, PACK_MAP, PACK_STR, PACK_BIN };
     long before = vm_peak_kib();
     refused_by_all(huge, sizeof huge);
     refused_by_all(nested, sizeof nested);
@@ -214,6 +215,9 @@ START_TEST(P02_announced_counts_are_not_believed)
         uint8_t inside[] = { 0x93, 0x07, 0x01, lead[k], 0xff, 0xff, 0xff, 0xff, 0, 0 }; /* as the field of `ack` */
         refused_by_all(outer, sizeof outer);
         refused_by_all(inside, sizeof inside);
+        reader r = reader_over(outer, sizeof outer);
+        ck_assert_uint_eq(pack_head(&r, type[k]), 0); /* by its head already, before anybody counts to four billion */
+        ck_assert(r.bad);
     }
     ck_assert_int_lt(vm_peak_kib() - before, 1024);
 }

@@ -312,8 +312,9 @@ START_TEST(R14_quantum_thief_is_locked_out_after_one_epoch)
     /* all elliptic-curve secrets of this very moment, and the PQ key of the theft */
     thief->core.r = p.a->core.r;
     ck_assert_int_eq(pair_open(&p, thief, &e, plain, &n), TACET_E_FORGED);
+    thief->core.pq.epoch = p.a->core.pq.epoch; /* nor does the old key open it under the new number */
+    ck_assert_int_eq(pair_open(&p, thief, &e, plain, &n), TACET_E_FORGED);
     memcpy(thief->core.pq.current, p.a->core.pq.current, 32);
-    thief->core.pq.epoch = p.a->core.pq.epoch;
     ck_assert_int_eq(pair_open(&p, thief, &e, plain, &n), TACET_OK); /* the PQ key was all that he lacked */
     ck_assert_int_eq(pair_open(&p, p.a, &e, plain, &n), TACET_OK);
     session_free(thief);
