@@ -112,7 +112,8 @@ START_TEST(S04_killed_before_the_acknowledgement)
     world_run(w);
     ck_assert_str_eq(world_received(w, b, room, sizeof room), "seen");
     for (size_t i = 0; i < box->boxed; i++)
-        ck_assert(box->box[i].gone); /* and now it is acknowledged */
+        ck_assert(box->box[i].gone);                         /* and now it is acknowledged */
+    ck_assert_uint_eq(world_events(w, b, "quarantined"), 0); /* as known, not as unreadable */
     world_free(w);
 }
 END_TEST

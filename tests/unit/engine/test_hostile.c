@@ -344,7 +344,7 @@ START_TEST(R08_somebody_else_with_the_token)
 }
 END_TEST
 
-/* M09: nothing but texts is ever confirmed. */
+/* M09: nothing but texts of accepted contacts is ever confirmed. */
 START_TEST(M09_probes_get_no_receipt)
 {
     static const uint8_t unknown_id[16] = { 9 }, empty_map[] = { 0x80 };
@@ -377,6 +377,12 @@ START_TEST(M09_probes_get_no_receipt)
     ck_assert_uint_eq(json_array_size(list), 3);
     ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(list, 0), "needs_newer")), CONTENT_REACTION);
     json_decref(list);
+    /* a stranger's request with a text, however long it waits for a decision */
+    size_t m = world_join(w, "mallory");
+    json_decref(must(w, m, "add", json_pack("{ss ss}", "target", world_link(w, b, link_room), "text", "are you there?")));
+    ck_assert_uint_eq(world_events(w, b, "request"), 2); /* alice's was the first */
+    world_advance(w, 60000);
+    ck_assert_uint_eq(w->person[b].sends, sends);
     world_free(w);
 }
 END_TEST
