@@ -88,6 +88,9 @@ START_TEST(M01_forged_device_list)
     memcpy(target->list[0], mine, mine_bytes);
     target->list[0][100] ^= 1; /* a key inside, signature broken */
     must_fail(w, a, "add", json_pack("{ss}", "target", world_link(w, b, link_room)), "list-forged", 4);
+    memcpy(target->list[0], mine, mine_bytes);
+    target->list[0][mine_bytes - 1] ^= 1; /* nothing but the signature */
+    must_fail(w, a, "add", json_pack("{ss}", "target", world_link(w, b, link_room)), "list-forged", 4);
     ck_assert_uint_eq(contacts_here(w, a), 0);
     memcpy(target->list[0], mine, mine_bytes);
     world_befriend(w, a, b);
