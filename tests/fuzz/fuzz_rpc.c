@@ -31,16 +31,26 @@ static void fake_call(void *ctx, const char *name, json_t *params, engine_done d
 }
 
 /* One for all inputs, as its lock and socket take their time; what a client leaves there goes with the client. */
+static char dir[] = "/tmp/tacet-fuzz.XXXXXX";
+static host *shared;
+
+static void leave(void)
+{
+    char lock[sizeof dir + sizeof "/lock"];
+    host_free(shared);
+    snprintf(lock, sizeof lock, "%s/lock", dir);
+    (void)unlink(lock);
+    (void)rmdir(dir);
+}
+
 static host *the_host(void)
 {
-    static char dir[] = "/tmp/tacet-fuzz.XXXXXX";
-    static host *h;
     pid_t holder = 0;
-    if (!h) {
-        PROMISE(mkdtemp(dir) && host_open(&h, dir, &holder) == TACET_OK);
-        host_serve(h, (host_engine){ .call = fake_call });
+    if (!shared) {
+        PROMISE(mkdtemp(dir) && host_open(&shared, dir, &holder) == TACET_OK && atexit(leave) == 0);
+        host_serve(shared, (host_engine){ .call = fake_call });
     }
-    return h;
+    return shared;
 }
 
 /* A few rounds of the host, and what it said; false: nothing came in any of them. */

@@ -16,6 +16,7 @@ def on_a_pty(arguments, answers=(), env=None):
     """Runs a command on a pty; answers: (what to wait for, what to type). Gives back the exit code and every byte it wrote."""
     pid, fd = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
         os.environ.update(env or {})
         os.execv(arguments[0], arguments)
     seen, waiting, answered, end = b"", list(answers), 0, time.monotonic() + 30
