@@ -14,6 +14,7 @@ blob_job *blob_job_new(blob_op op)
         return NULL;
     j->op = op;
     j->job = (job){ .kind = JOB_BLOB, .writes = op != BLOB_LOAD, .charged = sizeof *j };
+    j->job.status = op == BLOB_LOAD ? TACET_E_NOMEM : TACET_OK; /* until it has been read: a group may end before that */
     return j;
 }
 
@@ -66,7 +67,7 @@ static int run_load(blob_job *j, relay_store *s)
     int rc = relay_blob_find(s, id, &j->blob);
     if (rc == TACET_OK)
         rc = relay_blob_bits(s, j->blob.number, each_page, j);
-    j->job.status = rc == TACET_E_NOT_FOUND ? rc : TACET_OK;
+    j->job.status = rc;
     return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
 }
 

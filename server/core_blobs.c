@@ -200,7 +200,7 @@ static void answer_waiting(core *c, blob_entry *e, error_code no)
 static void load_done(core *c, blob_job *j)
 {
     blob_entry *e = j->of;
-    error_code no = j->job.status == TACET_E_NOT_FOUND ? ERROR_NOT_FOUND : 0;
+    error_code no = j->job.status == TACET_E_NOT_FOUND ? ERROR_NOT_FOUND : j->job.status == TACET_OK ? 0 : ERROR_INTERNAL;
     if (!no) {
         e->blob = j->blob;
         int rc = bits_new(e);

@@ -454,6 +454,24 @@ START_TEST(received_by_all_while_it_expires)
 }
 END_TEST
 
+/* "not found" would make its sender give it up. */
+START_TEST(a_blob_that_cannot_be_looked_up_is_not_gone)
+{
+    scene s = scene_new(NULL);
+    ck_assert_uint_eq(code(&s, s.owner, create(&s, 4, 1)), 0);
+    frame f = put(&s, 0);
+    client_say(s.w, s.owner, &f);
+    ck_assert(world_take(s.w));
+    job *group = s.w->group;
+    s.w->group = NULL;
+    core_group_done(s.w->core, group, TACET_E_NOMEM); /* memory ran out before its turn came */
+    ck_assert(client_hear(s.owner, &event));
+    ck_assert_uint_eq(event.error.code, ERROR_INTERNAL);
+    ck_assert_uint_eq(code(&s, s.owner, put(&s, 0)), 0);
+    scene_free(&s);
+}
+END_TEST
+
 static unsigned works_of(const world *w, chunk_op op)
 {
     unsigned n = 0;
@@ -546,5 +564,5 @@ SUITE("server blobs", TEST(handed_over_and_never_written), TEST(stored_when_some
       TEST(a_receiver_that_falls_asleep_is_not_waited_for), TEST(ok_comes_after_the_disk), TEST(F13_a_crash_keeps_what_was_ok),
       TEST(T16_only_its_owner_and_its_receivers), TEST(F07_counts_and_indices), TEST(F03_asked_for_again),
       TEST(one_receiver_watches_on_one_connection), TEST(dropped_while_somebody_watches), TEST(expires), TEST(dropped_while_it_expires),
-      TEST(received_by_all_while_it_expires), TEST(files_go_when_the_reader_has_let_go_of_them), TEST(F10_room_is_set_aside_first),
-      TEST(F10_chunks_in_memory_are_bounded), TEST(many_blobs_come_and_go_in_memory))
+      TEST(received_by_all_while_it_expires), TEST(files_go_when_the_reader_has_let_go_of_them), TEST(a_blob_that_cannot_be_looked_up_is_not_gone),
+      TEST(F10_room_is_set_aside_first), TEST(F10_chunks_in_memory_are_bounded), TEST(many_blobs_come_and_go_in_memory))
