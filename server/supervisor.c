@@ -122,15 +122,16 @@ static void address_make(supervisor *s)
 }
 
 /* --- children -------------------------------------------------------------------------------------------------------------------------- */
-/* In a child: only what it was given stays open. */
+/* In a child: only what it was given stays open, or the child does not live: a net with store's end of our socketpair could stop the relay. */
 static void keep_only(int a, int b)
 {
     int low = a < b ? a : b, high = a < b ? b : a;
-    if (low > 3)
-        close_range(3, (unsigned)low - 1, 0);
-    if (high > low + 1)
-        close_range((unsigned)low + 1, (unsigned)high - 1, 0);
-    close_range((unsigned)high + 1, ~0u, 0);
+    bool good = low <= 3 || close_range(3, (unsigned)low - 1, 0) == 0;
+    good &= high <= low + 1 || close_range((unsigned)low + 1, (unsigned)high - 1, 0) == 0;
+    if (good && close_range((unsigned)high + 1, ~0u, 0) == 0)
+        return;
+    store_log("descriptors cannot be closed: %s; Linux 5.9 or newer is needed, and close_range allowed", strerror(errno));
+    _exit(1);
 }
 
 /* For ps and top. */
