@@ -33,7 +33,9 @@ int ipc_next(ipc_message *out, ipc_side from, const uint8_t *bytes, size_t n, si
     reader r = reader_over(bytes + *at, n - *at);
     size_t payload = (size_t)read_be(&r, 4);
     unsigned type = (unsigned)read_be(&r, 1);
-    ipc_message m = { .type = (ipc_type)type, .slot = (uint32_t)read_be(&r, 4), .generation = (uint32_t)read_be(&r, 4), .bytes = payload };
+    ipc_message m = { .type = (ipc_type)type, .bytes = payload };
+    m.slot = (uint32_t)read_be(&r, 4);
+    m.generation = (uint32_t)read_be(&r, 4);
     if (type >= sizeof shapes / sizeof *shapes || !shapes[type].known || shapes[type].from != from)
         return TACET_E_MALFORMED;
     if (payload < shapes[type].least || payload > shapes[type].most)

@@ -92,7 +92,7 @@ static void run_invite(store *s, relay_store *db, const char *rest, report *r)
     uint8_t token[TACET_TOKEN_BYTES];
     char text[BASE32_CHARS(TACET_TOKEN_BYTES) + 1];
     (void)s;
-    if (sscanf(rest, "%9lu %9lu", &uses, &seconds) != 2 || uses == 0) {
+    if (sscanf(rest, "%7lu %10lu", &uses, &seconds) != 2 || uses == 0) {
         add(r, "error malformed");
         return;
     }

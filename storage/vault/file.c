@@ -38,7 +38,8 @@ int vault_file_settle(vault *v, const vault_file *f)
 static int file_of_row(sqlite3_stmt *st, vault_file *f)
 {
     row_cursor r = row_of(st);
-    *f = (vault_file){ .row = row_i64(&r), .outgoing = row_bool(&r) };
+    *f = (vault_file){ .row = row_i64(&r) };
+    f->outgoing = row_bool(&r);
     f->state = row_u32(&r);
     f->trouble = row_u32(&r);
     f->source = row_u32(&r);

@@ -65,7 +65,8 @@ struct manifest {
 
 static manifest_entry entry_read(reader *r)
 {
-    manifest_entry e = { .kind = (manifest_kind)read_be(r, 1), .mode = (uint32_t)read_be(r, 4) };
+    manifest_entry e = { .kind = (manifest_kind)read_be(r, 1) };
+    e.mode = (uint32_t)read_be(r, 4);
     e.mtime_s = read_be(r, 8);
     e.size = read_be(r, 8);
     e.path_bytes = (uint16_t)read_be(r, 2);
