@@ -131,7 +131,7 @@ static void say(gate *g, uint32_t worker, uint32_t at, const slot *s, ipc_type t
 {
     ipc_queue *q = g->ports.queue(g->ports.ctx, worker);
     if (q && ipc_put_copy(q, type, at, s->generation, payload, bytes) != TACET_OK)
-        g->n.queue_overflows++; /* 32 MiB unread: the driver closes such a channel */
+        g->n.queue_overflows++; /* 32 MiB unread, and not even this fits: net ends what it hears no more of by its own deadlines */
 }
 
 static void slot_close(gate *g, uint32_t worker, uint32_t at, slot *s, bool flush)

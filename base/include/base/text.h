@@ -12,7 +12,8 @@
 
 /* out has room for BASE32_CHARS(n) + 1. */
 void base32_encode(char *out, const uint8_t *bytes, size_t n);
-/* Exactly n bytes from exactly BASE32_CHARS(n) characters. TACET_E_MALFORMED on any other length, an upper-case or foreign letter, or spare bits. */
+/* Exactly n bytes from exactly BASE32_CHARS(n) characters. TACET_E_MALFORMED on any other length, an upper-case or foreign letter, or spare bits:
+ * out then is rubbish. So below. */
 TACET_MUST_USE int base32_decode(uint8_t *out, size_t n, const char *text, size_t chars);
 
 void hex_encode(char *out, const uint8_t *bytes, size_t n); /* out: 2n + 1 */

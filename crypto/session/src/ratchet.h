@@ -1,5 +1,5 @@
 /* session/ratchet.h: the Double Ratchet's elliptic-curve half, revision 4 §4 (header encryption), with that specification's names. All functions work on
- * a state that the caller may throw away; the skipped keys are only looked at until ratchet_commit. */
+ * a state that the caller may throw away; the skipped keys are only looked at until ratchet_commit_skipped. */
 #ifndef SESSION_RATCHET_H
 #define SESSION_RATCHET_H
 #include "agreed.h"

@@ -1,4 +1,4 @@
-/* session/agreement.h: how two devices that never met get a common secret while one is offline: X3DH with ML-KEM-768 (docs/PROTOCOL.md §4;
+/* session/agreement.h: how two devices that never met get a common secret while one is offline: X3DH with ML-KEM-768 (docs/PROTOCOL.md §5;
  * Signal's X3DH and PQXDH). The sender's identity travels in a box that only the receiver's prekeys open.
  *
  * First envelope = version u8 | kind 01 | typed EK 33 | SPK id u32 | OPK flag u8 | OPK id u32 | KEM id u32 | last-resort u8 | KEM ciphertext 1088

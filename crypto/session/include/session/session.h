@@ -1,4 +1,4 @@
-/* session/session.h: one Double Ratchet with header encryption and a sparse post-quantum step, between two devices (docs/PROTOCOL.md §5;
+/* session/session.h: one Double Ratchet with header encryption and a sparse post-quantum step, between two devices (docs/PROTOCOL.md §6;
  * Signal's Double Ratchet rev 4, §4 and §7). Not thread-safe. The object lives in the locked arena that it was made with.
  * After anything but TACET_OK a session is byte for byte what it was.
  *
