@@ -19,6 +19,7 @@ enum engine_limits {
     ENGINE_RECEIPT_MIN_MS = 1000,
     ENGINE_RECEIPT_MAX_MS = 5000,
     ENGINE_BACKOFF_FIRST_MS = 250,
+    ENGINE_BACKOFF_LEVEL = 8, /* failures in a row before it doubles */
     ENGINE_BACKOFF_MAX_MS = 60000,
     ENGINE_LANE_RETRY_MS = 30000, /* after a quota or rate answer */
     ENGINE_RETRY_CONTACTS = 64,   /* for which keys are fetched again at a time */

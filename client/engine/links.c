@@ -55,11 +55,12 @@ size_t slot_for_text(engine *e, const char *relay_text, tacet_role role)
 }
 
 /* --- down ---------------------------------------------------------------------------------------------------------------------------------- */
-/* Half of the wait is certain, half is drawn: clients that lost the same relay do not come back in step. */
+/* Half of the wait is certain, half is drawn: clients that lost the same relay do not come back in step. The first waits are alike, so that a relay that was
+ * restarted, and what was on its way through it, goes on within a second. */
 static uint64_t back_off_ms(engine *e, unsigned failures)
 {
     uint64_t whole = ENGINE_BACKOFF_FIRST_MS;
-    for (unsigned i = 1; i < failures && whole < ENGINE_BACKOFF_MAX_MS; i++)
+    for (unsigned i = ENGINE_BACKOFF_LEVEL; i < failures && whole < ENGINE_BACKOFF_MAX_MS; i++)
         whole *= 2;
     if (whole > ENGINE_BACKOFF_MAX_MS)
         whole = ENGINE_BACKOFF_MAX_MS;

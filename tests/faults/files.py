@@ -1,53 +1,89 @@
 """Files under fire: F01 (kill -9 of sender, receiver and relay at random points), F05, F09 as whole programs. The file that counts as complete is
 the one that was sent, whatever happens, and it gets there by itself."""
 import os, signal, subprocess, time
-from world import World, end, fail, same, wait_until
+from meter import DOWN, PLAIN, UP, WIRE, Peaks, Tally, chunks_of, loopback_bytes, own_loopback
+from world import LONG, World, end, fail, same, wait_until
 
-LONG = bool(os.environ.get("TACET_LONG"))
 SIZE = int(os.environ.get("TACET_FILE_BYTES", (256 if LONG else 96) << 20))
 KILLS = int(os.environ.get("TACET_KILLS", "200" if LONG else "9"))
-CHUNK = 64512
 
 
-def F01_killed_anywhere(w):
+class Killer:
+    """The three of a transfer, killed in turn as chance has it, and started again at once."""
+
+    def __init__(self, w, alice, bob):
+        self.w, self.users = w, {"alice": alice, "bob": bob}
+        self.hosts = {name: u.host() for name, u in self.users.items()}
+        self.kills, self.peaks = {"alice": 0, "bob": 0, "relay": 0}, Peaks()
+        self.tally = Tally(w, "chunks_put", "chunks_delivered")
+
+    def count(self):
+        return sum(self.kills.values())
+
+    def look(self):
+        for name, host in self.hosts.items():
+            self.peaks.look(name, host.pid)
+        self.peaks.look_relay(self.w)
+
+    def kill(self):
+        self.look()
+        who = self.w.random.choice(list(self.kills))
+        self.kills[who] += 1
+        if who == "relay":
+            self.tally.relay_ends()
+            self.w.kill_relay()
+            time.sleep(self.w.random.uniform(0, 0.2))
+            self.w.start()
+        else:
+            end(self.hosts[who])
+            self.hosts[who] = self.users[who].host()
+
+
+def only_what_was_in_flight_came_again(k, transfers, wire):
+    """The relay's counters know all but the last moment before each of its own deaths; what went over the wire knows everything."""
+    chunks, kills = transfers * chunks_of(SIZE), k.count()
+    put, delivered = k.tally["chunks_put"], k.tally["chunks_delivered"]
+    if put > chunks + kills * UP or delivered > chunks + kills * DOWN:
+        fail(f"{put} chunks were put and {delivered} delivered for {chunks} and {kills} kills")
+    again = (wire - 2 * chunks * WIRE) // WIRE if wire else 0
+    if again > kills * (UP + DOWN):
+        fail(f"{wire} bytes on the wire are {again} chunks more than {chunks} to and from the relay, with {kills} kills")
+    said = f", {again / kills:.0f} chunks a kill by the bytes on the wire" if wire else ""
+    return f"{chunks} chunks in {transfers} transfers: {put} put, {delivered} delivered{said}"
+
+
+def F01_killed_anywhere(w, whole_wire):
     """Sender, receiver and relay killed at random points: it resumes by itself, and nothing but chunks in flight goes twice."""
     alice, bob = w.friends("alice", "bob")
+    bob.takes_any_size()
     path = w.random_file("big.bin", SIZE)
-    hosts = {"alice": alice.host(), "bob": bob.host()}
+    k, transfers, wire = Killer(w, alice, bob), 1, loopback_bytes()
     alice.run("send", "bob", "--file", path, "--timeout", "1s", expect=None)
-    kills = {"alice": 0, "bob": 0, "relay": 0}
     done = os.path.join(bob.downloads, "big.bin")
     deadline = time.monotonic() + (3000 if LONG else 240)
-    while not os.path.exists(done) or sum(kills.values()) < KILLS:
+    while True:
         if time.monotonic() > deadline:
-            fail(f"no end after {kills}: {bob.file()} {alice.file()}")
+            fail(f"no end after {k.kills}: {bob.file()} {alice.file()}")
         time.sleep(w.random.uniform(0.05, 0.6))
-        if os.path.exists(done):
-            if sum(kills.values()) < KILLS and LONG:  # once more from the beginning
-                same(path, done)
-                os.unlink(done)
-                alice.run("send", "bob", "--file", path, "--timeout", "1s", expect=None)
-                continue
-            break
-        who = w.random.choice(list(kills))
-        if sum(kills.values()) >= KILLS:
+        if not os.path.exists(done):
+            if k.count() < KILLS:
+                k.kill()
             continue
-        kills[who] += 1
-        if who == "relay":
-            w.kill_relay()
-            time.sleep(w.random.uniform(0, 0.2))
-            w.start()
-        else:
-            end(hosts[who])
-            hosts[who] = (alice if who == "alice" else bob).host()
+        same(path, done)
+        if not LONG or k.count() >= KILLS:
+            break
+        os.unlink(done)  # once more from the beginning
+        transfers += 1
+        alice.run("send", "bob", "--file", path, "--timeout", "1s", expect=None)
     wait_until("it is complete", lambda: bob.file()["state"] == "complete", 60)
     wait_until("the sender knows", lambda: alice.file()["state"] == "complete", 60)
-    same(path, done)
+    k.look()
     if bob.parts():
         fail("an unfinished file is left")
-    for p in hosts.values():
+    again = only_what_was_in_flight_came_again(k, transfers, loopback_bytes() - wire if whole_wire else 0)
+    for p in k.hosts.values():
         end(p)
-    print(f"F01: {SIZE >> 20} MiB whole after {kills}", flush=True)
+    print(f"F01: {SIZE >> 20} MiB whole after {k.kills}; {again}; memory: {k.peaks.check()}", flush=True)
 
 
 def F05_swapped_for_a_link(w):
@@ -83,7 +119,7 @@ def F09_source_changes(w):
     for how, word in (("changed", "source-changed"), ("truncated", "source-changed"), ("deleted", "source-gone")):
         path = w.random_file(how, 60 << 20)
         sender = alice.popen("send", "bob9", "--file", path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        wait_until("it is on its way", lambda: alice.file(how)["have"] > 10 * CHUNK, 30)
+        wait_until("it is on its way", lambda: alice.file(how)["have"] > 10 * PLAIN, 30)
         os.kill(sender.pid, signal.SIGKILL)
         sender.wait()
         if how == "changed":
@@ -109,8 +145,9 @@ def F09_source_changes(w):
 
 
 def main():
+    whole_wire = own_loopback()
     with World() as w:
-        F01_killed_anywhere(w)
+        F01_killed_anywhere(w, whole_wire)
         F05_swapped_for_a_link(w)
         F09_source_changes(w)
 
