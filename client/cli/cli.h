@@ -64,8 +64,10 @@ typedef struct {
 void progress_show(progress *p, const cli *c, const json_t *event, const char *name, uint64_t size);
 void progress_end(progress *p); /* the bar's line is over */
 
-/* cmd_send_file.c: everything --file names. */
-int send_files(cli *c);
+/* cmd_send_file.c: everything --file names, and with it the text that `send` has put into the outbox (text_id NULL: none). Before that text:
+ * send_files_check says what cannot be read. */
+int send_files(cli *c, const char *text_id, bool text_waits);
+int send_files_check(cli *c);
 
 /* reach.c: the way to the engine ---------------------------------------------------------------------------------------------------- */
 

@@ -1,10 +1,12 @@
 /* files, save, cancel. */
 #include "cli.h"
+#include "transfer/file_name.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *text_at(const json_t *o, const char *key)
@@ -56,17 +58,25 @@ typedef struct {
 
 static bool to_stdout(const cli *c) { return c->args.given[OPT_OUTPUT] && strcmp(c->args.text[OPT_OUTPUT], "-") == 0; }
 
+/* A path without a form in JSON must not be passed over: the file would go somewhere else. False: said already. */
+static bool path_param(cli *c, json_t *params, const char *key, const char *path)
+{
+    engine_error why;
+    if (json_object_set_new(params, key, json_string(path)) == 0)
+        return true;
+    sentence_fill(&why, SAY_PATH_UTF8, NULL, NULL, NULL);
+    return fail_why(c, &why) == EXIT_DONE;
+}
+
 /* The engine may run elsewhere: paths are made whole here. False: said already. */
 static bool target_params(cli *c, json_t *params)
 {
-    char whole[PATH_MAX], folder[PATH_MAX];
+    char whole[PATH_MAX], folder[PATH_MAX], file[2 * PATH_MAX];
     const char *to = c->args.text[OPT_TO], *output = c->args.text[OPT_OUTPUT];
     if (to && output)
         return fail(c, EXIT_USAGE, "usage", "--to and --output say two different things; give one of them") == EXIT_DONE;
-    if (to_stdout(c)) { /* by way of the profile's own folder, private as it is */
-        json_object_set_new(params, "to", json_string(c->profile.dir));
-        return true;
-    }
+    if (to_stdout(c)) /* by way of the profile's own folder, private as it is */
+        return path_param(c, params, "to", c->profile.dir);
     const char *slash = output ? strrchr(output, '/') : NULL;
     size_t n = slash ? (size_t)(slash - output) + 1 : 1;
     const char *where = output ? (slash ? output : ".") : to ? to : ".";
@@ -79,10 +89,11 @@ static bool target_params(cli *c, json_t *params)
     if ((to || output) && !realpath(folder, whole))
         return fail(c, EXIT_NOT_FOUND, "no-such-folder", "there is no folder %s (%s)", folder, strerror(errno)) == EXIT_DONE;
     if (to)
-        json_object_set_new(params, "to", json_string(whole));
-    if (output)
-        json_object_set_new(params, "output", json_sprintf("%s/%s", strcmp(whole, "/") == 0 ? "" : whole, slash ? slash + 1 : output));
-    return true;
+        return path_param(c, params, "to", whole);
+    if (!output)
+        return true;
+    snprintf(file, sizeof file, "%s/%s", strcmp(whole, "/") == 0 ? "" : whole, slash ? slash + 1 : output);
+    return path_param(c, params, "output", file);
 }
 
 static bool over(const json_t *file)
@@ -157,17 +168,90 @@ static bool copy_all(int from, int to)
     }
 }
 
-/* The bytes to stdout; what was only saved for that goes again. */
-static int pour(cli *c, const char *path, bool ours)
+/* --- what is here already ---------------------------------------------------------------------------------------------------------------------- */
+/* It lies where only this program puts things, on its way to stdout. */
+static bool on_its_way(const cli *c, const char *path)
+{
+    size_t n = strlen(c->profile.dir);
+    return strncmp(path, c->profile.dir, n) == 0 && path[n] == '/';
+}
+
+static int trouble_say(cli *c, sentence which, const char *one, const char *two)
+{
+    engine_error why;
+    sentence_fill(&why, which, one, two, NULL);
+    return fail_why(c, &why);
+}
+
+/* The bytes to stdout. What was only saved for that goes once stdout has all of it, and not before: the relay has it no more. */
+static int pour(cli *c, const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     bool ok = fd >= 0 && copy_all(fd, STDOUT_FILENO);
     int why = errno;
     if (fd >= 0)
         close(fd);
-    if (ours)
+    if (!ok)
+        return trouble_say(c, SAY_SAVE_STDOUT, path, strerror(why));
+    if (on_its_way(c, path))
         (void)unlink(path);
-    return ok ? EXIT_DONE : fail(c, EXIT_FAILED, "output", "%s could not be written to stdout (%s)", path, strerror(why));
+    return EXIT_DONE;
+}
+
+/* A new file of `folder`, under its name only when it is whole: under exactly this one, or with -2, -3 … where that is taken. False: errno. */
+static bool copy_new(int from, const char *folder, const char *name, bool exact, char out[2 * PATH_MAX])
+{
+    char now[FILE_NAME_ROOM], self[40];
+    int to = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    bool ok = to >= 0 && copy_all(from, to) && fsync(to) == 0;
+    snprintf(self, sizeof self, "/proc/self/fd/%d", to);
+    for (unsigned number = 1; ok; number++) {
+        file_name_numbered(now, name, number);
+        snprintf(out, 2 * PATH_MAX, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, now);
+        if (linkat(AT_FDCWD, self, AT_FDCWD, out, AT_SYMLINK_FOLLOW) == 0)
+            break;
+        ok = errno == EEXIST && !exact && number < 10000;
+    }
+    int why = errno;
+    if (to >= 0)
+        close(to);
+    errno = why;
+    return ok;
+}
+
+/* Saved by an earlier command, or by itself: now also where it is wanted. `params` are those of `save`. */
+static int saved_again(cli *c, json_t **file, const json_t *params)
+{
+    char folder[PATH_MAX], copy[2 * PATH_MAX];
+    const char *from = text_at(*file, "saved_to"), *to = text_at(params, "to"), *output = text_at(params, "output");
+    const char *old = strrchr(from, '/'), *name = *output ? strrchr(output, '/') + 1 : old ? old + 1 : "";
+    size_t n = *output ? (size_t)(name - output) : strlen(to);
+    struct stat st;
+    if (lstat(from, &st) != 0)
+        return trouble_say(c, SAY_SAVE_GONE, text_at(*file, "name"), from);
+    if (to_stdout(c) || (!*to && !*output) || strcmp(output, from) == 0 ||
+        (*to && old && strlen(to) == (size_t)(old - from) && strncmp(to, from, n) == 0))
+        return EXIT_DONE;
+    if (S_ISDIR(st.st_mode) || n >= sizeof folder || strlen(name) >= FILE_NAME_ROOM)
+        return trouble_say(c, SAY_SAVE_ELSEWHERE, text_at(*file, "name"), from);
+    memcpy(folder, *output ? output : to, n);
+    folder[n > 1 && folder[n - 1] == '/' ? n - 1 : n] = '\0';
+    int fd = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool ok = fd >= 0 && copy_new(fd, folder, name, *output != '\0', copy);
+    int why = errno;
+    if (fd >= 0)
+        close(fd);
+    if (!ok && why == EEXIST)
+        return trouble_say(c, SAY_FILE_TARGET, output, NULL);
+    if (!ok)
+        return trouble_say(c, SAY_SAVE_COPY, from, strerror(why));
+    json_t *told = json_copy(*file);
+    json_object_set_new(told, "saved_to", json_string(copy));
+    json_decref(*file);
+    *file = told;
+    if (on_its_way(c, from))
+        (void)unlink(from);
+    return EXIT_DONE;
 }
 
 int run_save(cli *c)
@@ -185,18 +269,21 @@ int run_save(cli *c)
         json_decref(params);
         return exit;
     }
-    exit = engine_ask(c, "save", params, -1, &s.file);
+    exit = engine_ask(c, "save", json_incref(params), -1, &s.file);
     bool before = exit == EXIT_DONE && strcmp(text_at(s.file, "state"), "complete") == 0;
     if (exit == EXIT_DONE)
         exit = await(&s);
     if (exit == EXIT_DONE && strcmp(text_at(s.file, "state"), "complete") != 0)
         exit = fail(c, EXIT_FAILED, "failed", "%s: %s (%s)", text_at(s.file, "name"), text_at(s.file, "state"), text_at(s.file, "trouble"));
-    else if (exit == EXIT_DONE && to_stdout(c))
-        exit = pour(c, text_at(s.file, "saved_to"), !before);
+    else if (exit == EXIT_DONE && before)
+        exit = saved_again(c, &s.file, params);
+    if (exit == EXIT_DONE && to_stdout(c))
+        exit = pour(c, text_at(s.file, "saved_to"));
     else if (exit == EXIT_DONE && c->json)
         (void)say_json(json_incref(s.file));
     else if (exit == EXIT_DONE)
         say("%s", text_at(s.file, "saved_to"));
+    json_decref(params);
     json_decref(s.file);
     return exit == EXIT_DONE ? say_flush(c) : exit;
 }

@@ -16,6 +16,7 @@ typedef struct {
     uint64_t retry_at_ms, retry_ms; /* when the refused are tried again; 0: nothing was refused */
     uint64_t sync;
     bool synced;
+    json_t *coming; /* by id, files that were told of and may stand among what is to be fetched: true, or how they ended meanwhile */
 } receiving;
 
 static const char *word_of(const json_t *o, const char *key)
@@ -49,7 +50,6 @@ static void event_say(const cli *c, json_t *event)
     } row[] = {
         { "accepted", "contact", "", "$1 accepted" },
         { "request", "from", "", "$1 wants to write to you. See: tacet requests" },
-        { "gap", "conversation", "missing", "messages of $1 are missing: $2" },
         { "key-changed", "contact", "", "the key of $1 has changed. Compare safety numbers (tacet verify $1), then: tacet trust $1" },
         { "list-fork", "conversation", "",
           "the relay showed two different device lists of $1. Somebody lies: compare safety numbers (tacet verify $1)" },
@@ -108,6 +108,7 @@ static int batch_print(receiving *r, const json_t *messages)
     size_t i;
     json_array_foreach(messages, i, m)
     {
+        (void)json_object_del(r->coming, word_of(m, "id"));
         if (r->c->json)
             (void)say_json(json_incref(m));
         else
@@ -138,6 +139,7 @@ static int batch_exec(receiving *r, const json_t *messages, bool *runs)
     size_t i;
     json_array_foreach(messages, i, m)
     {
+        (void)json_object_del(r->coming, word_of(m, "id"));
         int outcome = exec_message(r->c, c->args.text[OPT_EXEC], limit, m);
         if (outcome == EXEC_STOPPED)
             return EXIT_DONE;
@@ -163,6 +165,15 @@ static void retry_plan(receiving *r)
     r->retry_at_ms = r->refused ? env_mono_ms(env_system()) + r->retry_ms : 0;
 }
 
+/* Everything was fetched: what is left here was shown long ago, and now is over. */
+static void coming_say(receiving *r)
+{
+    const char *id;
+    json_t *event;
+    json_object_foreach(r->coming, id, event) if (json_is_object(event)) event_say(r->c, event);
+    (void)json_object_clear(r->coming);
+}
+
 /* One round: everything that is there and not handed over. `after` passes over what the command refused in this round. */
 static int deliver(receiving *r)
 {
@@ -185,8 +196,9 @@ static int deliver(receiving *r)
         json_decref(messages);
     }
     json_decref(after);
+    coming_say(r);
     retry_plan(r);
-    return exit;
+    return exit == EXIT_DONE ? say_flush(r->c) : exit;
 }
 
 /* The relay's answer to sync. Without --follow a relay that is not there ends the command, after what was here already has been shown. */
@@ -222,20 +234,32 @@ static int pause_ms(const receiving *r, int timeout_ms, bool *retry)
     return *retry ? (int)left : timeout_ms;
 }
 
+/* Whether there is something to fetch: what stands among the messages comes from there, and is shown once. */
+static bool to_fetch(receiving *r, const json_t *event)
+{
+    static const char *const among[] = { "message", "gap", "notice", "waiting" };
+    const char *what = word_of(event, "event"), *state = word_of(event, "state"), *id = word_of(event, "id");
+    for (size_t i = 0; i < sizeof among / sizeof *among; i++)
+        if (strcmp(what, among[i]) == 0)
+            return true;
+    if (strcmp(what, "file") != 0 || json_is_true(json_object_get(event, "outgoing")))
+        return false;
+    if (strcmp(state, "offered") == 0 || strcmp(state, "receiving") == 0)
+        return json_object_set_new(r->coming, id, json_true()) == 0;
+    return json_object_get(r->coming, id) && json_object_set(r->coming, id, (json_t *)event) == 0;
+}
+
 /* One piece of news; *over: the time is up, or the user wants to stop. */
 static int step(receiving *r, int timeout_ms, bool *over)
 {
     caller_news n;
     engine_error why = { 0 };
     int exit = EXIT_DONE;
-    const char *what;
     bool retry = false;
     caller_next(r->c->caller, pause_ms(r, timeout_ms, &retry), &n);
     switch (n.kind) {
     case CALLER_EVENT:
-        what = word_of(n.body, "event");
-        if (strcmp(what, "message") == 0 || strcmp(what, "waiting") == 0 ||
-            (strcmp(what, "file") == 0 && (strcmp(word_of(n.body, "state"), "offered") == 0 || strcmp(word_of(n.body, "state"), "receiving") == 0)))
+        if (to_fetch(r, n.body))
             r->new_messages = true;
         else
             event_say(r->c, n.body);
@@ -262,9 +286,9 @@ static int step(receiving *r, int timeout_ms, bool *over)
     return exit;
 }
 
-int run_receive(cli *c)
+static int receive_all(receiving *r)
 {
-    receiving r = { .c = c };
+    cli *c = r->c;
     engine_error why = { 0 };
     uint64_t subscribed = 0;
     int exit = engine_reach(c);
@@ -272,25 +296,33 @@ int run_receive(cli *c)
         return exit;
     c->follows = c->args.given[OPT_FOLLOW];
     if (caller_begin(c->caller, "subscribe", NULL, &subscribed, &why) != EXIT_DONE ||
-        caller_begin(c->caller, "sync", NULL, &r.sync, &why) != EXIT_DONE)
+        caller_begin(c->caller, "sync", NULL, &r->sync, &why) != EXIT_DONE)
         return fail_why(c, &why);
     uint64_t start = env_mono_ms(env_system()), limit = (uint64_t)c->relay_ms;
     for (bool over = false, was_synced = false; exit == EXIT_DONE && !over;) {
         uint64_t now = env_mono_ms(env_system());
-        if (r.synced && !was_synced) {
+        if (r->synced && !was_synced) {
             start = now; /* --timeout counts from here */
             limit = c->args.number[OPT_TIMEOUT];
             was_synced = true;
         }
         uint64_t left = now - start >= limit ? 0 : limit - (now - start);
-        exit = step(&r, c->follows ? -1 : left > INT32_MAX ? INT32_MAX : (int)left, &over);
-        if (over && !r.synced && exit == EXIT_DONE && !c->interrupted)
+        exit = step(r, c->follows ? -1 : left > INT32_MAX ? INT32_MAX : (int)left, &over);
+        if (over && !r->synced && exit == EXIT_DONE && !c->interrupted)
             return fail(c, EXIT_TIMEOUT, "timeout", "the relay did not finish in %d s; what it still holds stays there. Try again",
                         c->relay_ms / 1000);
     }
     if (c->interrupted && c->follows)
         return EXIT_DONE;
-    if (exit == EXIT_DONE && r.refused)
+    if (exit == EXIT_DONE && r->refused)
         return fail(c, EXIT_FAILED, "command-failed", "the command refused messages; they come again with the next receive");
+    return exit;
+}
+
+int run_receive(cli *c)
+{
+    receiving r = { .c = c, .coming = json_object() };
+    int exit = receive_all(&r);
+    json_decref(r.coming);
     return exit;
 }

@@ -163,9 +163,11 @@ int run_send(cli *c)
     uint64_t subscribed = 0;
     engine_error why = { 0 };
     if (c->args.given[OPT_FILE] && c->args.operands < 2)
-        return send_files(c);
+        return send_files(c, NULL, false);
     if (!c->args.given[OPT_FILE] && c->args.given[OPT_ALSO])
         return fail(c, EXIT_USAGE, "usage", "--also goes with --file; a text goes to one contact at a time");
+    if (send_files_check(c) != EXIT_DONE)
+        return c->failed;
     char *text = text_read(c);
     if (!text)
         return c->failed;
@@ -177,7 +179,8 @@ int run_send(cli *c)
     free(text);
     if (exit != EXIT_DONE)
         return exit;
+    if (c->args.given[OPT_FILE]) /* all of it is in the outbox before anything is waited for */
+        return send_files(c, s.id, s.awaits_acceptance || s.key_changed);
     exit = await(c, &s, &why);
-    exit = outcome_say(c, &s, exit, &why);
-    return exit == EXIT_DONE && c->args.given[OPT_FILE] ? send_files(c) : exit;
+    return outcome_say(c, &s, exit, &why);
 }

@@ -14,7 +14,7 @@ enum { WAIT_DELIVERED = 1, RECEIVERS_MAX = TACET_BLOB_RECEIVERS_MAX, CONTENT_MAX
 
 typedef struct {
     char id[33], to[80];
-    const char *path; /* as typed */
+    const char *path; /* as typed; NULL: the text that goes with the files */
     const char *state;
     uint64_t size;
     bool waits; /* for acceptance, or a decision about a key */
@@ -83,10 +83,17 @@ static char *stdin_stage(cli *c)
     return stage;
 }
 
+static int path_fail(cli *c, const char *path)
+{
+    return fail(c, errno == ENOENT ? EXIT_NOT_FOUND : EXIT_FAILED, errno == ENOENT ? "no-such-file" : "unreadable",
+                "%s cannot be sent (%s). Check the path", path, strerror(errno));
+}
+
 static int params_for(cli *c, const char *path, json_t **out)
 {
     uint8_t id[16];
     char hex[33], whole[PATH_MAX];
+    engine_error why;
     env_random(env_system(), id, sizeof id);
     hex_encode(hex, id, sizeof id); /* our own name for it: asking twice sends once (docs/RPC.md) */
     bool delivered = c->args.given[OPT_WAIT] && c->args.number[OPT_WAIT] == WAIT_DELIVERED;
@@ -107,10 +114,12 @@ static int params_for(cli *c, const char *path, json_t **out)
         free(stage);
     } else if (!realpath(path, whole)) {
         json_decref(params);
-        return fail(c, errno == ENOENT ? EXIT_NOT_FOUND : EXIT_FAILED, errno == ENOENT ? "no-such-file" : "unreadable",
-                    "%s cannot be sent (%s). Check the path", path, strerror(errno));
+        return path_fail(c, path);
+    } else if (json_object_set_new(params, "path", json_string(whole)) != 0) {
+        json_decref(params);
+        sentence_fill(&why, SAY_PATH_UTF8, NULL, NULL, NULL);
+        return fail_why(c, &why);
     } else {
-        json_object_set_new(params, "path", json_string(whole));
         if (!c->args.given[OPT_NAME]) { /* the name that was typed, not where a link leads */
             const char *slash = strrchr(path, '/');
             const char *last = slash ? slash + 1 : path;
@@ -119,6 +128,26 @@ static int params_for(cli *c, const char *path, json_t **out)
         }
     }
     *out = params;
+    return EXIT_DONE;
+}
+
+/* Makes room for `more` at the end. */
+static bool reserve(batch *b, size_t more)
+{
+    sent_file *grown = realloc(b->file, (b->count + more) * sizeof *grown);
+    if (grown)
+        b->file = grown;
+    return grown || fail(b->c, EXIT_FAILED, "no-memory", "not enough memory; what was handed over is in the outbox") == EXIT_DONE;
+}
+
+static int add_text(batch *b, const char *id, bool waits)
+{
+    if (!reserve(b, 1))
+        return b->c->failed;
+    sent_file *f = &b->file[b->count++];
+    *f = (sent_file){ .state = "queued", .waits = waits };
+    snprintf(f->id, sizeof f->id, "%s", id);
+    snprintf(f->to, sizeof f->to, "%s", b->c->args.operand[0]);
     return EXIT_DONE;
 }
 
@@ -131,12 +160,10 @@ static int hand_over(batch *b, const char *path)
         exit = engine_ask(b->c, "send_file", params, -1, &sent);
     if (exit != EXIT_DONE)
         return exit;
-    sent_file *more = realloc(b->file, (b->count + json_array_size(sent)) * sizeof *more);
-    if (!more) {
+    if (!reserve(b, json_array_size(sent))) {
         json_decref(sent);
-        return fail(b->c, EXIT_FAILED, "no-memory", "not enough memory; what was handed over is in the outbox");
+        return b->c->failed;
     }
-    b->file = more;
     json_array_foreach(sent, i, one)
     {
         sent_file *f = &b->file[b->count++];
@@ -170,8 +197,8 @@ static int event_note(batch *b, json_t *event)
         return EXIT_DONE;
     if (strcmp(what, "file") == 0)
         f->size = (uint64_t)json_integer_value(json_object_get(event, "size"));
-    if (strcmp(what, "progress") == 0)
-        progress_show(&b->bar, b->c, event, f->path, f->size);
+    if (strcmp(what, "progress") == 0 && f->path)
+        progress_show(&b->bar, b->c, event, strcmp(f->path, "-") == 0 ? b->c->args.text[OPT_NAME] : f->path, f->size);
     for (size_t i = 0; strcmp(what, "receipt") == 0 && i < sizeof known / sizeof *known; i++)
         if (strcmp(state, known[i]) == 0 && strcmp(f->state, "delivered") != 0)
             f->state = known[i];
@@ -224,28 +251,48 @@ static int await(batch *b)
     return exit;
 }
 
+static void one_say(batch *b, const sent_file *f, int exit)
+{
+    cli *c = b->c;
+    const char *what = !f->path ? "the message" : strcmp(f->path, "-") == 0 ? c->args.text[OPT_NAME] : f->path;
+    if (c->json)
+        (void)say_object("sent", json_pack("{s:s,s:s,s:s}", "id", f->id, "conversation", f->to, "state", f->state));
+    else if (f->waits)
+        note(c, "%s waits until %s accepts, or until you decide about their key", what, f->to);
+    else if (exit == EXIT_DONE && f->path)
+        note(c, strcmp(f->state, "delivered") == 0 ? "%s: %s has it" : "%s: the relay has it for %s", what, f->to);
+}
+
 static int outcome_say(batch *b, int exit)
 {
     cli *c = b->c;
-    for (size_t i = 0; i < b->count; i++) {
-        const sent_file *f = &b->file[i];
-        if (c->json)
-            (void)say_object("sent", json_pack("{s:s,s:s,s:s}", "id", f->id, "conversation", f->to, "state", f->state));
-        else if (f->waits)
-            note(c, "%s waits until %s accepts, or until you decide about their key", f->path, f->to);
-        else if (exit == EXIT_DONE)
-            note(c, strcmp(f->state, "delivered") == 0 ? "%s: %s has it" : "%s: the relay has it for %s", f->path, f->to);
-    }
+    for (size_t i = 0; exit == EXIT_DONE && i < b->count; i++)
+        if (strcmp(b->file[i].state, "failed") == 0) { /* somebody cancelled it; what goes wrong by itself comes with an error */
+            sentence_fill(&b->why, SAY_SEND_CANCELLED, b->file[i].path ? b->file[i].path : "the message", NULL, NULL);
+            exit = b->why.exit;
+        }
+    for (size_t i = 0; i < b->count; i++)
+        one_say(b, &b->file[i], exit);
     return exit == EXIT_DONE ? say_flush(c) : fail_why(c, &b->why);
 }
 
-int send_files(cli *c)
+int send_files_check(cli *c)
+{
+    for (int i = 0; i < c->args.texts_count; i++)
+        if (c->args.texts[i].id == OPT_FILE && strcmp(c->args.texts[i].text, "-") != 0 && access(c->args.texts[i].text, R_OK) != 0)
+            return path_fail(c, c->args.texts[i].text);
+    return EXIT_DONE;
+}
+
+int send_files(cli *c, const char *text_id, bool text_waits)
 {
     batch b = { .c = c };
     uint64_t subscribed = 0;
     int exit = engine_reach(c);
-    if (exit == EXIT_DONE && (exit = caller_begin(c->caller, "subscribe", NULL, &subscribed, &b.why)) != EXIT_DONE)
+    if (exit == EXIT_DONE && !text_id && (exit = caller_begin(c->caller, "subscribe", NULL, &subscribed, &b.why)) != EXIT_DONE)
         exit = fail_why(c, &b.why);
+    if (exit == EXIT_DONE && text_id)
+        exit = add_text(&b, text_id, text_waits);
     for (int i = 0; exit == EXIT_DONE && i < c->args.texts_count; i++)
         if (c->args.texts[i].id == OPT_FILE)
             exit = hand_over(&b, c->args.texts[i].text);

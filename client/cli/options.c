@@ -17,7 +17,8 @@ const option option_table[OPTIONS] = {
     [OPT_VERSION] = { "version", VALUE_NONE, NULL, 0, 0, "the version of tacet" },
 
     [OPT_RELAY] = { "relay", VALUE_TEXT, "ADDR", 0, 0, "the relay's address, tacet://HOST:PORT/RELAYKEY, as `tacetd init` printed it" },
-    [OPT_NAME] = { "name", VALUE_TEXT, "NAME", 0, 0, "the name that others find you by: a-z 0-9 . _ -, at most 32 characters" },
+    [OPT_NAME] = { "name", VALUE_TEXT, "NAME", 0, 0,
+                   "init: the name that others find you by, a-z 0-9 . _ -, at most 32; send: what the file is called there" },
     [OPT_INVITE] = { "invite", VALUE_TEXT, "TOKEN", 0, 0, "the invitation that the relay asks for; @FILE reads it from FILE" },
     [OPT_NO_PASSPHRASE] = { "no-passphrase", VALUE_NONE, NULL, 0, 0, "no passphrase: whoever can read the files can read everything" },
     [OPT_LOW_MEMORY] = { "low-memory", VALUE_NONE, NULL, 0, 0, "stretch the passphrase with 64 MiB of memory in place of 256" },

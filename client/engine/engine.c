@@ -93,9 +93,9 @@ engine *engine_close(engine *e)
         ops_close(e);
         engine_settle(e);
     }
-    files_close(e);
     for (size_t i = 0; i < ENGINE_SLOTS_MAX; i++)
-        slot_close(e, i);
+        slot_close(e, i); /* whoever asked hears that nothing comes: so while files are still there */
+    files_close(e);
     sockets_close(e);
     vault_close(e->vault);
     account_forget(e);

@@ -244,11 +244,11 @@ static const struct {
 
     [SAY_FILE_NONE] = { "no-such-file", EXIT_NOT_FOUND, "there is no file $1 in any conversation. List them: tacet files" },
     [SAY_FILE_MISSING] = { "no-such-file", EXIT_NOT_FOUND, "there is no $1; nothing was sent. Check the path" },
-    [SAY_FILE_KIND] = { "not-a-file", EXIT_FAILED, "$1 is neither a file nor a folder; nothing was sent" },
+    [SAY_FILE_KIND] = { "not-a-file", EXIT_FAILED, "$1 is neither a file nor a folder; nothing was sent. Check the path" },
     [SAY_FILE_LARGE] = { "too-large", EXIT_FAILED, "$1 is too large: a file has at most 252 GiB, a folder 65536 entries. Send it in parts" },
     [SAY_FILE_NAMES] = { "bad-names", EXIT_FAILED,
                          "$1 holds a path that is no UTF-8 or longer than 1024 bytes; nothing was sent. Pack it first: tar" },
-    [SAY_FILE_OPEN] = { "unreadable", EXIT_FAILED, "$1 cannot be read ($2); nothing was sent" },
+    [SAY_FILE_OPEN] = { "unreadable", EXIT_FAILED, "$1 cannot be read ($2); nothing was sent. Check its permissions" },
     [SAY_FILE_RECEIVERS] = { "too-many", EXIT_USAGE, "one file goes to at most 64 contacts at a time; nothing was sent" },
     [SAY_FILE_STAGE] = { "stage", EXIT_USAGE, "content is handed over in parts of 64512 bytes, at most 16 MiB of it; nothing was sent" },
     [SAY_FILE_TARGET] = { "file-exists", EXIT_FAILED, "there is already $1; nothing was written. Choose another name, or remove it first" },
@@ -275,6 +275,13 @@ static const struct {
     [SAY_FILE_WITHDRAWN] = { "withdrawn", EXIT_FAILED, "its sender withdrew $1; ask for it again if you want it" },
     [SAY_FILE_UNWANTED] = { "unwanted", EXIT_FAILED, "$1 was not wanted; ask before you send it again" },
     [SAY_FILE_EXPIRED] = { "expired", EXIT_FAILED, "$1 lay too long and was given up; send it again, or ask for it again" },
+    [SAY_PATH_UTF8] = { "usage", EXIT_USAGE,
+                        "that path holds a folder whose name is not UTF-8; nothing was done. Rename it, or choose another path" },
+    [SAY_SAVE_STDOUT] = { "output", EXIT_FAILED, "$1 could not be written to stdout ($2); it is kept. Save it: tacet save ID --to DIR" },
+    [SAY_SAVE_GONE] = { "no-such-file", EXIT_NOT_FOUND, "$1 was taken already, to $2, and is there no more. Ask for it again if you need it" },
+    [SAY_SAVE_ELSEWHERE] = { "file-exists", EXIT_FAILED, "$1 was saved already: it is $2. Copy it from there" },
+    [SAY_SEND_CANCELLED] = { "withdrawn", EXIT_FAILED, "$1 was cancelled before all of it was sent; nobody takes what went out for complete" },
+    [SAY_SAVE_COPY] = { "output", EXIT_FAILED, "$1 could not be copied to where it is wanted ($2). Copy it from there, or choose another folder" },
 };
 
 /* Appends as much of `text` as fits; the end of a sentence may be cut, never the code. */

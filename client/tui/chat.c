@@ -153,6 +153,8 @@ void chat_reload(chat *c)
         page_ask(c, PAGE_NEWEST, NULL, NULL, c->log.count > PAGE_MESSAGES ? c->log.count : PAGE_MESSAGES);
 }
 
+bool chat_end_in_view(const chat *c) { return c->screen == SCREEN_MAIN && c->log.scroll == 0 && c->log.newest && !c->log_loading; }
+
 void chat_at_end(chat *c)
 {
     conversation *who = conversation_current(&c->list);

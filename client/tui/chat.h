@@ -73,6 +73,7 @@ void chat_older(chat *c);
 void chat_newer(chat *c);
 /* The view is at its lower end: what came in meanwhile is shown, and so read. */
 void chat_at_end(chat *c);
+bool chat_end_in_view(const chat *c);
 void chat_reload(chat *c);
 /* The line that was typed goes to the conversation. */
 void chat_send(chat *c);

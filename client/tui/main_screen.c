@@ -206,7 +206,7 @@ static void row_draw(const chat *c, const measures *m, int y, const log_row *r)
     case ROW_BEGIN:
         (void)draw_text(y, m->log_column + 1, m->log_columns - 2, INK_PLAIN,
                         who && strcmp(who->trust->mark, "✓") == 0 ? "── the beginning; you compared numbers: verified ──"
-                                                                  : "── the beginning; nobody compared numbers yet: /verify ──");
+                                                                  : "── the beginning; not verified yet: /verify ──");
         break;
     case ROW_DAY:
         if (localtime_r(&r->of->at, &local) && strftime(line, sizeof line, "%a %d %b %Y", &local))

@@ -31,6 +31,10 @@ static void contacts_came(chat *c, json_t *result, const engine_error *error, js
         c->wanted = NULL;
     }
     const conversation *now = conversation_current(&c->list);
+    if (now && now->unread > 0 && chat_end_in_view(c)) { /* a file: it came with its page, the number comes with the list */
+        c->unseen = true;
+        chat_at_end(c);
+    }
     if (now && (!before || strcmp(before, now->name) != 0)) {
         char *early = before ? NULL : strdup(c->edit.text); /* typed before there was anybody to write to */
         chat_open(c);
@@ -152,7 +156,7 @@ static bool concerns_current(const chat *c, const json_t *event)
 static void on_own_message(chat *c, conversation *who, const json_t *event)
 {
     measures m = main_measures(c);
-    bool in_view = c->screen == SCREEN_MAIN && c->log.scroll == 0 && c->log.newest;
+    bool in_view = chat_end_in_view(c);
     if (c->log_loading || !c->log.newest)
         c->log_stale = true;
     else if (!transcript_add(&c->log, event, (size_t)m.text_columns))

@@ -54,7 +54,7 @@ def request_and_first_words(s, links):
         "┌ tacet · alice@127.0.0.1:PPPPP ──────────────────────────────────── ● online ─┐",
         "│ bob                │                                                         │",
         *empty(13),
-        "│                    │ ── the beginning; nobody compared numbers yet: /verify  │",
+        "│                    │ ── the beginning; not verified yet: /verify ──          │",
         "│                    │ DAY DD MMM YYYY                                         │",
         "│                    │ HH:MM  you  it is me                                 ✓✓ │",
         "│                    │ HH:MM  bob  hello alice                                 │",
@@ -196,6 +196,18 @@ def second_conversation_and_history(s, links):
     s.wait("alice", "comes while reading above")
 
 
+def a_file_in_view_is_read(s):
+    path = os.path.join(s.dir, "seen.txt")
+    with open(path, "w") as f:
+        f.write("x" * 100)
+    s.run("carol", "send", "alice", "--file", path)
+    s.wait("alice", "▤ seen.txt")
+    s.wait("alice", "saved to")
+    s.wait("alice", r"carol +│")
+    left = s.run("alice", "contacts", "--json")
+    assert re.search(r'"name":"carol".*"unread":0', left), left
+
+
 def suspend_and_signal(s):
     pid = s.tmux("list-panes", "-t", "alice", "-F", "#{pane_pid}").strip()
     child = subprocess.run(["pgrep", "-P", pid, "tacet"], capture_output=True, text=True).stdout.split()
@@ -216,6 +228,8 @@ def main():
     if not shutil.which("tmux"):
         sys.exit(77)
     s = Stage()
+    os.environ["HOME"] = f"{s.dir}/home"  # downloads go there
+    os.mkdir(os.environ["HOME"])
     try:
         links = begin(s)
         request_and_first_words(s, links)
@@ -224,6 +238,7 @@ def main():
         P05_hostile_text_stays_in_its_line(s)
         editing_pasting_drafts(s)
         second_conversation_and_history(s, links)
+        a_file_in_view_is_read(s)
         suspend_and_signal(s)
     finally:
         s.close()

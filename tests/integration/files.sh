@@ -137,6 +137,53 @@ out=$(printf '%s\n' "$out" | grep offered)
 "$tacet" --home "$dir/bob" save "$(field id)" --output - >"$dir/poured" || fail "save to stdout"
 same "$src/stdin" "$dir/poured"
 
+# --- saved already: also where it is wanted now, and what is not there any more is not said to be ---
+expect 0 as bob save "$id" --output "$dir/again.bin"
+same "$src/stdin" "$dir/again.bin"
+refused 1 file-exists as bob save "$id" --output "$dir/again.bin"
+mkdir "$dir/other" "$dir/odd$(printf '\377')"
+expect 0 as bob save "$id" --to "$dir/other"
+is "$out" "$dir/other/here.bin"
+expect 0 as bob save "$id" --to "$dir/other"
+is "$out" "$dir/other/here-2.bin"
+same "$src/stdin" "$dir/other/here-2.bin"
+cd "$dir/odd$(printf '\377')" && refused 2 usage as bob save "$id" --to . # a path that JSON cannot say leads nowhere else
+cp "$src/stdin" s.bin
+refused 2 usage as alice send bob --file s.bin
+cd "$dir"
+rm "$dir/here.bin"
+refused 5 no-such-file as bob save "$id"
+refused 5 no-such-file as bob save "$id" --output -
+# --- stdout that ends early: the bytes are kept until it took all of them ---
+as alice send bob --file "$src/stdin" 2>/dev/null || fail "send"
+gets
+expect 0 as bob files --json
+out=$(printf '%s\n' "$out" | grep offered)
+id=$(field id)
+as bob save "$id" --output - >/dev/full 2>/dev/null && fail "nothing was written, and that was a success"
+"$tacet" --home "$dir/bob" save "$id" --output - >"$dir/poured" || fail "save to stdout after it failed once"
+same "$src/stdin" "$dir/poured"
+
+# --- the time is up in the middle of an upload: exit 8, and it is kept ---
+truncate -s 2G "$src/long"
+refused_once() { expect 8 "$@"; tells "no answer in time"; }
+refused_once as alice send bob --file "$src/long" --timeout 1s
+expect 0 as alice files --json
+out=$(printf '%s\n' "$out" | tail -n 1)
+says '"state":"sending"'
+expect 0 as alice cancel "$(field id)"
+gets
+is "$(printf '%s\n' "$out" | grep -c ' long (')" 1 # offered and withdrawn while he was away: said once
+# --- cancelled by another command: that one ends, and not as if it were done ---
+begin sender as alice send bob --file "$src/long" --json
+soon 20 grep -q progress "$dir/sender.out"
+expect 0 as alice files --json
+out=$(printf '%s\n' "$out" | tail -n 1)
+expect 0 as alice cancel "$(field id)"
+wait "$sender"; is $? 1
+grep -q '"code":"withdrawn","exit":1' "$dir/sender.out" || fail "cancelled: $(tail -n 2 "$dir/sender.out")"
+gets
+
 # --- cancel, by either side ---
 expect 0 as alice send bob --file "$src/stdin" --json
 sent=$(field id)
@@ -163,8 +210,14 @@ no_parts
 # --- without a relay it waits in the outbox ---
 relay_stop
 expect 3 as alice send bob --file "$src/y.txt"
+echo both >"$src/both.txt"
+expect 3 as alice send bob 'a text and its file' --file "$src/both.txt"
+refused 5 no-such-file as alice send bob 'a text without its file' --file "$src/none"
 relay_start
 expect 0 as alice receive --timeout 1s
 gets
+says 'a text and its file'
+says_not 'a text without its file'
 same "$src/y.txt" "$downloads/y-3.txt"
+same "$src/both.txt" "$downloads/both.txt"
 echo "files: all of it"

@@ -80,7 +80,7 @@ def talks(s):
         "┌ tacet · alice@127.0.0.1:PPPPP ──────────────────────────────────── ● online ─┐",
         "│ bob                │                                                         │",
         *["│                    │                                                         │"] * 12,
-        "│                    │ ── the beginning; nobody compared numbers yet: /verify  │",
+        "│                    │ ── the beginning; not verified yet: /verify ──          │",
         "│                    │ DAY DD MMM YYYY                                         │",
         "│                    │ HH:MM  you  it is alice, from the office             ✓✓ │",
         "│                    │ HH:MM  you  written before you accepted         ✓✓ read │",
