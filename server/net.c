@@ -1,6 +1,7 @@
 /* The net process: its start, in an order that matters, and its loop. One turn = take all completions, let what is overdue end, give each connection
  * that has something to do its turn, hand store its messages, submit everything at once and wait. */
 #include "server/net.h"
+#include "bulk/aead.h"
 #include "net_parts.h"
 #include "server/limits.h"
 #include "server/sandbox.h"
@@ -272,6 +273,7 @@ int net_run(const net_options *o)
     n->env = env_system();
     n->now_ms = env_mono_ms(n->env);
     ignore_signals();
+    aead_prepare();
     (void)mallopt(M_MMAP_THRESHOLD, RELAY_HEAP_MMAP_BYTES); /* else each buffer of a chunk costs its page faults again */
     (void)mallopt(M_TRIM_THRESHOLD, RELAY_HEAP_KEEP_BYTES);
     if (prepare(n) != TACET_OK || confine(n) != TACET_OK) {

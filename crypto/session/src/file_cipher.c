@@ -1,12 +1,13 @@
 #include "session/file_cipher.h"
 #include "base/writer.h"
+#include "bulk/aead.h"
 #include "declassify.h"
 #include "kdf.h"
 #include <assert.h>
 #include <sodium.h>
 #include <stdlib.h>
 
-enum { AD_BYTES = sizeof "tacet chunk" + 16 + 8 + 1, TAG_BYTES = 16 };
+enum { AD_BYTES = sizeof "tacet chunk" + 16 + 8 + 1 };
 
 struct file_cipher {
     uint8_t blob[16];
@@ -80,9 +81,7 @@ void chunk_seal(const file_cipher *c, uint32_t index, const uint8_t nonce[TACET_
     assert(index < c->chunks);
     associated(c, index, ad);
     memcpy(chunk, nonce, TACET_CHUNK_NONCE_BYTES);
-    int rc = crypto_aead_xchacha20poly1305_ietf_encrypt(body, NULL, body, TACET_CHUNK_PLAIN_BYTES, ad, sizeof ad, NULL, nonce, c->key);
-    assert(rc == 0);
-    (void)rc;
+    aead_x_seal(body, TACET_CHUNK_PLAIN_BYTES, (aead_data){ ad, sizeof ad }, nonce, c->key);
 }
 
 int chunk_open(const file_cipher *c, uint32_t index, uint8_t *chunk, size_t bytes)
@@ -91,7 +90,7 @@ int chunk_open(const file_cipher *c, uint32_t index, uint8_t *chunk, size_t byte
     if (bytes != TACET_CHUNK_BYTES || index >= c->chunks)
         return TACET_E_FORGED;
     associated(c, index, ad);
-    int bad = crypto_aead_xchacha20poly1305_ietf_decrypt(body, NULL, NULL, body, TACET_CHUNK_PLAIN_BYTES + TAG_BYTES, ad, sizeof ad, chunk, c->key);
+    bool bad = !aead_x_open(body, TACET_CHUNK_PLAIN_BYTES, (aead_data){ ad, sizeof ad }, chunk, c->key);
     DECLASSIFY(&bad, sizeof bad);
     return bad ? TACET_E_FORGED : TACET_OK;
 }

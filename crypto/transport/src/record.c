@@ -3,6 +3,7 @@
 #include "transport/record.h"
 #include "base/reader.h"
 #include "base/writer.h"
+#include "bulk/aead.h"
 #include "symmetric.h"
 #include <assert.h>
 #include <sodium.h>
@@ -30,7 +31,7 @@ int record_seal(record_key *k, uint8_t *out, size_t *out_bytes, const uint8_t *s
     write_be(&w, stream_bytes, INNER_LENGTH_BYTES);
     write_bytes(&w, stream, stream_bytes);
     write_zeros(&w, plain - INNER_LENGTH_BYTES - stream_bytes);
-    (void)crypto_aead_chacha20poly1305_ietf_encrypt(body, NULL, body, plain, NULL, 0, NULL, nonce, k->key);
+    aead_seal(body, plain, (aead_data){ NULL, 0 }, nonce, k->key);
     k->counter++;
     *out_bytes = record_bytes(stream_bytes);
     return TACET_OK;
@@ -59,9 +60,9 @@ int record_open(record_key *k, uint8_t *record, size_t whole_bytes, const uint8_
     if (k->counter == UINT64_MAX || whole_bytes < TACET_RECORD_HEAD_BYTES || record_length(record, &want) != TACET_OK || want != whole_bytes)
         return record_dead(k);
     uint8_t nonce[NOISE_NONCE_BYTES], *body = record + TACET_RECORD_HEAD_BYTES;
-    size_t sealed = whole_bytes - TACET_RECORD_HEAD_BYTES, plain = sealed - TACET_RECORD_TAG_BYTES;
+    size_t plain = whole_bytes - TACET_RECORD_HEAD_BYTES - TACET_RECORD_TAG_BYTES;
     noise_nonce(nonce, k->counter);
-    if (crypto_aead_chacha20poly1305_ietf_decrypt(body, NULL, NULL, body, sealed, NULL, 0, nonce, k->key) != 0)
+    if (!aead_open(body, plain, (aead_data){ NULL, 0 }, nonce, k->key))
         return record_dead(k);
     reader r = reader_over(body, plain);
     size_t d = read_be(&r, INNER_LENGTH_BYTES);
