@@ -176,7 +176,7 @@ static int open_first(engine *e, vault_contact *expected, opening *o, const char
         *why = "made for keys that are gone";
         return rc;
     }
-    first_sender *sender = malloc(sizeof *sender);
+    first_sender *sender = secret_alloc(e->arena, sizeof *sender);
     rc = sender ? first_envelope_sender(sender, &me, &keys->secrets, o->bytes, o->n) : TACET_E_NOMEM;
     vault_contact c = { 0 };
     if (rc == TACET_OK && sodium_memcmp(&sender->list.account, &e->me.list.account, sizeof sender->list.account) == 0) {
@@ -198,7 +198,7 @@ static int open_first(engine *e, vault_contact *expected, opening *o, const char
         rc = TACET_E_EXISTS; /* dropped without a word */
     if (rc == TACET_OK)
         rc = respond(e, &c, o, &f, keys, sender, why);
-    free(sender);
+    secret_free(e->arena, sender);
     prekeys_give_back(e, keys);
     return rc;
 }

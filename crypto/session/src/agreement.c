@@ -307,8 +307,6 @@ out:
     return rc;
 }
 
-void first_sender_wipe(first_sender *sender) { sodium_memzero(sender, sizeof *sender); }
-
 int agreement_finish(agreed *out, party *them, const party *me, const agreement_secrets *secrets, const first_sender *sender, const uint8_t *envelope,
                      size_t n)
 {

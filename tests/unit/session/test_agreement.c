@@ -61,7 +61,7 @@ START_TEST(first_envelope_opens)
     ck_assert_int_eq(a.reduced_secrecy, !with_opk);
     ck_assert_int_eq(b.reduced_secrecy, !with_opk);
     ck_assert(!a.answered && b.answered);
-    first_sender_wipe(&s.sender);
+    sodium_memzero(&s.sender, sizeof s.sender);
     ck_assert(sodium_is_zero(s.sender.shared, sizeof s.sender.shared));
     pair_free(&s.p);
 }

@@ -52,7 +52,7 @@ typedef struct {
     const uint8_t *kem_ciphertext; /* points into the envelope */
 } first_envelope;
 
-/* Who wrote, as the box says it; the list's signature is checked, its history is the caller's to check. */
+/* Who wrote, as the box says it; the list's signature is checked, its history is the caller's to check. Belongs in locked memory. */
 typedef struct {
     device_list list;
     uint8_t signed_list[TACET_DEVICE_LIST_MAX_BYTES];
@@ -63,8 +63,6 @@ typedef struct {
     uint8_t shared[5 * 32]; /* secret: the Diffie-Hellman results and the KEM secret, so that session_respond need not find them again */
     size_t shared_bytes;
 } first_sender;
-/* To be called when a first_sender is no longer needed. */
-void first_sender_wipe(first_sender *sender);
 
 /* Kind of an envelope: 1 first, 2 later. TACET_E_MALFORMED, TACET_E_VERSION. */
 TACET_MUST_USE int envelope_kind(const uint8_t *envelope, size_t n, unsigned *kind);
