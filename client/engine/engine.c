@@ -236,6 +236,8 @@ static void housekeeping(engine *e)
     if (rc == TACET_OK) {
         rc = vault_forget(e->vault, now_s(e));
         if (rc == TACET_OK)
+            rc = sessions_forget(e);
+        if (rc == TACET_OK)
             rc = outbox_expire(e);
         rc = txn_end(e, rc);
     }

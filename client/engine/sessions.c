@@ -4,6 +4,8 @@
 #include <sodium.h>
 #include <string.h>
 
+#define SET_FORGOT_DAY "keys_forgotten_day"
+
 int session_load(engine *e, const uint8_t id[32], session **out)
 {
     size_t bytes = 0;
@@ -153,4 +155,32 @@ int session_prune(engine *e, int64_t contact, uint32_t device)
     for (size_t i = ENGINE_SESSIONS_MAX; rc == TACET_OK && i < count; i++)
         rc = vault_session_remove(e->vault, head[i].id);
     return rc;
+}
+
+static int session_forget(engine *e, const uint8_t id[32])
+{
+    session *s = NULL;
+    int rc = session_load(e, id, &s);
+    if (rc == TACET_E_NEWER || rc == TACET_E_NOMEM)
+        return TACET_OK; /* not ours to change, or tomorrow */
+    if (rc != TACET_OK)
+        return rc;
+    size_t before = session_export_bytes(s);
+    session_expire(s, e->env);
+    if (session_export_bytes(s) != before)
+        rc = sealed_save(e, s);
+    session_free(s);
+    return rc;
+}
+
+int sessions_forget(engine *e)
+{
+    uint8_t id[32] = { 0 };
+    uint64_t today = now_s(e) / 86400, last = 0;
+    int rc = vault_number_get(e->vault, SET_FORGOT_DAY, &last);
+    if (rc == TACET_OK && last == today)
+        return TACET_OK;
+    while ((rc == TACET_OK || rc == TACET_E_NOT_FOUND) && (rc = vault_session_next(e->vault, id)) == TACET_OK)
+        rc = session_forget(e, id);
+    return rc == TACET_E_NOT_FOUND ? vault_number_put(e->vault, SET_FORGOT_DAY, today) : rc;
 }

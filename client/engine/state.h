@@ -289,6 +289,8 @@ TACET_MUST_USE int session_begin(engine *e, const agreement_bundle *bundle, sess
 TACET_MUST_USE int session_seal_for(engine *e, const vault_contact *c, uint32_t device, const uint8_t *plain, size_t plain_bytes, uint8_t *out,
                                     size_t *out_bytes);
 TACET_MUST_USE int session_prune(engine *e, int64_t contact, uint32_t device);
+/* Keys that are past their time leave the vault (PROTOCOL.md §6.4, §6.5), also of sessions that nobody uses. Inside a transaction, once a day. */
+TACET_MUST_USE int sessions_forget(engine *e);
 bool session_choose(const vault_session_head *heads, size_t count, size_t *chosen);
 
 /* --- lanes.c --- */

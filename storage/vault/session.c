@@ -92,6 +92,24 @@ int vault_session_state(vault *v, const uint8_t id[32], uint8_t *out, size_t roo
     return rc;
 }
 
+int vault_session_next(vault *v, uint8_t id[32])
+{
+    sqlite3_stmt *st = NULL;
+    int rc = vault_select(v, &st, "SELECT id FROM session WHERE id>? ORDER BY id LIMIT 1", "b", id, (size_t)32);
+    if (rc == TACET_OK)
+        rc = vault_next(v, st);
+    if (rc != TACET_OK)
+        return rc;
+    row_cursor r = row_of(st);
+    uint8_t next[32];
+    row_bytes(&r, next, sizeof next);
+    rc = row_status(&r);
+    vault_end(st);
+    if (rc == TACET_OK)
+        memcpy(id, next, sizeof next);
+    return rc;
+}
+
 int vault_session_retire(vault *v, int64_t contact, uint32_t device, const uint8_t except[32])
 {
     return vault_run(v, "UPDATE session SET retired=1 WHERE contact=? AND device=? AND id<>?", "inb", contact, device, except, (size_t)32);

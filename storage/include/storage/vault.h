@@ -118,6 +118,8 @@ TACET_MUST_USE int vault_session_heads(vault *v, int64_t contact, uint32_t devic
 TACET_MUST_USE int vault_session_by_agreement(vault *v, const uint8_t agreement[32], uint8_t id[32], int64_t *contact);
 /* The state into out; TACET_E_QUOTA with *bytes set when room is too small. */
 TACET_MUST_USE int vault_session_state(vault *v, const uint8_t id[32], uint8_t *out, size_t room, size_t *bytes);
+/* Of all sessions the next one by id, after *id. TACET_E_NOT_FOUND: no more. */
+TACET_MUST_USE int vault_session_next(vault *v, uint8_t id[32]);
 TACET_MUST_USE int vault_session_retire(vault *v, int64_t contact, uint32_t device, const uint8_t except[32]);
 TACET_MUST_USE int vault_session_remove(vault *v, const uint8_t id[32]);
 /* Session ids that must never be made again, as long as the private halves live. */

@@ -146,6 +146,44 @@ START_TEST(R07_3_both_at_once_then_a_message_is_lost)
 }
 END_TEST
 
+static size_t state_bytes(world *w, size_t who, const char *name)
+{
+    uint8_t id[32], one;
+    size_t count, n = 0;
+    sending_session(w, who, name, id, &count);
+    ck_assert_int_eq(vault_session_state(w->person[who].e->vault, id, &one, 0, &n), TACET_E_QUOTA);
+    return n;
+}
+
+/* The key of a message that never came leaves the vault after its time, although nobody uses the session any more. */
+START_TEST(R11_old_keys_leave_the_vault)
+{
+    enum { SKIPPED_BYTES = 32 + 8 + 4 + 4 };
+    size_t a, b;
+    world *w = pair(&a, &b);
+    talk(w, a, b, 1);
+    w->hold = true;
+    world_send(w, a, "bob", "lost");
+    world_account *box = world_account_of(w, b);
+    box->box[box->boxed - 1].gone = true;
+    size_t without = state_bytes(w, b, "alice");
+    world_release(w);
+    world_send(w, a, "bob", "kept");
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "gap|kept");
+    ck_assert_uint_eq(state_bytes(w, b, "alice"), without + SKIPPED_BYTES);
+    for (unsigned days = 0; days < 31; days++) {
+        env_seeded_advance(&w->person[a].env, 86400000);
+        env_seeded_advance(&w->person[b].env, 86400000);
+        engine_tick(w->person[b].e);
+        world_run(w);
+        size_t now = state_bytes(w, b, "alice");
+        ck_assert_uint_eq(now, days < 30 ? without + SKIPPED_BYTES : without);
+    }
+    talk(w, a, b, 1);
+    world_free(w);
+}
+END_TEST
+
 /* Which session is the newest must not hang on the draw of the ids: these two with many seeds. */
 enum { SEEDS = 16 };
 
@@ -383,6 +421,7 @@ START_TEST(R07_which_session_sends)
 END_TEST
 
 SUITE("sessions", LOOP(R07_which_session_sends, ROWS(choice)), TEST(R07_1_both_at_once), TEST(R07_2_both_at_once_and_one_is_lost),
-      TEST(R07_2_crossing_requests_and_one_is_lost), TEST(R07_3_both_at_once_then_a_message_is_lost), LOOP(R07_4_both_at_once_again_and_again, SEEDS),
-      LOOP(R07_5_again_and_again_with_losses, SEEDS), TEST(R07_7_the_clock_is_set_back), TEST(R07_6_both_write_several_before_they_hear),
-      TEST(R24_one_side_restored_from_an_old_copy), TEST(R24_unconfirmed_messages_come_again), TEST(R24_resets_are_rare), TEST(pq_epochs_pass))
+      TEST(R07_2_crossing_requests_and_one_is_lost), TEST(R07_3_both_at_once_then_a_message_is_lost), TEST(R11_old_keys_leave_the_vault),
+      LOOP(R07_4_both_at_once_again_and_again, SEEDS), LOOP(R07_5_again_and_again_with_losses, SEEDS), TEST(R07_7_the_clock_is_set_back),
+      TEST(R07_6_both_write_several_before_they_hear), TEST(R24_one_side_restored_from_an_old_copy), TEST(R24_unconfirmed_messages_come_again),
+      TEST(R24_resets_are_rare), TEST(pq_epochs_pass))
