@@ -192,8 +192,7 @@ static void got_ok(engine *e, uint64_t arg, const frame *reply)
 
 static void got_told(engine *e, uint64_t arg, const frame *reply)
 {
-    if (e->files)
-        e->files->telling--;
+    e->files->telling--;
     got_ok(e, arg, reply);
 }
 
