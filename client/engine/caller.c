@@ -18,7 +18,8 @@ typedef struct {
 struct caller {
     caller_options o;
     bool prepared, subscribed;
-    int fd; /* to the host, our own or another's; -1: lost */
+    bool no_room; /* there is no host, because the disk is full: tried again from time to time */
+    int fd;       /* to the host, our own or another's; -1: lost */
     line_in in;
     line_out out;
     host *h; /* NULL: another process is the host */
@@ -370,6 +371,18 @@ static int take_over(caller *c, engine_error *error)
     return EXIT_DONE;
 }
 
+/* While the disk is full no vault can be opened. Whoever only follows has nothing better to do than to wait for room, so that everything goes on by
+ * itself then; whoever asked something gets that as the answer. */
+static bool waits_for_room(const caller *c, const engine_error *why)
+{
+    return c->subscribed && !question_after(c, 0) && strcmp(why->code, sentence_code(SAY_DISK_FULL)) == 0;
+}
+
+static json_t *error_event(const engine_error *why)
+{
+    return json_pack("{s:i,s:s,s:s,s:i,s:s}", "v", 1, "event", "error", "code", why->code, "exit", why->exit, "message", why->message);
+}
+
 /* When no host can be had: each question gets that as its answer, then the caller is stopped. */
 static void give_up(caller *c, const engine_error *why, caller_news *out)
 {
@@ -403,7 +416,9 @@ static void fetch(caller *c, int timeout_ms, caller_news *out)
         uint64_t gone = env_mono_ms(c->o.env) - start;
         int left = timeout_ms < 0 ? -1 : gone >= (uint64_t)timeout_ms ? 0 : timeout_ms - (int)gone;
         bool stop = false, lost = c->fd < 0;
-        if (!lost)
+        if (c->no_room && (left < 0 || left > CALLER_ROOM_MS))
+            turn(c, CALLER_ROOM_MS, &stop, &lost);
+        else if (c->no_room || !lost)
             turn(c, left, &stop, &lost);
         if (c->h && host_told_to_end(c->h)) {
             *out = (caller_news){ .kind = CALLER_STOPPED };
@@ -421,11 +436,19 @@ static void fetch(caller *c, int timeout_ms, caller_news *out)
             return;
         engine_error why;
         if (lost && take_over(c, &why) != EXIT_DONE) {
+            bool told = c->no_room;
             leave(c);
-            give_up(c, &why, out);
-            return;
+            c->no_room = waits_for_room(c, &why);
+            if (!c->no_room)
+                give_up(c, &why, out);
+            else if (!told)
+                *out = (caller_news){ .kind = CALLER_EVENT, .body = error_event(&why) };
+            if (out->kind != CALLER_NOTHING)
+                return;
+        } else {
+            c->no_room = false;
         }
-        if (left == 0 && !lost)
+        if (left == 0 && (!lost || c->no_room))
             return;
     }
 }

@@ -26,6 +26,11 @@ static void path_in(char out[96], const char *name) { snprintf(out, 96, "%s/%s",
 int engine_open(engine **out, const engine_options *o, engine_error *error)
 {
     char path[96];
+    path_in(path, "full");
+    if (access(path, F_OK) == 0) {
+        sentence_fill(error, SAY_DISK_FULL, "vault", NULL, NULL);
+        return TACET_E_FULL;
+    }
     path_in(path, "opened");
     int fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
     if (fd < 0) {
@@ -241,6 +246,51 @@ START_TEST(S09_an_unanswered_question_is_asked_again_of_the_next_host)
 }
 END_TEST
 
+/* The host goes, and the disk is full: nobody can be the next one. A subscriber that asked nothing waits for room, who asked something is told. */
+START_TEST(F08_a_follower_waits_for_room)
+{
+    static const struct {
+        bool asks;
+        caller_kind then;
+    } row[] = { { false, CALLER_EVENT }, { true, CALLER_REPLY } };
+    int stop[2];
+    ck_assert_int_eq(pipe(stop), 0);
+    pid_t first = host_start(stop[0]);
+    caller *c = NULL;
+    engine_error error;
+    caller_options o = options();
+    ck_assert_int_eq(caller_open(&c, &o, &error), 0);
+    uint64_t ticket = 0;
+    ck_assert_int_eq(caller_begin(c, "subscribe", NULL, &ticket, &error), 0);
+    caller_news n;
+    caller_next(c, 5000, &n);
+    ck_assert_int_eq(n.kind, CALLER_REPLY);
+    json_decref(n.body);
+    if (row[_i].asks)
+        ck_assert_int_eq(caller_begin(c, "never", NULL, &ticket, &error), 0);
+    char opened[96], full[96];
+    path_in(opened, "opened");
+    path_in(full, "full");
+    close(open(full, O_CREAT | O_WRONLY, 0600));
+    kill(first, SIGKILL);
+    waitpid(first, NULL, 0);
+    unlink(opened);
+    caller_next(c, 5000, &n);
+    ck_assert_int_eq(n.kind, row[_i].then);
+    ck_assert_str_eq(row[_i].asks ? n.error.code : json_string_value(json_object_get(n.body, "code")), "disk-full");
+    json_decref(n.body);
+    caller_next(c, 10, &n);
+    ck_assert_int_eq(n.kind, row[_i].asks ? CALLER_EVENT : CALLER_NOTHING); /* said once */
+    json_decref(n.body);
+    ck_assert(!caller_is_host(c));
+    unlink(full);
+    caller_next(c, 10, &n);
+    ck_assert_int_eq(n.kind, CALLER_NOTHING);
+    ck_assert(caller_is_host(c));
+    caller_close(c);
+}
+END_TEST
+
 START_TEST(S09_many_start_at_once_and_one_engine_is_open_at_a_time)
 {
     enum { PROCESSES = 8, ROUNDS = 15 };
@@ -355,6 +405,7 @@ START_TEST(S09_a_holder_that_does_not_listen_is_named)
 END_TEST
 
 SUITE("caller", tcase_add_checked_fixture(tc, setup, teardown), TEST(alone_it_becomes_the_host), TEST(S09_the_second_attaches_and_asks_for_no_key),
-      TEST(S09_an_unanswered_question_is_asked_again_of_the_next_host), TEST(S09_many_start_at_once_and_one_engine_is_open_at_a_time),
-      TEST(a_locked_vault_is_told_and_nothing_is_left_behind), TEST(lock_ends_another_process), TEST(a_call_ends_with_its_timeout),
-      TEST(a_stop_ends_a_call_and_a_wait), TEST(S09_a_holder_that_does_not_listen_is_named))
+      TEST(S09_an_unanswered_question_is_asked_again_of_the_next_host), LOOP(F08_a_follower_waits_for_room, 2),
+      TEST(S09_many_start_at_once_and_one_engine_is_open_at_a_time), TEST(a_locked_vault_is_told_and_nothing_is_left_behind),
+      TEST(lock_ends_another_process), TEST(a_call_ends_with_its_timeout), TEST(a_stop_ends_a_call_and_a_wait),
+      TEST(S09_a_holder_that_does_not_listen_is_named))

@@ -10,6 +10,7 @@ enum caller_limits {
     CALLER_CALLS_MAX = 8,                     /* unanswered */
     CALLER_HELD_MAX = 1024,                   /* news kept while something else is waited for; the oldest go first */
     CALLER_PROXY_MAX_CHARS = 511,             /* of a proxy's address */
+    CALLER_ROOM_MS = 1000,                    /* between tries while the disk is full */
     CALLER_FIND_MS = 5000,                    /* for a host that holds the lock and does not listen (yet, or any more) */
 };
 
@@ -47,7 +48,8 @@ typedef struct {
 /* Asks and does not wait. Steals params (NULL: none). 0: *ticket names the answer; or the exit code with *error filled. */
 TACET_MUST_USE int caller_begin(caller *c, const char *method, json_t *params, uint64_t *ticket, engine_error *error);
 /* The next answer or event. timeout_ms -1: no limit. CALLER_NOTHING after the timeout. CALLER_STOPPED: stop_fd is readable, or somebody locked the
- * profile, or the host went away and no other could be had. */
+ * profile, or the host went away and no other could be had; only where nothing but a full disk is in the way, and a subscriber has no question open, one
+ * `error` event says so, and the next host is had as soon as there is room. */
 void caller_next(caller *c, int timeout_ms, caller_news *out);
 /* The same, and it also ends when one of extra[0..n) has something (CALLER_READY, revents says which; n <= CALLER_EXTRA_MAX). News that wait come
  * first, so look at what extra stands for after each piece of news, too. */
