@@ -6,16 +6,22 @@
 #include <sys/stat.h>
 
 /* --- the object ------------------------------------------------------------------------------------------------------------------------------ */
-static const char *state_word(const vault_file *f, const vault_file_link *l)
+/* Of a file for several, each message has an end of its own. */
+static const char *ended_word(uint32_t message_state)
+{
+    return message_state == VAULT_FAILED ? "cancelled" : message_state == VAULT_EXPIRED ? "expired" : "complete";
+}
+
+static const char *state_word(const vault_file *f, const vault_file_link *l, const vault_message *m)
 {
     static const char *const word[] = {
-        [VAULT_FILE_OFFERED] = "offered",   [VAULT_FILE_RUNNING] = "receiving", [VAULT_FILE_STORED] = "stored",
-        [VAULT_FILE_COMPLETE] = "complete", [VAULT_FILE_FAILED] = "failed",     [VAULT_FILE_CANCELLED] = "cancelled",
+        [VAULT_FILE_OFFERED] = "offered", [VAULT_FILE_RUNNING] = "receiving",   [VAULT_FILE_STORED] = "stored",   [VAULT_FILE_COMPLETE] = "complete",
+        [VAULT_FILE_FAILED] = "failed",   [VAULT_FILE_CANCELLED] = "cancelled", [VAULT_FILE_EXPIRED] = "expired",
     };
+    if (f->outgoing && l->ended)
+        return ended_word(m->state);
     if (f->outgoing && f->state == VAULT_FILE_RUNNING)
-        return l->ended ? "cancelled" : "sending";
-    if (f->outgoing && f->state == VAULT_FILE_STORED && l->ended)
-        return "complete";
+        return "sending";
     return f->state < sizeof word / sizeof *word && word[f->state] ? word[f->state] : "failed";
 }
 
@@ -43,9 +49,10 @@ void json_file(engine *e, json_t *o, const vault_message *m)
     }
     const file_run *r = file_run_find(e, f->row);
     uint32_t have = r ? (f->outgoing ? r->up.safe.set : r->down.have.set) : f->have;
+    const char *state = state_word(f, &l, m);
     bool whole = f->state == VAULT_FILE_COMPLETE || f->state == VAULT_FILE_STORED;
     json_object_set_new(o, "size", json_integer((json_int_t)f->size));
-    json_object_set_new(o, "state", json_string(state_word(f, &l)));
+    json_object_set_new(o, "state", json_string(state));
     json_object_set_new(o, "have", json_integer((json_int_t)(whole ? f->size : bytes_of(f, have))));
     json_object_set_new(o, "form", json_string(f->form == FILE_FORM_FOLDER ? "folder" : "file"));
     if (f->media[0])
@@ -53,7 +60,7 @@ void json_file(engine *e, json_t *o, const vault_message *m)
     if (!f->outgoing && f->state == VAULT_FILE_COMPLETE)
         json_object_set_new(o, "saved_to", json_string(f->path));
     trouble bad = r && r->bad ? r->bad : (trouble)f->trouble;
-    if (bad) {
+    if (bad && strcmp(state, "complete") != 0) { /* what became of the others is not this one's */
         json_object_set_new(o, "trouble", json_string(trouble_word(bad)));
         json_object_set_new(o, "paused", json_boolean(f->state == VAULT_FILE_RUNNING));
     }

@@ -259,8 +259,18 @@ static int end_when_all(engine *e, int64_t file, uint32_t state, trouble bad)
         rc = file_tell(e, file);
     if (r)
         file_run_end(e, r);
-    file_drop_blob(e, f.blob);
-    return rc;
+    return rc == TACET_OK ? file_drop_blob(e, f.blob) : rc;
+}
+
+int file_expired(engine *e, int64_t message)
+{
+    vault_file_link l;
+    int rc = vault_file_link_get(e->vault, message, &l);
+    if (rc != TACET_OK || l.ended)
+        return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
+    l.ended = true;
+    rc = vault_file_link_update(e->vault, &l);
+    return rc == TACET_OK ? end_when_all(e, l.file, VAULT_FILE_EXPIRED, TROUBLE_EXPIRED) : rc;
 }
 
 int file_cancelled(engine *e, vault_contact *c, const content *k)
@@ -309,8 +319,8 @@ int file_stop(engine *e, int64_t row, trouble bad)
     rc = vault_file_update(e->vault, &f);
     if (rc == TACET_OK)
         rc = vault_file_forget_data(e->vault, row);
-    if (f.outgoing)
-        file_drop_blob(e, f.blob);
+    if (rc == TACET_OK && f.outgoing)
+        rc = file_drop_blob(e, f.blob);
     return rc == TACET_OK ? file_tell(e, row) : rc;
 }
 

@@ -240,6 +240,8 @@ static int give_up(engine *e, file_run *r, trouble bad)
         if (rc == TACET_OK)
             rc = message_raise(e, link[i].message, VAULT_FAILED);
     }
+    if (rc == TACET_OK && r->f.outgoing)
+        rc = file_drop_blob(e, r->f.blob);
     return rc == TACET_OK ? vault_file_forget_data(e->vault, r->f.row) : rc;
 }
 
@@ -469,6 +471,7 @@ int files_open(engine *e)
     if (!f)
         return TACET_E_NOMEM;
     e->files = f;
+    f->drops = true;
     int rc = workers_new(&f->workers, e);
     if (rc == TACET_OK)
         rc = vault_begin(e->vault);

@@ -83,7 +83,6 @@ enum files_limits {
     FILES_SPARE_MAX = 128,         /* buffers kept for the next chunk */
     FILES_WIRE_BYTES = 512 * 1024, /* of chunks that wait on the link: the rest of its queue is for everything else */
     FILES_ASKED_ROOM = 48,         /* the same for unanswered requests */
-    FILES_DROPS_MAX = 64,
     FILES_TELL_MS = 500,
     FILES_WATCH_RETRY_MS = 1000,
     FILES_WATCH_RETRY_MAX_MS = 60000,
@@ -97,11 +96,10 @@ struct files {
     chunk_job *spare;
     size_t jobs_made, jobs_out;
     bool closing, started;
-    unsigned telling;                                   /* `have` without an answer: the relay keeps what it has not heard of */
-    uint8_t drop[FILES_DROPS_MAX][TACET_BLOB_ID_BYTES]; /* blobs that nobody wants any more, to be said to the relay */
-    size_t drops;
-    bool dropping;
-    uint64_t auto_download; /* bytes */
+    unsigned telling;                  /* `have` without an answer: the relay keeps what it has not heard of */
+    bool drops, dropping;              /* blobs to be dropped may stand in the vault; the relay has been asked to drop one: */
+    uint8_t drop[TACET_BLOB_ID_BYTES]; /* this one */
+    uint64_t auto_download;            /* bytes */
     char folder[VAULT_FILE_PATH_ROOM];
 };
 
@@ -160,5 +158,6 @@ TACET_MUST_USE int file_cancel_say(engine *e, const vault_file *f, const vault_f
 TACET_MUST_USE int file_tell(engine *e, int64_t row);                    /* the `file` object of each of its messages, as an event */
 TACET_MUST_USE int file_done(engine *e, file_run *r, const char *saved); /* incoming, in a transaction */
 sentence file_sentence(trouble t);
-TACET_MUST_USE int file_stop(engine *e, int64_t row, trouble why); /* in a transaction: over, by somebody's wish */
+TACET_MUST_USE int file_drop_blob(engine *e, const uint8_t blob[16]); /* in a transaction: our relay may forget it */
+TACET_MUST_USE int file_stop(engine *e, int64_t row, trouble why);    /* in a transaction: over, by somebody's wish */
 #endif

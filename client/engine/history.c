@@ -1,5 +1,6 @@
 /* Messages for people: sending, history and search. */
 #include "state.h"
+#include "storage/vault_file.h"
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -287,22 +288,47 @@ typedef struct {
     size_t count, room;
 } outbox_rows;
 
+static void note_once(outbox_rows *r, int64_t message)
+{
+    for (size_t i = r->count; i-- > 0;)
+        if (r->messages[i] == message)
+            return; /* for another device; or a file that waits for acceptance */
+    if (r->count < r->room)
+        r->messages[r->count++] = message;
+}
+
 static bool note_message(void *ctx, const vault_outgoing *o)
 {
     outbox_rows *r = ctx;
-    if (o->message == 0)
-        return true;
-    for (size_t i = r->count; i-- > 0;)
-        if (r->messages[i] == o->message)
-            return true; /* for another device */
-    r->messages[r->count++] = o->message;
+    if (o->message)
+        note_once(r, o->message);
     return r->count < r->room;
+}
+
+/* A file that is still on its way to the relay has no row yet: its seal comes at the end. */
+static int note_files(engine *e, outbox_rows *r)
+{
+    size_t count = 0;
+    int64_t *messages = calloc(r->room, sizeof *messages);
+    int rc = messages ? vault_file_sending(e->vault, messages, r->room, &count) : TACET_E_NOMEM;
+    for (size_t i = 0; rc == TACET_OK && i < count && i < r->room; i++)
+        note_once(r, messages[i]);
+    free(messages);
+    return rc;
+}
+
+static int oldest_first(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
 }
 
 static bool outbox_entry(void *ctx, const vault_message *m)
 {
     collecting *c = ctx;
     vault_contact who = { 0 };
+    if (m->state > VAULT_STORED)
+        return true; /* a file that was cancelled: its seal may still lie here */
     if (vault_contact_get(c->e->vault, m->contact, &who) != TACET_OK)
         who.alias[0] = '\0';
     json_t *o = json_event("outbox");
@@ -320,6 +346,10 @@ void call_outbox(engine *e, json_t *params, engine_done done, void *ctx)
     outbox_rows r = { calloc(ENGINE_HISTORY_MAX, sizeof *r.messages), 0, ENGINE_HISTORY_MAX };
     collecting c = { e, json_array() };
     int rc = r.messages ? vault_out_each(e->vault, note_message, &r) : TACET_E_NOMEM;
+    if (rc == TACET_OK)
+        rc = note_files(e, &r);
+    if (rc == TACET_OK)
+        qsort(r.messages, r.count, sizeof *r.messages, oldest_first);
     for (size_t i = 0; rc == TACET_OK && i < r.count; i++) {
         rc = vault_message_each_row(e->vault, r.messages[i], outbox_entry, &c);
         rc = rc == TACET_E_NOT_FOUND ? TACET_OK : rc;

@@ -144,6 +144,18 @@ static int row_stored(engine *e, int64_t row)
     return rc == TACET_OK ? message_raise(e, h.o.message, VAULT_STORED) : rc;
 }
 
+/* What the relay took could not be written down: it is sent again, later, and the recipient knows it. */
+static void send_again(engine *e)
+{
+    int rc = outbox_lanes(e);
+    if (rc != TACET_OK)
+        engine_fail(e, rc);
+    for (size_t i = 0; i < e->lane_count; i++) {
+        lane_again(&e->lanes[i]);
+        e->lanes[i].retry_at_ms = mono_ms(e) + ENGINE_LANE_RETRY_MS;
+    }
+}
+
 void outbox_flush_stored(engine *e)
 {
     if (e->stored_count == 0)
@@ -156,8 +168,10 @@ void outbox_flush_stored(engine *e)
             rc = row_stored(e, e->stored[i]);
         rc = txn_end(e, rc);
     }
-    if (rc != TACET_OK)
-        engine_fail(e, rc); /* they are sent again; the recipient removes duplicates */
+    if (rc != TACET_OK) {
+        engine_fail(e, rc);
+        send_again(e);
+    }
     e->woken = true;
 }
 

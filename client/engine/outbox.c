@@ -298,15 +298,22 @@ int outbox_cancel(engine *e, vault_contact *c, uint32_t message_state)
     return rc;
 }
 
+static int expire_row(engine *e, vault_contact *c, row_copy *r, const void *arg)
+{
+    (void)c;
+    (void)arg;
+    int rc = outbox_drop_row(e, r->o.row, r->o.message, VAULT_EXPIRED);
+    return rc == TACET_OK && r->o.message ? file_expired(e, r->o.message) : rc;
+}
+
 int outbox_expire(engine *e)
 {
     int64_t rows[64];
     size_t count = 0;
-    const uint32_t expired = VAULT_EXPIRED;
     do {
         int rc = vault_out_expired(e->vault, now_ms(e), rows, 64, &count);
         for (size_t i = 0; rc == TACET_OK && i < count && i < 64; i++)
-            rc = with_row(e, NULL, rows[i], cancel_row, &expired);
+            rc = with_row(e, NULL, rows[i], expire_row, NULL);
         if (rc != TACET_OK)
             return rc;
     } while (count >= 64);

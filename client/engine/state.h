@@ -374,7 +374,7 @@ TACET_MUST_USE int file_sealed(engine *e, vault_contact *c, const content *k, bo
 TACET_MUST_USE int file_cancelled(engine *e, vault_contact *c, const content *k);
 
 TACET_MUST_USE int file_receipt(engine *e, const vault_contact *c, const uint8_t id[16], int64_t message, uint32_t device, bool *taken);
-void file_drop_blob(engine *e, const uint8_t blob[16]);
+TACET_MUST_USE int file_expired(engine *e, int64_t message); /* the relay has forgotten what lay there for this message, if that is a file */
 /* --- history.c --- */
 sentence send_obstacle(const vault_contact *c); /* why nothing can be sent to c; SAY_COUNT: it can */
 /* Adds an outgoing message in the state that fits; *now: it can be sent at once. */

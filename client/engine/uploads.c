@@ -333,15 +333,20 @@ static void journal_sealed(engine *e, file_run *r)
 {
     if (r->sealed.count == 0 || (r->sealed.count < FILES_JOURNAL_BATCH && r->reading > 0))
         return;
+    uint32_t was = r->f.trouble;
     int rc = txn_begin(e);
     if (rc == TACET_OK) {
         r->f.have = r->up.safe.set;
+        r->f.trouble = TROUBLE_NONE; /* it goes on */
         rc = journal_all(e, r);
         if (rc == TACET_OK)
             rc = vault_file_update(e->vault, &r->f);
         rc = txn_end(e, rc);
     }
     r->cache_at = UINT32_MAX;
+    r->full_told = r->full_told && rc != TACET_OK;
+    if (rc != TACET_OK)
+        r->f.trouble = was;
     if (rc == TACET_E_FULL) {
         file_trouble(e, r, TROUBLE_DISK_FULL);
     } else if (rc != TACET_OK) {

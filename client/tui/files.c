@@ -68,7 +68,8 @@ void file_line(char *out, const entry *e, size_t columns)
                 { "stored", "complete", "✓ at the relay" },
                 { "complete", "complete", "✓✓ arrived" },
                 { "failed", "it failed; to try again: /save", "it failed; to try again: /file" },
-                { "cancelled", "cancelled", "cancelled" } };
+                { "cancelled", "cancelled", "cancelled" },
+                { "expired", "", "nobody fetched it in time; to try again: /file" } };
     out[0] = '\0';
     if (moving(e)) {
         bar(out, e, columns);

@@ -86,6 +86,14 @@ int vault_file_messages(vault *v, int64_t contact, int64_t *messages, size_t roo
     return vault_numbers(v, messages, room, count, "SELECT message FROM file_link WHERE ?1=0 OR contact=?1 ORDER BY message", "i", contact);
 }
 
+int vault_file_sending(vault *v, int64_t *messages, size_t room, size_t *count)
+{
+    return vault_numbers(
+        v, messages, room, count,
+        "SELECT l.message FROM file f JOIN file_link l ON l.file=f.row WHERE f.state=? AND f.outgoing=1 AND l.ended=0 ORDER BY l.message", "n",
+        VAULT_FILE_RUNNING);
+}
+
 int vault_file_forget_data(vault *v, int64_t row)
 {
     int64_t first = row << PLACE_BITS, last = ((row + 1) << PLACE_BITS) - 1;
@@ -101,6 +109,9 @@ int vault_file_forget_orphans(vault *v)
     int rc = vault_numbers(v, rows, 32, &count, which, "i", (int64_t)32);
     for (size_t i = 0; rc == TACET_OK && i < count; i++) {
         rc = vault_file_forget_data(v, rows[i]);
+        if (rc == TACET_OK)
+            rc = vault_run(v, "INSERT OR IGNORE INTO file_drop(blob) SELECT blob FROM file WHERE row=? AND outgoing=1 AND state IN (?,?)", "inn",
+                           rows[i], VAULT_FILE_RUNNING, VAULT_FILE_STORED);
         if (rc == TACET_OK)
             rc = vault_run(v, "DELETE FROM file WHERE row=?", "i", rows[i]);
     }
@@ -190,6 +201,29 @@ int vault_file_links(vault *v, int64_t file, vault_file_link *out, size_t room, 
     *count = n < room ? n : room;
     return TACET_OK;
 }
+
+/* --- drops --- */
+int vault_drop_put(vault *v, const uint8_t blob[16])
+{
+    return vault_run(v, "INSERT OR IGNORE INTO file_drop(blob) VALUES(?)", "b", blob, (size_t)16);
+}
+
+int vault_drop_first(vault *v, uint8_t blob[16])
+{
+    sqlite3_stmt *st = NULL;
+    int rc = vault_select(v, &st, "SELECT blob FROM file_drop LIMIT 1", "");
+    if (rc == TACET_OK)
+        rc = vault_next(v, st);
+    if (rc != TACET_OK)
+        return rc;
+    row_cursor r = row_of(st);
+    row_bytes(&r, blob, 16);
+    rc = row_status(&r);
+    vault_end(st);
+    return rc;
+}
+
+int vault_drop_done(vault *v, const uint8_t blob[16]) { return vault_run(v, "DELETE FROM file_drop WHERE blob=?", "b", blob, (size_t)16); }
 
 /* --- journal and content: a place is the file's number, then the block's or part's --- */
 static int64_t place_of(int64_t file, uint32_t at) { return file << PLACE_BITS | (int64_t)at; }

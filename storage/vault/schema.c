@@ -92,5 +92,10 @@ static const char files[] =
     "CREATE TABLE file_block(place INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
     "CREATE TABLE file_content(place INTEGER PRIMARY KEY, bytes BLOB NOT NULL);";
 
-const migration vault_migrations[] = { { 1, keys_and_contacts }, { 2, messages }, { 3, short_beginnings }, { 4, cursors }, { 5, files } };
+/* Blobs that our relay has not been told to forget yet. */
+static const char drops[] = "CREATE TABLE file_drop(blob BLOB PRIMARY KEY) WITHOUT ROWID;";
+
+const migration vault_migrations[] = {
+    { 1, keys_and_contacts }, { 2, messages }, { 3, short_beginnings }, { 4, cursors }, { 5, files }, { 6, drops }
+};
 const size_t vault_migration_count = sizeof vault_migrations / sizeof *vault_migrations;

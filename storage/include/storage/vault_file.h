@@ -11,7 +11,8 @@ enum vault_file_state {
     VAULT_FILE_COMPLETE = 4,
     VAULT_FILE_FAILED = 5,
     VAULT_FILE_CANCELLED = 6,
-    VAULT_FILE_STAGED = 7, /* outgoing: its content is still being handed over by whoever sends it */
+    VAULT_FILE_STAGED = 7,  /* outgoing: its content is still being handed over by whoever sends it */
+    VAULT_FILE_EXPIRED = 8, /* outgoing: not everybody fetched it before the relay forgot it */
 };
 enum vault_file_source {
     VAULT_SOURCE_PATH = 1,    /* at `path` */
@@ -41,9 +42,11 @@ TACET_MUST_USE int vault_file_get(vault *v, int64_t row, vault_file *out);
 TACET_MUST_USE int vault_file_rows(vault *v, uint32_t state, int64_t *rows, size_t room, size_t *count);
 /* Rows whose message is in this conversation (0: in any), newest last. */
 TACET_MUST_USE int vault_file_messages(vault *v, int64_t contact, int64_t *messages, size_t room, size_t *count);
+/* Messages whose file is still on its way to our relay, oldest first; at most room, *count all of them. */
+TACET_MUST_USE int vault_file_sending(vault *v, int64_t *messages, size_t room, size_t *count);
 /* Journal and content go; the row stays for the history. */
 TACET_MUST_USE int vault_file_forget_data(vault *v, int64_t row);
-/* Files whose conversation was removed. */
+/* Files whose conversation was removed; what of them may lie at our relay is to be dropped. */
 TACET_MUST_USE int vault_file_forget_orphans(vault *v);
 
 typedef struct {
@@ -58,6 +61,11 @@ TACET_MUST_USE int vault_file_link_get(vault *v, int64_t message, vault_file_lin
 TACET_MUST_USE int vault_file_links(vault *v, int64_t file, vault_file_link *out, size_t room, size_t *count);
 TACET_MUST_USE int vault_file_link_by_blob(vault *v, int64_t contact, bool outgoing, const uint8_t blob[16], vault_file_link *out);
 TACET_MUST_USE int vault_file_link_by_seal(vault *v, int64_t contact, const uint8_t seal_id[16], vault_file_link *out);
+
+/* --- blobs that our relay is to forget ------------------------------------------------------------------------------------------------ */
+TACET_MUST_USE int vault_drop_put(vault *v, const uint8_t blob[16]); /* again: nothing */
+TACET_MUST_USE int vault_drop_first(vault *v, uint8_t blob[16]);     /* TACET_E_NOT_FOUND: there is none */
+TACET_MUST_USE int vault_drop_done(vault *v, const uint8_t blob[16]);
 
 /* --- journal and content -------------------------------------------------------------------------------------------------------------- */
 TACET_MUST_USE int vault_block_put(vault *v, int64_t file, uint32_t block, const void *bytes, size_t n);
