@@ -222,12 +222,21 @@ static bool mark_sent(watcher *w, uint32_t index)
     return true;
 }
 
+static void chunk_leaves(core *c, conn *k, const uint8_t *stream, size_t n)
+{
+    c->n.chunks_delivered++;
+#ifdef TACET_TESTING
+    if (core_hostile_chunk(c, k, stream, n))
+        return;
+#endif
+    core_reply(c, k, stream, n, 0);
+}
+
 static step push(core *c, conn *k, watcher *w, const chunk *h)
 {
     if (!mark_sent(w, h->index))
         return STEP_NOTHING;
-    c->n.chunks_delivered++;
-    core_reply(c, k, h->stream, h->stream_bytes, 0);
+    chunk_leaves(c, k, h->stream, h->stream_bytes);
     return STEP_MORE;
 }
 
@@ -326,9 +335,8 @@ void core_watch_read(core *c, chunk_work *r)
         if (!w || w->of->blob.done)
             return;
         c->n.chunks_read += r->length[i] != 0;
-        c->n.chunks_delivered += r->length[i] != 0;
         if (r->length[i])
-            core_reply(c, k, r->stream + at, r->length[i], 0);
+            chunk_leaves(c, k, r->stream + at, r->length[i]);
         else
             lost(c, w, r->index[i]);
     }

@@ -161,6 +161,7 @@ int download_begin(engine *e, file_run *r)
 /* What came and was not told to the relay counts for nothing: it comes again on the next link. */
 static void link_forget(file_run *r)
 {
+    r->highest = 0;
     r->asked = false;
     r->written_count = 0;
     r->slot = ENGINE_SLOTS_MAX;
@@ -239,6 +240,7 @@ static void got_watch(engine *e, uint64_t arg, const frame *reply)
     r->asked = false;
     if (reply->kind == FRAME_OK) {
         r->refusals = 0;
+        r->came_ms = mono_ms(e);
         (void)download_step(&r->down, DOWNLOAD_WATCHED);
     } else if (reply->kind == FRAME_ERROR) {
         refused(e, r);
@@ -312,6 +314,8 @@ static void write_done(void *ctx, job *j)
 
 static void chunk_came(engine *e, file_run *r, const frame *f)
 {
+    r->came_ms = mono_ms(e);
+    r->highest = f->chunk.index > r->highest && f->chunk.index < r->f.chunks ? f->chunk.index : r->highest;
     uint8_t bit = (uint8_t)(1u << f->chunk.index % 8);
     switch (download_chunk(&r->down, f->chunk.index)) {
     case DOWNLOAD_WRONG:
@@ -483,6 +487,23 @@ static void check_and_finish(engine *e, file_run *r)
         free(t);
 }
 
+/* A relay pushes in ascending order, and after the seal it has everything: what is missing below has got lost on its side. */
+static uint32_t due_below(const file_run *r) { return r->f.has_root ? r->f.chunks : r->highest; }
+
+bool download_gap(const file_run *r) { return r->down.state == DOWNLOAD_RUN && r->jobs == 0 && bits_next_zero(&r->down.have, 0) < due_below(r); }
+
+static void ask_for_gaps(engine *e, file_run *r)
+{
+    if (mono_ms(e) < r->came_ms + FILES_STALL_MS || !download_gap(r))
+        return;
+    r->came_ms = mono_ms(e);
+    uint32_t at = bits_next_zero(&r->down.have, 0);
+    for (unsigned asked = 0; at < due_below(r) && asked < FILES_STALL_MAX && r->slot < ENGINE_SLOTS_MAX; asked++) {
+        ask_again(e, r, at);
+        at = bits_next_zero(&r->down.have, at + 1);
+    }
+}
+
 static void connect(engine *e, file_run *r)
 {
     if (r->slot == ENGINE_SLOTS_MAX)
@@ -514,4 +535,5 @@ void download_pump(engine *e, file_run *r)
     if (r->down.state == DOWNLOAD_WATCH && !r->asked)
         ask_watch(e, r);
     sync_when_due(e, r);
+    ask_for_gaps(e, r);
 }

@@ -386,6 +386,9 @@ uint64_t files_deadline(const engine *e)
         if (r->ended)
             continue;
         uint64_t mine = r->bad ? r->retry_at_ms : r->watch_at_ms > mono ? r->watch_at_ms : UINT64_MAX;
+        uint64_t stall = r->came_ms + FILES_STALL_MS > mono ? r->came_ms + FILES_STALL_MS : mono + 1000; /* overdue: others come first */
+        if (!r->bad && !r->f.outgoing && stall < mine && download_gap(r))
+            mine = stall;
         bool moves = (r->f.outgoing ? r->up.safe.set : r->down.have.set) != r->told_have;
         if (!r->bad && moves && r->told_ms + FILES_TELL_MS < mine)
             mine = r->told_ms + FILES_TELL_MS > mono ? r->told_ms + FILES_TELL_MS : mono;

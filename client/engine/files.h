@@ -63,7 +63,8 @@ struct file_run {
     file_target *target;
     char relay[TACET_RELAY_ADDRESS_MAX_BYTES + 1];
     size_t slot;
-    uint64_t watch_at_ms;
+    uint64_t watch_at_ms, came_ms; /* came_ms: when the last chunk came, or was asked for again */
+    uint32_t highest;              /* of the chunks that came */
     unsigned refusals;
     written_chunk written[DOWNLOAD_WINDOW_MAX], syncing[DOWNLOAD_WINDOW_MAX]; /* in the file; on their way to the disk */
     size_t written_count, syncing_count;
@@ -84,6 +85,8 @@ enum files_limits {
     FILES_WIRE_BYTES = 512 * 1024, /* of chunks that wait on the link: the rest of its queue is for everything else */
     FILES_ASKED_ROOM = 48,         /* the same for unanswered requests */
     FILES_TELL_MS = 500,
+    FILES_STALL_MS = 10000, /* no chunk for so long, and one below the highest is missing: asked for again */
+    FILES_STALL_MAX = 16,   /* of them at a time */
     FILES_WATCH_RETRY_MS = 1000,
     FILES_WATCH_RETRY_MAX_MS = 60000,
     FILES_CONTENT_MAX_BYTES = 16 * 1024 * 1024,
@@ -140,6 +143,7 @@ void upload_halt(engine *e, file_run *r); /* everything under way is forgotten *
 /* --- downloads.c --- */
 TACET_MUST_USE int download_begin(engine *e, file_run *r);
 void download_pump(engine *e, file_run *r);
+bool download_gap(const file_run *r); /* a chunk that the relay ought to have pushed is missing */
 void download_link_down(file_run *r);
 void download_halt(engine *e, file_run *r); /* not wanted any more, or not now */
 void download_came(engine *e, file_run *r, const frame *f);

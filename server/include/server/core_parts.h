@@ -178,4 +178,8 @@ void core_watch_wake(core *c, watcher *w); /* NULL is fine */
 void core_watch_wake_all(core *c, blob_entry *e, uint32_t index);
 void core_watch_serve(core *c);
 void core_watch_read(core *c, chunk_work *w);
+#ifdef TACET_TESTING
+/* core_hostile.c: true when this relay lies, and has dealt with the chunk's event as it likes. */
+bool core_hostile_chunk(core *c, conn *k, const uint8_t *stream, size_t n);
+#endif
 #endif
