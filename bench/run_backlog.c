@@ -58,10 +58,12 @@ void run_backlog(const bench_options *o, report *r)
     uint64_t total = (uint64_t)o->count * MAILBOXES;
     backlog b = { .seen = calloc(1, total) };
     uint8_t *ciphertext = calloc(1, TACET_ENVELOPE_MAX_BYTES);
-    char ini[96];
+    char ini[160];
     if (!b.seen || !ciphertext)
         exit(1);
-    snprintf(ini, sizeof ini, "[limits]\nmailbox_messages = %u\nmailbox_bytes = %u\n", o->count + 1, 2147483647U);
+    /* One sender fills all: neither its address nor its share of a mailbox that is half full is to hold it up. */
+    snprintf(ini, sizeof ini, "[relay]\nask_burst = 1000000\nask_every_us = 1\n[limits]\nmailbox_messages = %u\nmailbox_bytes = %u\n",
+             2 * (o->count + 1), UINT32_MAX);
     relay_process_start(&relay, o->tacetd, o->workers, ini);
     swarm_open(&s, &relay.address, MAILBOXES + 1);
     for (uint32_t i = 0; i < MAILBOXES; i++) {

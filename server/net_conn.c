@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -503,6 +504,13 @@ void conns_turn(net *n)
     n->todo_count -= count;
 }
 
+/* Nothing is read from a connection that waits for its address or for store, so its end would not be heard of. */
+static bool peer_has_left(const conn *c)
+{
+    struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
+    return !c->receiving && poll(&p, 1, 0) > 0;
+}
+
 /* A connection that works is looked at from time to time: is it old, does its peer take nothing, does it only hold a place? */
 static void look_at(net *n, conn *c)
 {
@@ -511,6 +519,8 @@ static void look_at(net *n, conn *c)
         conn_farewell(n, c, IPC_BY_AGE); /* into the list of those that flush */
     } else if (c->send_buf && n->now_ms - c->moved_ms >= n->o.stall_ms) {
         conn_end(n, c, IPC_BY_DEADLINE);
+    } else if (peer_has_left(c)) {
+        conn_end(n, c, IPC_BY_PEER);
     } else if (c->wire.role == TACET_ROLE_OPEN && !c->asked && n->now_ms - c->heard_ms >= idle_ms) {
         conn_farewell(n, c, IPC_BY_IDLE);
     } else {

@@ -67,6 +67,7 @@ static const int plain_calls[] = {
     SCMP_SYS(munmap),         SCMP_SYS(mremap),       SCMP_SYS(brk),      SCMP_SYS(madvise),     SCMP_SYS(futex),
     SCMP_SYS(clock_gettime),  SCMP_SYS(gettimeofday), SCMP_SYS(exit),     SCMP_SYS(exit_group),  SCMP_SYS(rt_sigreturn),
     SCMP_SYS(rt_sigprocmask), SCMP_SYS(getpid),       SCMP_SYS(gettid),   SCMP_SYS(sched_yield), SCMP_SYS(restart_syscall),
+    SCMP_SYS(poll),           SCMP_SYS(ppoll),
 };
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -79,7 +80,9 @@ static const int plain_calls[] = {
 
 /* What a process without a ring needs on top, to serve sockets that it was given. */
 static const int socket_calls[] = {
-    SCMP_SYS(accept4), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(recvfrom), SCMP_SYS(sendto),
+    SCMP_SYS(accept4),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(sendto),
 };
 
 static int add_calls(scmp_filter_ctx ctx, const int *calls, size_t count)

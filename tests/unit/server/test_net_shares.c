@@ -142,6 +142,35 @@ START_TEST(T12_one_address_has_its_share_of_requests)
 }
 END_TEST
 
+/* Nothing is read from it, because its address has its share under way and store answers nobody: its end is noticed all the same. */
+START_TEST(T12_who_leaves_while_it_may_not_ask_is_noticed)
+{
+    enum { WHOLE = RELAY_ADDRESS_REQUESTS_MAX / RELAY_REQUESTS_PENDING_MAX, UNREAD = 20 };
+    net_options o = usual();
+    o.stall_ms = 1000; /* and so often it looks */
+    world *w = world_start(&o, NULL);
+    client *greedy[WHOLE], *late = client_new(w, TACET_ROLE_MAILBOX, "127.0.0.13");
+    w->mute = true;
+    for (int i = 0; i < WHOLE; i++) {
+        greedy[i] = client_new(w, TACET_ROLE_MAILBOX, "127.0.0.13");
+        for (uint32_t id = 1; id <= RELAY_REQUESTS_PENDING_MAX; id++)
+            ck_assert(client_echo_send(greedy[i], id, 10));
+    }
+    EVENTUALLY(w->frames == RELAY_ADDRESS_REQUESTS_MAX);
+    for (uint32_t id = 1; id <= UNREAD; id++) {
+        ck_assert(client_echo_send(late, id, 1000));
+        pause_ms(2); /* not all in one buffer */
+    }
+    client_free(late);
+    EVENTUALLY(w->by_reason[IPC_BY_PEER] == 1);
+    ck_assert_uint_eq(w->frames, RELAY_ADDRESS_REQUESTS_MAX);
+    for (int i = 0; i < WHOLE; i++)
+        client_free(greedy[i]);
+    EVENTUALLY(w->closed == WHOLE + 1);
+    world_end(w);
+}
+END_TEST
+
 static bool put_chunk(client *c, uint32_t id)
 {
     static uint8_t chunk[TACET_CHUNK_BYTES], body[TACET_FRAME_MAX_BYTES], record[TACET_RECORD_MAX_BYTES];
@@ -247,5 +276,5 @@ END_TEST
 
 SUITE("net_shares", TEST(T12_shares_are_counted_back_to_zero), TEST(T12_requests_and_their_bytes_have_a_share),
       TEST(T12_one_address_leaves_room_for_others), TEST(T12_one_address_has_its_share_of_requests),
-      TEST(T12_chunks_that_wait_do_not_silence_their_address), TEST(T12_what_comes_too_fast_waits_and_is_answered),
-      TEST(T12_idle_open_connections_are_shown_out), TEST(S12_who_takes_nothing_is_cut))
+      TEST(T12_who_leaves_while_it_may_not_ask_is_noticed), TEST(T12_chunks_that_wait_do_not_silence_their_address),
+      TEST(T12_what_comes_too_fast_waits_and_is_answered), TEST(T12_idle_open_connections_are_shown_out), TEST(S12_who_takes_nothing_is_cut))
