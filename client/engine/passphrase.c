@@ -255,6 +255,8 @@ int passphrase_choose(passphrase *out, secret_arena *a, const char *prompt, engi
 {
     passphrase one = { NULL, 0 }, two = { NULL, 0 };
     int rc = passphrase_from_terminal(&one, a, prompt, error);
+    if (rc == TACET_E_NOT_FOUND) /* nothing is locked: something is to be made */
+        sentence_fill(error, SAY_NO_NEW_PASSPHRASE, NULL, NULL, NULL);
     if (rc == TACET_OK)
         rc = passphrase_from_terminal(&two, a, "The same again: ", error);
     if (rc == TACET_OK && (one.bytes != two.bytes || sodium_memcmp(one.text, two.text, one.bytes) != 0)) {

@@ -44,6 +44,9 @@ static const struct {
                       "LimitMEMLOCK)" },
     [SAY_LOCKED] = { "locked", EXIT_LOCKED,
                      "the vault is locked and there is nobody to ask for the passphrase. Unlock it: tacet unlock, or --passphrase-file FILE" },
+    [SAY_NO_NEW_PASSPHRASE] = { "locked", EXIT_LOCKED,
+                                "this needs a new passphrase and there is nobody to ask; nothing was made. Give it in a file or by a descriptor "
+                                "(see --help), or say --no-passphrase" },
     [SAY_PASSPHRASE] = { "wrong-passphrase", EXIT_LOCKED, "wrong passphrase; nothing was opened. Try again" },
     [SAY_KEY_FILE_DAMAGED] = { "key-file-damaged", EXIT_FAILED,
                                "the key file $1 is damaged; the passphrase may well be right. Restore it from a backup: tacet restore FILE" },
