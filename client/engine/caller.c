@@ -459,12 +459,22 @@ static void held_drop(caller *c)
     c->held_count--;
 }
 
+/* The oldest event goes, never an answer: somebody waits for that one. There are fewer questions than places. */
+static void hold_make_room(caller *c)
+{
+    size_t i = 0;
+    while (c->held[(c->held_first + i) % CALLER_HELD_MAX].kind == CALLER_REPLY)
+        i++;
+    json_decref(c->held[(c->held_first + i) % CALLER_HELD_MAX].body);
+    for (; i > 0; i--)
+        c->held[(c->held_first + i) % CALLER_HELD_MAX] = c->held[(c->held_first + i - 1) % CALLER_HELD_MAX];
+    held_drop(c);
+}
+
 static void hold(caller *c, const caller_news *n)
 {
-    if (c->held_count == CALLER_HELD_MAX) {
-        json_decref(c->held[c->held_first].body);
-        held_drop(c);
-    }
+    if (c->held_count == CALLER_HELD_MAX)
+        hold_make_room(c);
     c->held[(c->held_first + c->held_count++) % CALLER_HELD_MAX] = *n;
 }
 

@@ -233,6 +233,8 @@ void call_block(engine *e, json_t *params, engine_done done, void *ctx)
             rc = vault_contact_update(e->vault, &c);
         if (rc == TACET_OK)
             rc = outbox_cancel(e, &c, VAULT_FAILED);
+        if (rc == TACET_OK)
+            rc = files_blocked(e, c.id);
         rc = txn_end(e, rc);
     }
     if (rc == TACET_OK)

@@ -1,6 +1,7 @@
 /* What two clients say about files inside the ratchet (docs/PROTOCOL.md §7): offer, seal, cancel, and the receipts for them. */
 #include "files.h"
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- outwards -------------------------------------------------------------------------------------------------------------------------------- */
@@ -273,18 +274,23 @@ int file_expired(engine *e, int64_t message)
     return rc == TACET_OK ? end_when_all(e, l.file, VAULT_FILE_EXPIRED, TROUBLE_EXPIRED) : rc;
 }
 
+/* One of the receivers is to have it no more. */
+static int receiver_gone(engine *e, vault_file_link *l)
+{
+    l->ended = true;
+    int rc = vault_file_link_update(e->vault, l);
+    if (rc == TACET_OK)
+        rc = message_raise(e, l->message, VAULT_FAILED);
+    return rc == TACET_OK ? end_when_all(e, l->file, VAULT_FILE_CANCELLED, TROUBLE_UNWANTED) : rc;
+}
+
 int file_cancelled(engine *e, vault_contact *c, const content *k)
 {
     vault_file_link l;
     vault_file f;
     int rc = vault_file_link_by_blob(e->vault, c->id, true, k->cancel.blob.at, &l);
-    if (rc == TACET_OK && !l.ended) { /* they do not want it */
-        l.ended = true;
-        rc = vault_file_link_update(e->vault, &l);
-        if (rc == TACET_OK)
-            rc = message_raise(e, l.message, VAULT_FAILED);
-        return rc == TACET_OK ? end_when_all(e, l.file, VAULT_FILE_CANCELLED, TROUBLE_UNWANTED) : rc;
-    }
+    if (rc == TACET_OK && !l.ended)
+        return receiver_gone(e, &l); /* they do not want it */
     if (rc == TACET_E_NOT_FOUND)
         rc = vault_file_link_by_blob(e->vault, c->id, false, k->cancel.blob.at, &l);
     if (rc == TACET_OK)
@@ -322,6 +328,36 @@ int file_stop(engine *e, int64_t row, trouble bad)
     if (rc == TACET_OK && f.outgoing)
         rc = file_drop_blob(e, f.blob);
     return rc == TACET_OK ? file_tell(e, row) : rc;
+}
+
+static int stop_with(engine *e, int64_t row, int64_t contact)
+{
+    vault_file f;
+    vault_file_link link[VAULT_FILE_LINKS_MAX];
+    size_t count = 0;
+    int rc = vault_file_get(e->vault, row, &f);
+    if (rc == TACET_OK)
+        rc = vault_file_links(e->vault, row, link, VAULT_FILE_LINKS_MAX, &count);
+    for (size_t i = 0; rc == TACET_OK && i < count; i++)
+        if (link[i].contact == contact && !link[i].ended)
+            rc = f.outgoing ? receiver_gone(e, &link[i]) : file_stop(e, row, TROUBLE_UNWANTED);
+    sodium_memzero(&f, sizeof f);
+    return rc;
+}
+
+int files_blocked(engine *e, int64_t contact)
+{
+    static const uint32_t states[] = { VAULT_FILE_RUNNING, VAULT_FILE_STORED };
+    int64_t *rows = calloc(ENGINE_HISTORY_MAX, sizeof *rows);
+    size_t count = 0;
+    int rc = rows ? TACET_OK : TACET_E_NOMEM;
+    for (size_t s = 0; rc == TACET_OK && s < sizeof states / sizeof *states; s++) {
+        rc = vault_file_rows(e->vault, states[s], rows, ENGINE_HISTORY_MAX, &count);
+        for (size_t i = 0; rc == TACET_OK && i < count && i < ENGINE_HISTORY_MAX; i++)
+            rc = stop_with(e, rows[i], contact);
+    }
+    free(rows);
+    return rc;
 }
 
 /* --- receipts ------------------------------------------------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 #include "sockets.h"
 #include "engine/link.h"
 #include "state.h"
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,6 +109,7 @@ static int net_open(void *ctx, uint64_t number, const relay_address *relay, tace
                       .on_frame = on_frame,
                       .ctx = s };
     int rc = link_new(&s->link, &c);
+    sodium_memzero(&proxy, sizeof proxy); /* its password */
     if (rc != TACET_OK) {
         free(s);
         return rc;

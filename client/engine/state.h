@@ -358,10 +358,11 @@ int files_fd(const engine *e); /* readable when a worker has done something; -1 
 void files_take(engine *e);
 void files_slot_down(engine *e, size_t slot);
 bool files_need_slot(const engine *e, size_t slot);
-void files_event(engine *e, size_t slot, const frame *f); /* chunk, blob_gone */
-bool files_busy(const engine *e);                         /* something that lies at a relay is on its way to us */
-void files_orphaned(engine *e);                           /* a conversation was removed: its files stop */
-TACET_MUST_USE int files_again(engine *e);                /* our relay was restored: what it may have forgotten is put again */
+void files_event(engine *e, size_t slot, const frame *f);     /* chunk, blob_gone */
+bool files_busy(const engine *e);                             /* something that lies at a relay is on its way to us */
+TACET_MUST_USE int files_blocked(engine *e, int64_t contact); /* in a transaction: nothing goes on, to or from them */
+void files_orphaned(engine *e);                               /* a conversation was removed: its files stop */
+TACET_MUST_USE int files_again(engine *e);                    /* our relay was restored: what it may have forgotten is put again */
 TACET_MUST_USE int files_settings_load(engine *e);
 bool files_settings(engine *e, json_t *params, engine_done done, void *ctx);
 void files_settings_json(const engine *e, json_t *o);

@@ -31,6 +31,8 @@ relay_start
 # init that cannot be: nothing is left behind, and the next one works
 refused 2 bad-relay as alice init --relay tacet://127.0.0.1:1/short --name alice --no-passphrase
 refused 2 bad-relay as alice init --relay example.org --name alice --no-passphrase
+expect 6 setsid "$tacet" --home "$dir/alice" init --relay "$relay" --name alice </dev/null
+tells "needs a new passphrase and there is nobody to ask" # nothing is locked, and there is nothing to unlock
 refused 2 bad-name as alice init --relay "$relay" --name Alice --no-passphrase
 refused 2 bad-name as alice init --relay "$relay" --name "a b" --no-passphrase
 refused 2 bad-name as alice init --relay "$relay" --name "$(printf 'a%.0s' $(seq 33))" --no-passphrase

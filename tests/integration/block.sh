@@ -35,6 +35,25 @@ expect 0 as alice receive
 says "mallory: thanks"
 says_not "queued before the block"
 
+# a file of theirs that is on its way stops, and so does one to them
+export HOME="$dir/home"
+mkdir "$HOME"
+truncate -s 2G "$dir/long"
+begin sender as mallory send alice --file "$dir/long"
+sleep 1
+expect 0 as alice receive
+expect 0 as alice files --json
+id=$(field id)
+begin saver as alice save "$id" --to "$dir" --json
+soon 30 grep -q progress "$dir/saver.out"
+expect 0 as alice block mallory
+wait "$saver"
+is $? 1
+expect 0 as alice files
+says "cancelled"
+expect 0 as alice unblock mallory
+kill "$sender"
+
 # removed: gone with everything that was written
 expect 0 as alice remove mallory
 refused 5 no-such-contact as alice history mallory
