@@ -21,19 +21,10 @@ static void last_state(world *w, size_t who, const char *name, const char *want)
     json_decref(list);
 }
 
-static world *pair(size_t *a, size_t *b)
-{
-    world *w = world_new();
-    *a = world_join(w, "alice");
-    *b = world_join(w, "bob");
-    world_befriend(w, *a, *b);
-    return w;
-}
-
 START_TEST(offline_for_a_day_and_delivered_at_return)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     world_close(w, b);
     for (int i = 0; i < 5; i++) {
         char text[8];
@@ -55,7 +46,7 @@ END_TEST
 START_TEST(without_a_relay_it_waits_in_order)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     world_close(w, a);
     w->down = true;
     world_open(w, a);
@@ -77,7 +68,7 @@ END_TEST
 START_TEST(S04_same_bytes_again_after_a_lost_answer)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     w->hold = true;
     w->lose_replies = true;
     world_account *box = world_account_of(w, b);
@@ -102,7 +93,7 @@ END_TEST
 START_TEST(S04_killed_before_the_acknowledgement)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     world_account *box = world_account_of(w, b);
     world_send(w, a, "bob", "seen");
     for (size_t i = 0; i < box->boxed; i++)
@@ -122,7 +113,7 @@ END_TEST
 START_TEST(S13_redelivered_after_its_key_is_gone)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     world_account *box = world_account_of(w, b);
     world_send(w, a, "bob", "old");
     world_envelope *v = malloc(sizeof *v);
@@ -148,7 +139,7 @@ END_TEST
 START_TEST(a_restored_relay_gets_it_again)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     world_close(w, b);
     world_send(w, a, "bob", "kept by nobody");
     last_state(w, a, "bob", "stored");
@@ -173,7 +164,7 @@ END_TEST
 START_TEST(expired_is_shown)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     world_close(w, b);
     world_send(w, a, "bob", "too late");
     world_advance(w, (uint64_t)29 * 86400000);
@@ -200,7 +191,7 @@ static uint64_t wait_for_delivered(world *w, size_t a)
 START_TEST(receipts_wait_unless_somebody_does)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     world_send(w, a, "bob", "whenever");
     last_state(w, a, "bob", "stored");
     uint64_t waited = wait_for_delivered(w, a);
@@ -227,7 +218,7 @@ END_TEST
 START_TEST(receipts_go_in_batches)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     world_close(w, b);
     for (int i = 0; i < 40; i++)
         world_send(w, a, "bob", "x");
@@ -243,7 +234,7 @@ END_TEST
 START_TEST(history_search_unread_draft)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     world_send(w, a, "bob", "did the build go through?");
     world_send(w, b, "alice", "yes, \"all\" of it: 100%");
     json_t *sent = must(w, a, "history", json_pack("{ss}", "name", "bob"));
@@ -285,7 +276,7 @@ END_TEST
 START_TEST(texts_that_cannot_be_sent)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     char *big = malloc(TACET_TEXT_MAX_BYTES + 2);
     memset(big, 'x', TACET_TEXT_MAX_BYTES + 1);
     big[TACET_TEXT_MAX_BYTES + 1] = '\0';
@@ -304,7 +295,7 @@ END_TEST
 START_TEST(a_full_mailbox_waits_and_is_told)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     w->refuse_sends = ERROR_QUOTA;
     world_send(w, a, "bob", "one");
     world_send(w, a, "bob", "two");
@@ -325,7 +316,7 @@ END_TEST
 START_TEST(M08_dropped_and_reordered)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     world_account *box = world_account_of(w, b);
     w->hold = true;
     size_t first = box->boxed;
@@ -374,7 +365,7 @@ START_TEST(M10_dates_that_cannot_be)
                 { UINT64_MAX, 0, true },
                 { (uint64_t)INT64_MIN, 0, true } };
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     for (size_t i = 0; i < ROWS(row); i++) {
         uint64_t now = w->person[b].env.wall_ms;
         content k = { .kind = CONTENT_TEXT, .time_ms = row[i].time_ms ? row[i].time_ms : now + (uint64_t)row[i].offset };
@@ -396,7 +387,7 @@ START_TEST(S11_clocks_that_are_off)
     static const int64_t off_s[] = { -86400 - 7200, (int64_t)3650 * 86400 };
     for (size_t i = 0; i < ROWS(off_s); i++) {
         size_t a, b;
-        world *w = pair(&a, &b);
+        world *w = world_pair(&a, &b);
         size_t c = world_join(w, "carol");
         char link[512];
         world_link(w, c, link);
@@ -436,7 +427,7 @@ END_TEST
 START_TEST(a_thousand_with_restarts)
 {
     size_t a, b, shown = 0;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     for (int i = 0; i < 1000; i++) {
         char text[16];
         snprintf(text, sizeof text, "%d", i);

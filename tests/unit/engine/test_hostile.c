@@ -6,15 +6,6 @@
 
 static char room[65536], link_room[512];
 
-static world *pair(size_t *a, size_t *b)
-{
-    world *w = world_new();
-    *a = world_join(w, "alice");
-    *b = world_join(w, "bob");
-    world_befriend(w, *a, *b);
-    return w;
-}
-
 static size_t prekeys_here(world *w, size_t who)
 {
     size_t n = 0;
@@ -116,7 +107,7 @@ START_TEST(M01_lists_that_do_not_follow)
         bool wrong_previous;
     } row[] = { { 2, true }, { 3, false }, { 1, false } };
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     own_account *me = &w->person[b].e->me;
     device_list next = me->list;
     next.version = row[_i].version;
@@ -158,7 +149,7 @@ END_TEST
 START_TEST(M01_lists_told_inside_contents)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     engine *eb = w->person[b].e;
     eb->me.list.hash[0] ^= 1;
     world_send(w, b, "alice", "which list?");
@@ -231,7 +222,7 @@ START_TEST(M06_what_a_stranger_may_say)
     world_free(w);
 
     size_t b;
-    w = pair(&a, &b);
+    w = world_pair(&a, &b);
     content k = { .kind = CONTENT_REQUEST, .time_ms = w->person[b].env.wall_ms };
     k.request.name = (view){ (const uint8_t *)"x", 1 };
     k.request.relay = (view){ (const uint8_t *)w->relay_text, strlen(w->relay_text) };
@@ -298,7 +289,7 @@ END_TEST
 START_TEST(M07_own_message_reflected)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     world_send(w, a, "bob", "mine");
     world_account *box = world_account_of(w, b);
     world_envelope *v = malloc(sizeof *v);
@@ -322,7 +313,7 @@ END_TEST
 START_TEST(R08_somebody_else_with_the_token)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     size_t m = world_join(w, "mallory");
     vault_contact hers, his;
     w->hold = true;
@@ -352,7 +343,7 @@ START_TEST(M09_probes_get_no_receipt)
 {
     static const uint8_t unknown_id[16] = { 9 }, empty_map[] = { 0x80 };
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     size_t sends = w->person[b].sends;
     for (int state = RECEIPT_DELIVERED; state <= RECEIPT_READ; state++) {
         content k = { .kind = CONTENT_RECEIPT, .time_ms = w->person[a].env.wall_ms, .flags = CONTENT_FLAG_WAITS };
@@ -394,7 +385,7 @@ END_TEST
 START_TEST(R19_garbage_does_not_block)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     vault_contact c;
     ck_assert_int_eq(vault_contact_by_alias(w->person[b].e->vault, "alice", &c), TACET_OK);
     world_envelope *v = calloc(1, sizeof *v);

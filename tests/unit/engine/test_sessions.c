@@ -33,6 +33,18 @@ static void check_converged(world *w, size_t a, size_t b)
     ck_assert_uint_le(m, 5);
 }
 
+/* What both write from now on arrives. */
+static void check_flows(world *w, size_t a, size_t b)
+{
+    for (int i = 0; i < 3; i++) {
+        world_send(w, a, "bob", "now");
+        world_send(w, b, "alice", "then");
+        world_advance(w, 10000);
+        ck_assert_ptr_nonnull(strstr(world_received(w, b, room, sizeof room), "now"));
+        ck_assert_ptr_nonnull(strstr(world_received(w, a, room, sizeof room), "then"));
+    }
+}
+
 /* The side begins a new session by itself, now. */
 static void begin_anew(world *w, size_t who, const char *name)
 {
@@ -60,15 +72,6 @@ static void talk(world *w, size_t a, size_t b, unsigned rounds)
     ck_assert_uint_eq(world_events(w, a, "quarantined") + world_events(w, b, "quarantined"), 0);
 }
 
-static world *pair(size_t *a, size_t *b)
-{
-    world *w = world_new();
-    *a = world_join(w, "alice");
-    *b = world_join(w, "bob");
-    world_befriend(w, *a, *b);
-    return w;
-}
-
 static void both_begin(world *w, size_t a, size_t b)
 {
     w->hold = true;
@@ -94,7 +97,7 @@ END_TEST
 START_TEST(R07_2_both_at_once_and_one_is_lost)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     both_begin(w, a, b);
     world_account *box = world_account_of(w, b);
     box->box[box->boxed - 1].gone = true;
@@ -130,7 +133,7 @@ END_TEST
 START_TEST(R07_3_both_at_once_then_a_message_is_lost)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     both_begin(w, a, b);
     world_release(w);
     w->hold = true;
@@ -191,7 +194,7 @@ START_TEST(R07_4_both_at_once_again_and_again)
 {
     size_t a, b;
     world_seed = (uint64_t)_i;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     for (int i = 0; i < 8; i++) {
         both_begin(w, a, b);
         world_release(w);
@@ -206,7 +209,7 @@ START_TEST(R07_5_again_and_again_with_losses)
 {
     size_t a, b;
     world_seed = (uint64_t)_i;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     for (int i = 0; i < 8; i++) {
         both_begin(w, a, b);
         world_account *box = world_account_of(w, i % 2 ? a : b);
@@ -225,7 +228,7 @@ END_TEST
 START_TEST(R07_6_both_write_several_before_they_hear)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     both_begin(w, a, b);
     for (int i = 0; i < 4; i++) {
         world_send(w, a, "bob", "a");
@@ -244,7 +247,7 @@ END_TEST
 START_TEST(R07_7_the_clock_is_set_back)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     world_snapshot(w, b);
     for (int i = 0; i < 6; i++) {
         begin_anew(w, a, "bob");
@@ -256,13 +259,7 @@ START_TEST(R07_7_the_clock_is_set_back)
     world_send(w, a, "bob", "can you read this?"); /* he cannot, and begins a new session */
     world_advance(w, 20000);
     world_received(w, b, room, sizeof room);
-    for (int i = 0; i < 3; i++) {
-        world_send(w, a, "bob", "now");
-        world_send(w, b, "alice", "then");
-        world_advance(w, 10000);
-        ck_assert_ptr_nonnull(strstr(world_received(w, b, room, sizeof room), "now"));
-        ck_assert_ptr_nonnull(strstr(world_received(w, a, room, sizeof room), "then"));
-    }
+    check_flows(w, a, b);
     check_converged(w, a, b);
     world_free(w);
 }
@@ -272,7 +269,7 @@ END_TEST
 START_TEST(R24_one_side_restored_from_an_old_copy)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     talk(w, a, b, 2);
     world_snapshot(w, b);
     talk(w, a, b, 5);
@@ -285,13 +282,7 @@ START_TEST(R24_one_side_restored_from_an_old_copy)
     ck_assert_uint_ge(world_events(w, a, "quarantined") + world_events(w, b, "quarantined"), 1);
     world_received(w, a, room, sizeof room);
     world_received(w, b, room, sizeof room);
-    for (int i = 0; i < 3; i++) {
-        world_send(w, a, "bob", "now");
-        world_send(w, b, "alice", "then");
-        world_advance(w, 10000);
-        ck_assert_ptr_nonnull(strstr(world_received(w, b, room, sizeof room), "now"));
-        ck_assert_ptr_nonnull(strstr(world_received(w, a, room, sizeof room), "then"));
-    }
+    check_flows(w, a, b);
     ck_assert_uint_ge(world_events(w, a, "history-forked"), 1); /* bob's numbers came twice with other contents */
     check_converged(w, a, b);
     world_free(w);
@@ -302,7 +293,7 @@ END_TEST
 START_TEST(R24_unconfirmed_messages_come_again)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     talk(w, a, b, 2);
     world_snapshot(w, b);
     talk(w, a, b, 3);
@@ -323,7 +314,7 @@ END_TEST
 START_TEST(R24_resets_are_rare)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     vault_contact c;
     ck_assert_int_eq(vault_contact_by_alias(w->person[b].e->vault, "alice", &c), TACET_OK);
     world_envelope *v = calloc(1, sizeof *v);
@@ -355,7 +346,7 @@ END_TEST
 START_TEST(pq_epochs_pass)
 {
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     for (int i = 0; i < 130; i++)
         world_send(w, a, "bob", "x");
     world_advance(w, 10000);

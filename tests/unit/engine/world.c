@@ -383,6 +383,15 @@ void world_befriend(world *w, size_t a, size_t b)
     world_advance(w, 10000);
 }
 
+world *world_pair(size_t *alice, size_t *bob)
+{
+    world *w = world_new();
+    *alice = world_join(w, "alice");
+    *bob = world_join(w, "bob");
+    world_befriend(w, *alice, *bob);
+    return w;
+}
+
 void world_send(world *w, size_t from, const char *to, const char *text)
 {
     json_decref(must(w, from, "send", json_pack("{ss ss}", "to", to, "text", text)));

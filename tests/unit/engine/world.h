@@ -107,6 +107,8 @@ void must_fail(world *w, size_t who, const char *method, json_t *params, const c
 
 /* Everybody's usual way: a adds b's link, b accepts. */
 void world_befriend(world *w, size_t a, size_t b);
+/* A world of alice and bob, who are friends. */
+world *world_pair(size_t *alice, size_t *bob);
 const char *world_link(world *w, size_t who, char *room); /* room: 512 */
 void world_send(world *w, size_t from, const char *to, const char *text);
 /* What `receive` gives now, handed over at once; joined with '|'. */

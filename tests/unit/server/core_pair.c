@@ -57,19 +57,3 @@ void pair_reconnect(pair *p)
     client_close(p->w, p->bobs);
     p->bobs = client_open(p->w, TACET_ROLE_MAILBOX, &p->bob, 7);
 }
-
-core_counters world_counters(const world *w)
-{
-    core_counters n;
-    core_count(w->core, &n);
-    return n;
-}
-
-unsigned client_oks(client *k)
-{
-    static frame reply;
-    unsigned n = 0;
-    while (client_hear(k, &reply))
-        n += reply.kind == FRAME_OK;
-    return n;
-}

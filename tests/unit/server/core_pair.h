@@ -21,8 +21,4 @@ uint64_t pair_delivered(pair *p, char text[64]);
 void pair_acknowledge(pair *p, uint64_t number);
 /* Bob hangs up and comes again; what the committer had is done. */
 void pair_reconnect(pair *p);
-
-core_counters world_counters(const world *w);
-/* How many `ok` were among the replies that came. */
-unsigned client_oks(client *k);
 #endif

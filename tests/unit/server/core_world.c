@@ -335,3 +335,19 @@ void person_publish(world *w, client *k, const person *p, unsigned one_time, uns
     ck_assert_uint_eq(reply.prekey_counts.one_time, one_time);
     ck_assert_uint_eq(reply.prekey_counts.kem, kem);
 }
+
+core_counters world_counters(const world *w)
+{
+    core_counters n;
+    core_count(w->core, &n);
+    return n;
+}
+
+unsigned client_oks(client *k)
+{
+    static frame reply;
+    unsigned n = 0;
+    while (client_hear(k, &reply))
+        n += reply.kind == FRAME_OK;
+    return n;
+}

@@ -77,4 +77,7 @@ unsigned client_events(client *k, frame_kind kind); /* takes all that came; how 
 /* Registers on a new connection, publishes tokens; the connection. */
 client *person_join(world *w, person *p);
 void person_publish(world *w, client *k, const person *p, unsigned one_time, unsigned kem);
+core_counters world_counters(const world *w);
+/* How many `ok` were among the replies that came. */
+unsigned client_oks(client *k);
 #endif

@@ -104,6 +104,21 @@ static frame drop(const scene *s)
 
 static unsigned code(scene *s, client *k, frame f) { return client_code(s->w, k, &f); }
 
+/* With a blob of so many chunks, for so many receivers. */
+static scene scene_with(uint32_t chunks, unsigned receivers)
+{
+    scene s = scene_new(NULL);
+    ck_assert_uint_eq(code(&s, s.owner, create(&s, chunks, receivers)), 0);
+    return s;
+}
+
+/* The blob's two hours pass, and the time until the relay looks. */
+static void outlive(scene *s)
+{
+    s->w->wall_ms += 4 * 3600 * 1000;
+    world_pass_us(s->w, 61 * 1000000ull);
+}
+
 static void say(scene *s, client *k, frame f)
 {
     client_say(s->w, k, &f);
@@ -128,15 +143,6 @@ static int chunk_came(client *k)
     return -1;
 }
 
-/* Replies that wait at the owner's: how many are ok. */
-static unsigned oks(client *k)
-{
-    unsigned n = 0;
-    while (client_hear(k, &event))
-        n += event.kind == FRAME_OK;
-    return n;
-}
-
 static uint8_t status_bits(scene *s, uint32_t first)
 {
     frame f = { .kind = FRAME_BLOB_STATUS };
@@ -148,20 +154,12 @@ static uint8_t status_bits(scene *s, uint32_t first)
     return reply.blob_status_reply.bits.at[0];
 }
 
-static core_counters counters(const scene *s)
-{
-    core_counters n;
-    core_count(s->w->core, &n);
-    return n;
-}
-
 static void scene_free(scene *s) { world_free(s->w); }
 
 /* --- hand-off ---------------------------------------------------------------------------------------------------------------------------- */
 START_TEST(handed_over_and_never_written)
 {
-    scene s = scene_new(NULL);
-    ck_assert_uint_eq(code(&s, s.owner, create(&s, 3, 2)), 0);
+    scene s = scene_with(3, 2);
     ck_assert_uint_eq(code(&s, s.receiver[0], watch(&s, 0, 8)), 0);
     ck_assert_uint_eq(code(&s, s.receiver[1], watch(&s, 1, 8)), 0);
     for (uint32_t i = 0; i < 3; i++) {
@@ -169,11 +167,11 @@ START_TEST(handed_over_and_never_written)
         ck_assert_int_eq(chunk_came(s.receiver[0]), (int)i);
         ck_assert_int_eq(chunk_came(s.receiver[1]), (int)i);
         ck_assert_uint_eq(have_one(&s, 0, i), 0);
-        ck_assert_uint_eq(oks(s.owner), 0); /* one of two is not all */
+        ck_assert_uint_eq(client_oks(s.owner), 0); /* one of two is not all */
         ck_assert_uint_eq(have_one(&s, 1, i), 0);
-        ck_assert_uint_eq(oks(s.owner), 1);
+        ck_assert_uint_eq(client_oks(s.owner), 1);
     }
-    core_counters n = counters(&s);
+    core_counters n = world_counters(s.w);
     ck_assert_uint_eq(n.chunks_handed_off, 3);
     ck_assert_uint_eq(n.chunks_stored, 0);
     ck_assert_uint_eq(n.blobs_done, 1);
@@ -189,12 +187,11 @@ END_TEST
 
 START_TEST(stored_when_somebody_does_not_watch)
 {
-    scene s = scene_new(NULL);
-    ck_assert_uint_eq(code(&s, s.owner, create(&s, 10, 2)), 0);
+    scene s = scene_with(10, 2);
     ck_assert_uint_eq(code(&s, s.receiver[0], watch(&s, 0, 8)), 0);
     for (uint32_t i = 0; i < 10; i++)
         ck_assert_uint_eq(code(&s, s.owner, put(&s, i)), 0);
-    ck_assert_uint_eq(counters(&s).chunks_stored, 10);
+    ck_assert_uint_eq(world_counters(s.w).chunks_stored, 10);
     for (int i = 0; i < 8; i++)
         ck_assert_int_eq(chunk_came(s.receiver[0]), i);
     ck_assert_int_eq(chunk_came(s.receiver[0]), -1); /* the window */
@@ -213,7 +210,7 @@ START_TEST(stored_when_somebody_does_not_watch)
     const uint8_t all[2] = { 0xff, 0x03 };
     ck_assert_uint_eq(code(&s, s.receiver[0], have(&s, 0, 0, all, 2)), 0);
     ck_assert_uint_eq(code(&s, s.receiver[1], have(&s, 1, 0, all, 2)), 0);
-    ck_assert_uint_eq(counters(&s).blobs_done, 1);
+    ck_assert_uint_eq(world_counters(s.w).blobs_done, 1);
     ck_assert_uint_eq(relay_segments_bytes(s.w->store), 0);
     scene_free(&s);
 }
@@ -221,21 +218,20 @@ END_TEST
 
 START_TEST(a_receiver_that_falls_asleep_is_not_waited_for)
 {
-    scene s = scene_new(NULL);
-    ck_assert_uint_eq(code(&s, s.owner, create(&s, 4, 1)), 0);
+    scene s = scene_with(4, 1);
     ck_assert_uint_eq(code(&s, s.receiver[0], watch(&s, 0, 8)), 0);
     say(&s, s.owner, put(&s, 0));
-    ck_assert_uint_eq(oks(s.owner), 0);
+    ck_assert_uint_eq(client_oks(s.owner), 0);
     world_pass_us(s.w, RELAY_CHUNK_HOLD_IDLE_MS * 1000 + 50000);
     world_run(s.w);
-    ck_assert_uint_eq(oks(s.owner), 1);
-    ck_assert_uint_eq(counters(&s).chunks_stored, 1);
+    ck_assert_uint_eq(client_oks(s.owner), 1);
+    ck_assert_uint_eq(world_counters(s.w).chunks_stored, 1);
     say(&s, s.owner, put(&s, 1));
     client_close(s.w, s.receiver[0]); /* and one that goes, at once */
     world_run(s.w);
-    ck_assert_uint_eq(oks(s.owner), 1);
-    ck_assert_uint_eq(counters(&s).chunks_stored, 2);
-    ck_assert_uint_eq(counters(&s).watchers, 0);
+    ck_assert_uint_eq(client_oks(s.owner), 1);
+    ck_assert_uint_eq(world_counters(s.w).chunks_stored, 2);
+    ck_assert_uint_eq(world_counters(s.w).watchers, 0);
     scene_free(&s);
 }
 END_TEST
@@ -243,15 +239,14 @@ END_TEST
 /* Segment, relay.db, ok: nothing is said, and nothing is told, before the last of them. */
 START_TEST(ok_comes_after_the_disk)
 {
-    scene s = scene_new(NULL);
-    ck_assert_uint_eq(code(&s, s.owner, create(&s, 8, 1)), 0);
+    scene s = scene_with(8, 1);
     ck_assert_uint_eq(code(&s, s.owner, put(&s, 7)), 0); /* loaded */
     s.w->disk_waits = true;
     say(&s, s.owner, put(&s, 0));
-    ck_assert_uint_eq(oks(s.owner), 0);
+    ck_assert_uint_eq(client_oks(s.owner), 0);
     ck_assert_uint_eq(status_bits(&s, 0), 0x80);
     world_chunks(s.w); /* in the segment */
-    ck_assert_uint_eq(oks(s.owner), 0);
+    ck_assert_uint_eq(client_oks(s.owner), 0);
     ck_assert(world_take(s.w));
     world_done(s.w, TACET_E_FULL); /* its bit finds no room */
     ck_assert(client_hear(s.owner, &event));
@@ -282,7 +277,7 @@ START_TEST(F13_a_crash_keeps_what_was_ok)
     s.receiver[0] = client_open(s.w, TACET_ROLE_OPEN, NULL, 2);
     s.receiver[0]->drains = true;
     world_run(s.w);
-    ck_assert_uint_eq(counters(&s).blobs, 1);
+    ck_assert_uint_eq(world_counters(s.w).blobs, 1);
     ck_assert_uint_eq(status_bits(&s, 0), 0x0f);
     ck_assert_uint_eq(code(&s, s.owner, put(&s, 4)), 0);
     say(&s, s.receiver[0], watch(&s, 0, 32));
@@ -347,8 +342,7 @@ END_TEST
 
 START_TEST(F03_asked_for_again)
 {
-    scene s = scene_new(NULL);
-    ck_assert_uint_eq(code(&s, s.owner, create(&s, 2, 2)), 0);
+    scene s = scene_with(2, 2);
     ck_assert_uint_eq(code(&s, s.owner, put(&s, 0)), 0);
     say(&s, s.receiver[0], watch(&s, 0, 1));
     ck_assert_int_eq(chunk_came(s.receiver[0]), 0);
@@ -365,14 +359,13 @@ END_TEST
 
 START_TEST(one_receiver_watches_on_one_connection)
 {
-    scene s = scene_new(NULL);
-    ck_assert_uint_eq(code(&s, s.owner, create(&s, 4, 1)), 0);
+    scene s = scene_with(4, 1);
     ck_assert_uint_eq(code(&s, s.receiver[0], watch(&s, 0, 8)), 0);
     ck_assert_uint_eq(code(&s, s.receiver[1], watch(&s, 0, 8)), 0); /* the same receiver */
     say(&s, s.owner, put(&s, 0));
     ck_assert_int_eq(chunk_came(s.receiver[0]), -1);
     ck_assert_int_eq(chunk_came(s.receiver[1]), 0);
-    ck_assert_uint_eq(counters(&s).watchers, 1);
+    ck_assert_uint_eq(world_counters(s.w).watchers, 1);
     scene_free(&s);
 }
 END_TEST
@@ -380,14 +373,13 @@ END_TEST
 /* --- the end of a blob --------------------------------------------------------------------------------------------------------------------- */
 START_TEST(dropped_while_somebody_watches)
 {
-    scene s = scene_new(NULL);
-    ck_assert_uint_eq(code(&s, s.owner, create(&s, 4, 2)), 0);
+    scene s = scene_with(4, 2);
     ck_assert_uint_eq(code(&s, s.owner, put(&s, 0)), 0);
     say(&s, s.receiver[0], watch(&s, 0, 8));
     say(&s, s.receiver[1], watch(&s, 1, 8));
     client_say(s.w, s.owner, &(frame){ .kind = FRAME_ECHO });
     say(&s, s.owner, put(&s, 1)); /* held */
-    (void)oks(s.owner);
+    (void)client_oks(s.owner);
     say(&s, s.owner, drop(&s));
     ck_assert(client_hear(s.owner, &event));
     ck_assert_int_eq(event.kind, FRAME_OK);
@@ -397,7 +389,7 @@ START_TEST(dropped_while_somebody_watches)
         ck_assert_uint_eq(client_events(s.receiver[r], FRAME_BLOB_GONE), 1);
     ck_assert_uint_eq(code(&s, s.receiver[0], watch(&s, 0, 8)), ERROR_REFUSED);
     ck_assert_uint_eq(code(&s, s.owner, put(&s, 0)), ERROR_NOT_FOUND);
-    core_counters n = counters(&s);
+    core_counters n = world_counters(s.w);
     ck_assert_uint_eq(n.blobs + n.watchers + n.chunk_memory_bytes + n.blob_reserved_bytes + relay_segments_bytes(s.w->store), 0);
     scene_free(&s);
 }
@@ -405,17 +397,15 @@ END_TEST
 
 START_TEST(expires)
 {
-    scene s = scene_new(NULL);
-    ck_assert_uint_eq(code(&s, s.owner, create(&s, 4, 1)), 0);
+    scene s = scene_with(4, 1);
     ck_assert_uint_eq(code(&s, s.owner, put(&s, 0)), 0);
     say(&s, s.receiver[0], watch(&s, 0, 8));
     ck_assert_int_eq(chunk_came(s.receiver[0]), 0);
-    s.w->wall_ms += 4 * 3600 * 1000;
-    world_pass_us(s.w, 61 * 1000000ull);
+    outlive(&s);
     world_run(s.w);
     ck_assert_uint_eq(client_events(s.receiver[0], FRAME_BLOB_GONE), 1);
-    ck_assert_uint_eq(counters(&s).blobs_expired, 1);
-    ck_assert_uint_eq(counters(&s).blobs, 0);
+    ck_assert_uint_eq(world_counters(s.w).blobs_expired, 1);
+    ck_assert_uint_eq(world_counters(s.w).blobs, 0);
     ck_assert_uint_eq(relay_segments_bytes(s.w->store), 0);
     ck_assert_uint_eq(code(&s, s.owner, put(&s, 0)), ERROR_NOT_FOUND);
     scene_free(&s);
@@ -425,31 +415,27 @@ END_TEST
 /* One end is enough: what was set aside is given back once. */
 START_TEST(dropped_while_it_expires)
 {
-    scene s = scene_new(NULL);
-    ck_assert_uint_eq(code(&s, s.owner, create(&s, 4, 1)), 0);
+    scene s = scene_with(4, 1);
     ck_assert_uint_eq(code(&s, s.owner, put(&s, 0)), 0);
-    s.w->wall_ms += 4 * 3600 * 1000;
-    world_pass_us(s.w, 61 * 1000000ull);
+    outlive(&s);
     ck_assert_uint_eq(code(&s, s.owner, drop(&s)), 0); /* in one group with the expiry, behind it */
-    ck_assert_uint_eq(counters(&s).blobs_expired, 1);
-    ck_assert_uint_eq(counters(&s).blobs, 0);
-    ck_assert_uint_eq(counters(&s).blob_reserved_bytes, 0);
+    ck_assert_uint_eq(world_counters(s.w).blobs_expired, 1);
+    ck_assert_uint_eq(world_counters(s.w).blobs, 0);
+    ck_assert_uint_eq(world_counters(s.w).blob_reserved_bytes, 0);
     scene_free(&s);
 }
 END_TEST
 
 START_TEST(received_by_all_while_it_expires)
 {
-    scene s = scene_new(NULL);
-    ck_assert_uint_eq(code(&s, s.owner, create(&s, 1, 1)), 0);
+    scene s = scene_with(1, 1);
     ck_assert_uint_eq(code(&s, s.owner, put(&s, 0)), 0);
     say(&s, s.receiver[0], watch(&s, 0, 8));
-    s.w->wall_ms += 4 * 3600 * 1000;
-    world_pass_us(s.w, 61 * 1000000ull);
+    outlive(&s);
     ck_assert_uint_eq(have_one(&s, 0, 0), 0);
-    ck_assert_uint_eq(counters(&s).blobs_expired, 1);
-    ck_assert_uint_eq(counters(&s).blobs, 0);
-    ck_assert_uint_eq(counters(&s).blob_reserved_bytes, 0);
+    ck_assert_uint_eq(world_counters(s.w).blobs_expired, 1);
+    ck_assert_uint_eq(world_counters(s.w).blobs, 0);
+    ck_assert_uint_eq(world_counters(s.w).blob_reserved_bytes, 0);
     scene_free(&s);
 }
 END_TEST
@@ -457,8 +443,7 @@ END_TEST
 /* "not found" would make its sender give it up. */
 START_TEST(a_blob_that_cannot_be_looked_up_is_not_gone)
 {
-    scene s = scene_new(NULL);
-    ck_assert_uint_eq(code(&s, s.owner, create(&s, 4, 1)), 0);
+    scene s = scene_with(4, 1);
     frame f = put(&s, 0);
     client_say(s.w, s.owner, &f);
     ck_assert(world_take(s.w));
@@ -483,8 +468,7 @@ static unsigned works_of(const world *w, chunk_op op)
 /* A file that is unlinked while the reader opens it looks like a disk that fails, for which a relay stops. */
 START_TEST(files_go_when_the_reader_has_let_go_of_them)
 {
-    scene s = scene_new(NULL);
-    ck_assert_uint_eq(code(&s, s.owner, create(&s, 4, 1)), 0);
+    scene s = scene_with(4, 1);
     ck_assert_uint_eq(code(&s, s.owner, put(&s, 0)), 0);
     s.w->disk_waits = true;
     say(&s, s.receiver[0], watch(&s, 0, 8)); /* a read is under way */
@@ -511,7 +495,7 @@ START_TEST(F10_room_is_set_aside_first)
     s.id[0] ^= 1;
     ck_assert_uint_eq(code(&s, s.owner, create(&s, 7, 1)), ERROR_QUOTA);
     ck_assert_uint_eq(code(&s, s.owner, create(&s, 6, 1)), 0);
-    ck_assert_uint_eq(counters(&s).blob_reserved_bytes, 16 * RELAY_CHUNK_ROOM_BYTES);
+    ck_assert_uint_eq(world_counters(s.w).blob_reserved_bytes, 16 * RELAY_CHUNK_ROOM_BYTES);
     ck_assert_uint_eq(code(&s, s.owner, drop(&s)), 0);
     ck_assert_uint_eq(code(&s, s.owner, create(&s, 6, 1)), 0);
     scene_free(&s);
@@ -521,8 +505,7 @@ END_TEST
 START_TEST(F10_chunks_in_memory_are_bounded)
 {
     enum { MORE = RELAY_CHUNK_MEMORY_MAX_BYTES / TACET_CHUNK_BYTES + 50 };
-    scene s = scene_new(NULL);
-    ck_assert_uint_eq(code(&s, s.owner, create(&s, 1000, 1)), 0);
+    scene s = scene_with(1000, 1);
     ck_assert_uint_eq(code(&s, s.owner, put(&s, 999)), 0);
     s.w->disk_waits = true;
     unsigned quota = 0;
@@ -534,11 +517,11 @@ START_TEST(F10_chunks_in_memory_are_bounded)
     while (client_hear(s.owner, &event))
         quota += event.kind == FRAME_ERROR && event.error.code == ERROR_QUOTA;
     ck_assert_uint_gt(quota, 0);
-    ck_assert_uint_le(counters(&s).chunk_memory_bytes, RELAY_CHUNK_MEMORY_MAX_BYTES + 70000);
+    ck_assert_uint_le(world_counters(s.w).chunk_memory_bytes, RELAY_CHUNK_MEMORY_MAX_BYTES + 70000);
     s.w->disk_waits = false;
     world_run(s.w);
-    ck_assert_uint_eq(oks(s.owner) + quota, MORE);
-    ck_assert_uint_eq(counters(&s).chunk_memory_bytes, 0);
+    ck_assert_uint_eq(client_oks(s.owner) + quota, MORE);
+    ck_assert_uint_eq(world_counters(s.w).chunk_memory_bytes, 0);
     scene_free(&s);
 }
 END_TEST
@@ -555,7 +538,7 @@ START_TEST(many_blobs_come_and_go_in_memory)
         ck_assert_uint_eq(code(&s, s.receiver[0], watch(&s, 0, 1)), ERROR_REFUSED);
         s.id[15] ^= 1;
     }
-    ck_assert_uint_eq(counters(&s).blobs, 300);
+    ck_assert_uint_eq(world_counters(s.w).blobs, 300);
     scene_free(&s);
 }
 END_TEST

@@ -118,6 +118,13 @@ size_t pair_export(const session *s, uint8_t **out)
     return n;
 }
 
+void pair_ready(pair *p, uint64_t seed)
+{
+    pair_new(p, seed);
+    pair_first(p, true);
+    pair_say(p, p->b, p->a, "answer");
+}
+
 bool pair_same_party(const party *a, const party *b)
 {
     return memcmp(a->account.bytes, b->account.bytes, 32) == 0 && a->device == b->device && memcmp(a->ik, b->ik, 32) == 0 &&

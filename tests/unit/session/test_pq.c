@@ -5,13 +5,6 @@
 static uint8_t plain[TACET_ENVELOPE_MAX_BYTES];
 static size_t n;
 
-static void ready(pair *p, uint64_t seed)
-{
-    pair_new(p, seed);
-    pair_first(p, true);
-    pair_say(p, p->b, p->a, "answer");
-}
-
 /* Talks in turns until a step of `who` is due. */
 static void talk_until_due(pair *p, session *who)
 {
@@ -42,7 +35,7 @@ START_TEST(begins_after_50_messages_and_only_then)
 {
     pair p;
     envelope_bytes e;
-    ready(&p, 1); /* 2 messages so far */
+    pair_ready(&p, 1); /* 2 messages so far */
     for (int i = 2; i < 50; i++) {
         ck_assert_msg(!session_wants_carrier(p.a, p.env), "after %d messages", i);
         pair_seal(&p, i % 2 ? p.a : p.b, "x", 1, &e);
@@ -63,7 +56,7 @@ START_TEST(begins_after_7_days_when_something_was_said)
 {
     pair p;
     envelope_bytes e;
-    ready(&p, 2);
+    pair_ready(&p, 2);
     env_seeded_advance(&p.clock, 7 * DAY_MS - 1);
     ck_assert(!session_wants_carrier(p.a, p.env));
     env_seeded_advance(&p.clock, 1);
@@ -99,7 +92,7 @@ END_TEST
 START_TEST(three_steps_make_an_epoch)
 {
     pair p;
-    ready(&p, 4);
+    pair_ready(&p, 4);
     for (uint32_t e = 1; e <= 4; e++) {
         session *k = e % 2 ? p.a : p.b, *c = e % 2 ? p.b : p.a;
         talk_until_due(&p, k);
@@ -132,7 +125,7 @@ START_TEST(field_rides_three_times_then_in_every_tenth)
 {
     pair p;
     envelope_bytes e;
-    ready(&p, 5);
+    pair_ready(&p, 5);
     talk_until_due(&p, p.a);
     for (int i = 0; i < 40; i++) {
         pair_seal(&p, p.a, "x", 1, &e);
@@ -161,7 +154,7 @@ START_TEST(R17_loss_at_each_state_of_the_step_heals)
     enum { BITS = 8 };
     for (unsigned epoch = 1; epoch <= 2; epoch++) {
         pair p;
-        ready(&p, 6);
+        pair_ready(&p, 6);
         session **k = epoch == 1 ? &p.a : &p.b;
         if (epoch == 2) {
             talk_until_due(&p, p.a);
@@ -205,7 +198,7 @@ START_TEST(R17_half_of_all_messages_lost_and_it_still_moves)
     pair p;
     envelope_bytes e;
     uint8_t coin;
-    ready(&p, 7);
+    pair_ready(&p, 7);
     for (int i = 0; i < 4000; i++) {
         session *from = i % 2 ? p.a : p.b, *to = i % 2 ? p.b : p.a;
         pair_seal(&p, from, "x", 1, &e);
@@ -234,7 +227,7 @@ START_TEST(late_messages_of_the_epoch_before_open_until_the_next_or_30_days)
 {
     pair p;
     envelope_bytes late[3], e;
-    ready(&p, 8);
+    pair_ready(&p, 8);
     for (int i = 0; i < 3; i++)
         pair_seal(&p, p.a, "late", 4, &late[i]); /* epoch 0 */
     pair_say(&p, p.a, p.b, "there");
@@ -280,7 +273,7 @@ static const struct {
 START_TEST(field_of_another_epoch_is_ignored_a_bad_key_refused)
 {
     pair p;
-    ready(&p, 9);
+    pair_ready(&p, 9);
     pq_field field = { .kind = field_row[_i].kind, .epoch = field_row[_i].epoch, .bytes = p.alice.kem };
     uint8_t bad[TACET_KEM_KEY_BYTES];
     memset(bad, 0xff, sizeof bad);
@@ -305,7 +298,7 @@ START_TEST(a_refused_key_leaves_the_whole_session_as_it_was)
 {
     pair p;
     envelope_bytes e;
-    ready(&p, 10);
+    pair_ready(&p, 10);
     talk_until_due(&p, p.a);
     pair_seal(&p, p.a, "x", 1, &e); /* makes the key */
     memset(p.a->core.pq.field, 0xff, TACET_KEM_KEY_BYTES);
@@ -327,7 +320,7 @@ START_TEST(R22_tampered_ciphertext_of_a_step_stays_in_its_epoch)
 {
     pair p;
     envelope_bytes e;
-    ready(&p, 11);
+    pair_ready(&p, 11);
     talk_until_due(&p, p.a);
     pair_say(&p, p.a, p.b, "ek");
     p.b->core.pq.field[5] ^= 1; /* implicit rejection: Alice finds another secret, and no message in epoch 1 will open */

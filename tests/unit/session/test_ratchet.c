@@ -6,26 +6,6 @@
 static uint8_t plain[TACET_ENVELOPE_MAX_BYTES];
 static size_t n;
 
-static void ready(pair *p, uint64_t seed)
-{
-    pair_new(p, seed);
-    pair_first(p, true);
-    pair_say(p, p->b, p->a, "answer");
-}
-
-/* Opens; the verdict must be `want`, and if it is not OK the session must be byte for byte what it was. */
-#define OPENS(p, at, e, want)                                                                                                                        \
-    do {                                                                                                                                             \
-        uint8_t *before_, *after_;                                                                                                                   \
-        size_t n_before_ = pair_export(at, &before_);                                                                                                \
-        ck_assert_int_eq(pair_open(p, at, e, plain, &n), want);                                                                                      \
-        size_t n_after_ = pair_export(at, &after_);                                                                                                  \
-        if ((want) != TACET_OK)                                                                                                                      \
-            ck_assert(n_before_ == n_after_ && memcmp(before_, after_, n_after_) == 0);                                                              \
-        free(before_);                                                                                                                               \
-        free(after_);                                                                                                                                \
-    } while (0)
-
 START_TEST(a_conversation_goes_both_ways)
 {
     pair p;
@@ -56,7 +36,7 @@ START_TEST(R10_jump_of_2000_and_2001)
 {
     pair p;
     envelope_bytes e;
-    ready(&p, 10);
+    pair_ready(&p, 10);
     bool beyond = _i == 1;
     for (int i = 0; i < TACET_RATCHET_JUMP_MAX + beyond; i++)
         pair_seal(&p, p.a, "lost", 4, &e);
@@ -82,7 +62,7 @@ START_TEST(R10_the_chain_before_may_lack_2000_and_not_more)
 {
     pair p;
     envelope_bytes e;
-    ready(&p, 11);
+    pair_ready(&p, 11);
     pair_say(&p, p.a, p.b, "chain starts");
     for (int i = 0; i < TACET_RATCHET_JUMP_MAX + _i; i++)
         pair_seal(&p, p.a, "lost", 4, &e);
@@ -101,7 +81,7 @@ START_TEST(R11_2001st_skipped_key_pushes_out_the_oldest)
 {
     pair p;
     static envelope_bytes e[TACET_RATCHET_SKIPPED_MAX + 4];
-    ready(&p, 12);
+    pair_ready(&p, 12);
     for (int i = 0; i < TACET_RATCHET_SKIPPED_MAX + 4; i++)
         pair_seal(&p, p.a, &i, sizeof i, &e[i]);
     OPENS(&p, p.b, &e[2000], TACET_OK); /* 0 .. 1999 are skipped */
@@ -119,7 +99,7 @@ START_TEST(R11_month_old_key_is_gone)
 {
     pair p;
     envelope_bytes late, later, e;
-    ready(&p, 13);
+    pair_ready(&p, 13);
     pair_seal(&p, p.a, "late", 4, &late);
     pair_seal(&p, p.a, "later", 5, &later);
     pair_say(&p, p.a, p.b, "now");
@@ -142,7 +122,7 @@ START_TEST(five_former_chains_and_the_sixth_takes_the_oldest_ones_place)
 {
     pair p;
     envelope_bytes missing[8];
-    ready(&p, 14);
+    pair_ready(&p, 14);
     for (int i = 0; i < 7; i++) { /* each of Alice's chains loses its first message */
         pair_seal(&p, p.a, &i, sizeof i, &missing[i]);
         pair_say(&p, p.a, p.b, "there");
@@ -219,7 +199,7 @@ static void run_wire(uint64_t seed, uint32_t window, uint32_t talk_run, tally *t
     wire w = { .e = e, .opened = opened, .count = 0 };
     memset(opened, 0, sizeof opened);
     *t = (tally){ 0 };
-    ready(&p, seed);
+    pair_ready(&p, seed);
     env_seeded_init(&chance, seed + 1000, 0);
     bool from_a = true;
     for (uint32_t id = 0; id < MESSAGES; id++) {
@@ -282,7 +262,7 @@ START_TEST(R14_thief_is_locked_out_after_a_round_trip)
 {
     pair p;
     envelope_bytes e;
-    ready(&p, 16);
+    pair_ready(&p, 16);
     pair_say(&p, p.a, p.b, "before");
     session *thief = steal(&p, p.a);
     pair_seal(&p, p.b, "readable", 8, &e); /* what Bob sends at once, the thief reads like Alice */
@@ -302,7 +282,7 @@ START_TEST(R14_quantum_thief_is_locked_out_after_one_epoch)
     pair p;
     envelope_bytes e;
     session_info info;
-    ready(&p, 17);
+    pair_ready(&p, 17);
     session *thief = steal(&p, p.a);
     for (info.epoch = 0; info.epoch < 1; session_describe(p.b, &info)) {
         pair_say(&p, p.a, p.b, "there");
@@ -326,7 +306,7 @@ START_TEST(R15_stolen_state_does_not_open_what_was_opened)
 {
     pair p;
     envelope_bytes e, skipped;
-    ready(&p, 18);
+    pair_ready(&p, 18);
     pair_seal(&p, p.a, "late", 4, &skipped);
     pair_seal(&p, p.a, "secret", 6, &e);
     OPENS(&p, p.b, &e, TACET_OK);
@@ -350,7 +330,7 @@ START_TEST(R16_restored_snapshot_never_meets_a_key_stream_twice)
     uint8_t text_one[200], text_two[200];
     memset(text_one, '1', sizeof text_one);
     memset(text_two, '2', sizeof text_two);
-    ready(&p, 19);
+    pair_ready(&p, 19);
     session *restored = steal(&p, p.a);
     pair_seal(&p, p.a, text_one, sizeof text_one, &one);
     pair_seal(&p, restored, text_two, sizeof text_two, &two); /* the same N of the same chain */
@@ -373,7 +353,7 @@ START_TEST(R19_garbage_costs_at_most_35_trials)
     enum { SESSIONS = 6, GARBAGE = 100000 };
     pair p[SESSIONS];
     for (int s = 0; s < SESSIONS; s++) { /* the worst case: five former chains each */
-        ready(&p[s], 200 + (uint64_t)s);
+        pair_ready(&p[s], 200 + (uint64_t)s);
         for (int i = 0; i < 6; i++) {
             envelope_bytes lost;
             pair_seal(&p[s], p[s].a, "lost", 4, &lost);
@@ -405,7 +385,7 @@ START_TEST(full_arena_changes_nothing)
 {
     pair p;
     envelope_bytes lost, e;
-    ready(&p, 28);
+    pair_ready(&p, 28);
     for (int i = 0; i < 100; i++)
         pair_seal(&p, p.a, "lost", 4, &lost);
     pair_seal(&p, p.a, "x", 1, &e);
@@ -427,7 +407,7 @@ START_TEST(clock_may_go_back)
 {
     pair p;
     envelope_bytes late;
-    ready(&p, 29);
+    pair_ready(&p, 29);
     pair_seal(&p, p.a, "late", 4, &late);
     pair_say(&p, p.a, p.b, "x");
     p.clock.wall_ms -= 400 * DAY_MS;

@@ -6,31 +6,11 @@
 static uint8_t plain[TACET_ENVELOPE_MAX_BYTES];
 static size_t n;
 
-static void ready(pair *p, uint64_t seed)
-{
-    pair_new(p, seed);
-    pair_first(p, true);
-    pair_say(p, p->b, p->a, "answer");
-}
-
-/* Opens; the verdict must be `want`, and if it is not OK the session must be byte for byte what it was. */
-#define OPENS(p, at, e, want)                                                                                                                        \
-    do {                                                                                                                                             \
-        uint8_t *before_, *after_;                                                                                                                   \
-        size_t n_before_ = pair_export(at, &before_);                                                                                                \
-        ck_assert_int_eq(pair_open(p, at, e, plain, &n), want);                                                                                      \
-        size_t n_after_ = pair_export(at, &after_);                                                                                                  \
-        if ((want) != TACET_OK)                                                                                                                      \
-            ck_assert(n_before_ == n_after_ && memcmp(before_, after_, n_after_) == 0);                                                              \
-        free(before_);                                                                                                                               \
-        free(after_);                                                                                                                                \
-    } while (0)
-
 START_TEST(R13_state_unchanged_after_bad_mac)
 {
     pair p;
     envelope_bytes good[3], bad;
-    ready(&p, 15);
+    pair_ready(&p, 15);
     pair_seal(&p, p.a, "skipped", 7, &good[0]);
     pair_say(&p, p.a, p.b, "one");
     pair_seal(&p, p.a, "same chain", 10, &good[1]);
@@ -56,7 +36,7 @@ START_TEST(R20_each_byte_of_a_later_envelope_flipped)
 {
     pair p;
     envelope_bytes e;
-    ready(&p, 21);
+    pair_ready(&p, 21);
     if (_i)
         pair_say(&p, p.a, p.b, "not a DH step");
     pair_seal(&p, p.a, "hello", 5, &e);
@@ -83,7 +63,7 @@ START_TEST(M05_group_content_never_passes_for_pairwise)
     pair p;
     envelope_bytes e;
     unsigned trials = TACET_HEADER_TRIALS_MAX;
-    ready(&p, 22);
+    pair_ready(&p, 22);
     const enum content_class sealed_as = _i ? CONTENT_GROUP : CONTENT_PAIRWISE, opened_as = _i ? CONTENT_PAIRWISE : CONTENT_GROUP;
     ck_assert_int_eq(session_seal(p.a, p.env, sealed_as, (const uint8_t *)"x", 1, e.bytes, &e.n), TACET_OK);
     ck_assert_int_eq(session_open(p.b, p.env, opened_as, &trials, e.bytes, e.n, plain, &n), TACET_E_FORGED);
@@ -114,8 +94,8 @@ START_TEST(a_message_for_another_session_is_refused)
 {
     pair p, q;
     envelope_bytes e;
-    ready(&p, 24);
-    ready(&q, 25);
+    pair_ready(&p, 24);
+    pair_ready(&q, 25);
     pair_seal(&p, p.a, "x", 1, &e);
     OPENS(&q, q.b, &e, TACET_E_FORGED);
     pair_free(&p);
@@ -177,7 +157,7 @@ START_TEST(header_of_a_dishonest_peer)
 {
     pair p;
     envelope_bytes e;
-    ready(&p, 26);
+    pair_ready(&p, 26);
     pair_say(&p, p.a, p.b, "there");
     pair_say(&p, p.b, p.a, "back");
     dishonest_message(p.a, &e, header_row[_i].at, &header_row[_i].value, 1);
@@ -198,7 +178,7 @@ START_TEST(T05_small_order_ratchet_key_is_refused)
 {
     pair p;
     envelope_bytes e;
-    ready(&p, 27);
+    pair_ready(&p, 27);
     const uint8_t point[32] = { (uint8_t)_i };
     dishonest_message(p.a, &e, 2, point, sizeof point);
     OPENS(&p, p.b, &e, TACET_E_FORGED);
