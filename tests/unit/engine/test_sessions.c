@@ -163,7 +163,7 @@ START_TEST(R11_old_keys_leave_the_vault)
 {
     enum { SKIPPED_BYTES = 32 + 8 + 4 + 4 };
     size_t a, b;
-    world *w = pair(&a, &b);
+    world *w = world_pair(&a, &b);
     talk(w, a, b, 1);
     w->hold = true;
     world_send(w, a, "bob", "lost");
