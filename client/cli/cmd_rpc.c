@@ -51,7 +51,9 @@ static int socket_make(cli *c, const char *path)
         return fail(c, EXIT_USAGE, "usage", "the path of a socket has at most %zu bytes. Choose a shorter one", sizeof at.sun_path - 1), -1;
     memcpy(at.sun_path, path, strlen(path));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && probe >= 0 && connect(probe, (struct sockaddr *)&at, sizeof at) != 0 && errno == ECONNREFUSED)
+    struct stat there; /* a file that is no socket refuses connections as well as a dead one */
+    if (fd >= 0 && probe >= 0 && lstat(path, &there) == 0 && S_ISSOCK(there.st_mode) && connect(probe, (struct sockaddr *)&at, sizeof at) != 0 &&
+        errno == ECONNREFUSED)
         (void)unlink(path);
     if (probe >= 0)
         close(probe);

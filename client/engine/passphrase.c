@@ -102,6 +102,7 @@ int passphrase_from_fd(passphrase *out, secret_arena *a, int fd, engine_error *e
 {
     char from[32];
     snprintf(from, sizeof from, "descriptor %d", fd);
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* no command of --exec gets to read it again; a descriptor that is none is said below */
     return from_fd(out, a, fd, from, error);
 }
 

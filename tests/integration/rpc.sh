@@ -36,7 +36,11 @@ wait "$rpc"
 is $? 0
 kill "$host"; wait "$host" 2>/dev/null
 
-# a socket of one's own
+# a socket of one's own; what is there and is none stays
+echo precious >"$dir/precious"
+expect 1 timeout 10 "$tacet" --home "$dir/alice" rpc --socket "$dir/precious"
+tells "Choose another path"
+is "$(cat "$dir/precious")" precious
 begin served as alice rpc --socket "$dir/bot.sock"
 soon 10 test -S "$dir/bot.sock"
 is "$(stat -c %a "$dir/bot.sock")" 600
