@@ -245,12 +245,12 @@ static int saved_again(cli *c, json_t **file, const json_t *params)
         return trouble_say(c, SAY_FILE_TARGET, output, NULL);
     if (!ok)
         return trouble_say(c, SAY_SAVE_COPY, from, strerror(why));
-    json_t *told = json_copy(*file);
-    json_object_set_new(told, "saved_to", json_string(copy));
-    json_decref(*file);
-    *file = told;
     if (on_its_way(c, from))
         (void)unlink(from);
+    json_t *told = json_copy(*file);
+    json_object_set_new(told, "saved_to", json_string(copy));
+    json_decref(*file); /* and `from` with it */
+    *file = told;
     return EXIT_DONE;
 }
 
