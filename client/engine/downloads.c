@@ -347,6 +347,7 @@ void download_came(engine *e, file_run *r, const frame *f)
 }
 
 /* --- onto the disk, into the journal, then `have` ---------------------------------------------------------------------------------------------------------- */
+/* On a thread of its own, so that the next chunks are opened and written meanwhile: what is being synced was written before. */
 static void sync_run(job *j)
 {
     target_job *t = (target_job *)j;
@@ -438,7 +439,7 @@ static void sync_when_due(engine *e, file_run *r)
     r->syncing_count = r->written_count;
     r->written_count = 0;
     qsort(r->syncing, r->syncing_count, sizeof *r->syncing, by_index);
-    if (!file_give(e, r, WORKER_WRITER, &t->job, sync_run, sync_done)) {
+    if (!file_give(e, r, WORKER_SYNCER, &t->job, sync_run, sync_done)) {
         free(t);
         r->syncing_count = 0;
         slot_close(e, r->slot);

@@ -78,8 +78,8 @@ enum files_limits {
     FILES_ACTIVE_MAX = 4,    /* of each direction at a time; the others wait in order */
     FILES_UP_WINDOW = 240,   /* chunks of one file from their reading to the relay's answer */
     FILES_DOWN_WINDOW = 256, /* chunks of one file that may come unasked */
-    FILES_READ_AHEAD = 96,   /* chunks being read or waiting for journal and wire, all files together */
-    FILES_JOURNAL_BATCH = 48,
+    FILES_READ_AHEAD = 128,  /* chunks being read or waiting for journal and wire, all files together */
+    FILES_JOURNAL_BATCH = 64,
     FILES_SYNC_BATCH = 96,
     FILES_SPARE_MAX = 128,         /* buffers kept for the next chunk */
     FILES_WIRE_BYTES = 512 * 1024, /* of chunks that wait on the link: the rest of its queue is for everything else */

@@ -11,7 +11,7 @@ struct job {
     void (*done)(void *ctx, job *j); /* on the engine's thread; ctx as given to workers_new; owns the job from then on */
 };
 
-typedef enum { WORKER_READER, WORKER_WRITER, WORKERS } worker_name;
+typedef enum { WORKER_READER, WORKER_WRITER, WORKER_SYNCER, WORKERS } worker_name;
 typedef struct workers workers;
 
 /* Threads start with their first job. TACET_E_NOMEM, TACET_E_IO (no descriptor). */
