@@ -86,6 +86,23 @@ static bool entry_room(core *c)
     return c->blobs.count < RELAY_BLOBS_OPEN_MAX;
 }
 
+/* Nobody fills the table alone: beyond its share a blob of an account takes the place of one of its own that nobody needs, or has none. */
+static bool entry_share(core *c, const blob_entry *fresh)
+{
+    blob_entry *spare = NULL; /* the one that was used longest ago */
+    uint32_t own = 0;
+    for (blob_entry *e = c->blobs.first; e; e = e->next)
+        if (e != fresh && memcmp(e->blob.account, fresh->blob.account, sizeof e->blob.account) == 0) {
+            own++;
+            spare = entry_idle(e) ? e : spare;
+        }
+    if (own < RELAY_BLOBS_OPEN_SHARE)
+        return true;
+    if (spare)
+        entry_free(c, spare);
+    return spare;
+}
+
 static blob_entry *entry_new(core *c, const uint8_t id[16])
 {
     blob_entry *e = entry_room(c) ? calloc(1, sizeof *e) : NULL;
@@ -206,7 +223,7 @@ static void load_done(core *c, blob_job *j)
         int rc = bits_new(e);
         if (rc == TACET_OK)
             rc = bits_fill(e, j);
-        no = rc == TACET_OK ? 0 : ERROR_INTERNAL;
+        no = rc != TACET_OK ? ERROR_INTERNAL : entry_share(c, e) ? 0 : ERROR_QUOTA;
     }
     e->state = no ? BLOB_GONE : BLOB_READY;
     if (no)

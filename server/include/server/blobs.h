@@ -66,7 +66,7 @@ enum { BLOB_BUCKETS = 4096 };
 typedef struct {
     blob_entry *bucket[BLOB_BUCKETS];
     blob_entry *first, *last;
-    uint32_t count, idle;
+    uint32_t count;
     watcher *ready_first, *ready_last;
     uint32_t ready;
     uint32_t reads;  /* under way */

@@ -103,7 +103,7 @@ enum relay_limits {
     /* blobs */
     RELAY_BLOBS_ACCOUNT_MAX = 4096,                   /* of one account */
     RELAY_BLOBS_OPEN_MAX = 4096,                      /* known in memory: watched, put to, or used a moment ago */
-    RELAY_BLOBS_IDLE_MAX = 256,                       /* ... of these, without anybody who watches or puts */
+    RELAY_BLOBS_OPEN_SHARE = 512,                     /* ... of these, of one account */
     RELAY_BLOB_WAITING_MAX = 64,                      /* requests that wait until a blob is loaded */
     RELAY_BLOB_WATCHES_MAX = 1024,                    /* of one connection */
     RELAY_BLOBS_EXPIRE_MAX = 64,                      /* in one transaction */

@@ -526,6 +526,36 @@ START_TEST(F10_chunks_in_memory_are_bounded)
 }
 END_TEST
 
+/* All that one account has may be watched at a time is a share: it leaves room for the blobs of others. */
+START_TEST(F10_one_account_does_not_fill_the_table)
+{
+    enum { MORE = 3 };
+    scene s = scene_new(NULL), other = s;
+    unsigned watched = 0, quota = 0;
+    for (unsigned i = 0; i < RELAY_BLOBS_OPEN_SHARE + MORE; i++) {
+        memcpy(s.id, &i, sizeof i);
+        ck_assert_uint_eq(code(&s, s.owner, create(&s, 1, 1)), 0);
+        ck_assert_uint_eq(code(&s, s.owner, (frame){ .kind = FRAME_BLOB_STATUS, .blob_status.blob = { s.id, 16 } }), 0); /* idle ones give way */
+    }
+    for (unsigned i = 0; i < RELAY_BLOBS_OPEN_SHARE + MORE; i++) {
+        memcpy(s.id, &i, sizeof i);
+        unsigned no = code(&s, s.receiver[0], watch(&s, 0, 1));
+        watched += no == 0;
+        quota += no == ERROR_QUOTA;
+    }
+    ck_assert_uint_eq(watched, RELAY_BLOBS_OPEN_SHARE);
+    ck_assert_uint_eq(quota, MORE);
+    person_make(&other.alice, s.w->wall_ms / 1000);
+    other.owner = person_join(s.w, &other.alice);
+    other.id[15] ^= 1;
+    ck_assert_uint_eq(code(&other, other.owner, create(&other, 1, 1)), 0);
+    ck_assert_uint_eq(code(&other, other.receiver[1], watch(&other, 0, 1)), 0);
+    client_close(s.w, s.receiver[0]);
+    ck_assert_uint_eq(code(&s, s.receiver[2], watch(&s, 0, 1)), 0); /* the last one, which had no room */
+    scene_free(&s);
+}
+END_TEST
+
 START_TEST(many_blobs_come_and_go_in_memory)
 {
     scene s = scene_new(NULL);
@@ -548,4 +578,5 @@ SUITE("server blobs", TEST(handed_over_and_never_written), TEST(stored_when_some
       TEST(T16_only_its_owner_and_its_receivers), TEST(F07_counts_and_indices), TEST(F03_asked_for_again),
       TEST(one_receiver_watches_on_one_connection), TEST(dropped_while_somebody_watches), TEST(expires), TEST(dropped_while_it_expires),
       TEST(received_by_all_while_it_expires), TEST(files_go_when_the_reader_has_let_go_of_them), TEST(a_blob_that_cannot_be_looked_up_is_not_gone),
-      TEST(F10_room_is_set_aside_first), TEST(F10_chunks_in_memory_are_bounded), TEST(many_blobs_come_and_go_in_memory))
+      TEST(F10_room_is_set_aside_first), TEST(F10_chunks_in_memory_are_bounded), TEST(F10_one_account_does_not_fill_the_table),
+      TEST(many_blobs_come_and_go_in_memory))
