@@ -135,11 +135,6 @@ int vault_out_arrived(vault *v, int64_t contact, uint32_t device, uint64_t seque
     return vault_run(v, "DELETE FROM outbox WHERE contact=? AND device=? AND sequence=?", "inu", contact, device, sequence);
 }
 
-int vault_out_rows_of_message(vault *v, int64_t message, int64_t *rows, size_t room, size_t *count)
-{
-    return vault_numbers(v, rows, room, count, "SELECT row FROM outbox WHERE message=? AND message<>0 ORDER BY row", "i", message);
-}
-
 int vault_out_rows_of_kind(vault *v, int64_t contact, uint32_t what, int64_t *rows, size_t room, size_t *count)
 {
     return vault_numbers(v, rows, room, count, "SELECT row FROM outbox WHERE contact=? AND what=? ORDER BY row", "in", contact, what);

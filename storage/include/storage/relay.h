@@ -98,7 +98,7 @@ TACET_MUST_USE int relay_setting_put(relay_store *s, const char *name, blob valu
 TACET_MUST_USE int relay_setting_get(relay_store *s, const char *name, uint8_t *out, size_t room, size_t *out_bytes);
 
 typedef struct {
-    uint64_t accounts, mailboxes, messages, message_bytes, file_bytes, wal_bytes;
+    uint64_t accounts, mailboxes, messages, message_bytes, wal_bytes;
 } relay_totals;
 TACET_MUST_USE int relay_totals_get(relay_store *s, relay_totals *out);
 TACET_MUST_USE int relay_check(relay_store *s, char *where, size_t where_bytes);

@@ -286,7 +286,6 @@ TACET_MUST_USE int vault_out_each(vault *v, vault_outgoing_fn *each, void *ctx);
 TACET_MUST_USE int vault_out_delivered(vault *v, int64_t message, uint32_t device); /* removes them */
 /* The content of that number for that device has arrived. */
 TACET_MUST_USE int vault_out_arrived(vault *v, int64_t contact, uint32_t device, uint64_t sequence);
-TACET_MUST_USE int vault_out_rows_of_message(vault *v, int64_t message, int64_t *rows, size_t room, size_t *count);
 TACET_MUST_USE int vault_out_contacts(vault *v, uint32_t state, int64_t *contacts, size_t room, size_t *count);
 /* Messages that wait (WAITING rows): to another contact; or into another message state. */
 TACET_MUST_USE int vault_waiting_move(vault *v, int64_t from, int64_t to);
