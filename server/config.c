@@ -121,6 +121,7 @@ static const struct {
     RATE("device_bundle", core.device_bundles),
     RATE("request", core.requests),
     RATE("change", core.changes),
+    RATE("list", core.lists),
 };
 enum { NUMBERS = sizeof numbers / sizeof *numbers };
 

@@ -17,6 +17,7 @@ core_config core_config_default(void)
         .device_bundles = { RELAY_BUNDLE_DEVICE_BURST, RELAY_BUNDLE_DEVICE_EVERY_MS },
         .requests = { RELAY_REQUEST_BURST, RELAY_REQUEST_EVERY_MS },
         .changes = { RELAY_CHANGE_BURST, RELAY_CHANGE_EVERY_MS },
+        .lists = { RELAY_LIST_BURST, RELAY_LIST_EVERY_MS },
         .hold_max_us = RELAY_HOLD_MAX_US,
         .blob_account_mib = RELAY_BLOB_ACCOUNT_MIB,
         .blob_total_mib = RELAY_BLOB_TOTAL_MIB,
@@ -37,7 +38,7 @@ int core_new(core **out, const core_options *o, const core_ports *ports)
     c->ok.kind = FRAME_OK;
     c->deliver.kind = FRAME_DELIVER;
     int rc = routes_new(&c->routes, RELAY_ROUTES, o->salt);
-    limiter **const limiters[] = { &c->registers, &c->bundles, &c->device_bundles, &c->requests, &c->changes, &c->contacts };
+    limiter **const limiters[] = { &c->registers, &c->bundles, &c->device_bundles, &c->requests, &c->changes, &c->lists, &c->contacts };
     for (size_t i = 0; rc == TACET_OK && i < sizeof limiters / sizeof *limiters; i++)
         rc = limiter_new(limiters[i], RELAY_LIMITER_ENTRIES, o->salt);
     if (rc != TACET_OK) {
@@ -90,6 +91,7 @@ core *core_free(core *c)
     limiter_free(c->device_bundles);
     limiter_free(c->requests);
     limiter_free(c->changes);
+    limiter_free(c->lists);
     limiter_free(c->contacts);
     sodium_memzero(c, sizeof *c);
     free(c);
@@ -348,16 +350,23 @@ static request_job *request_of(core *c, conn *k, const frame *f, const uint8_t *
     return r;
 }
 
+/* What has to be verified or written may be asked so often: by an address for new accounts, by a device, and by an account for its lists. */
+static bool within_rate(core *c, const conn *k, frame_kind what, uint64_t now_ms)
+{
+    const core_config *o = &c->o.config;
+    if (what == FRAME_REGISTER || (what == FRAME_DEVICES && k->who.mailbox == 0))
+        return limiter_take(c->registers, k->address, o->registers, now_ms);
+    if (k->who.mailbox == 0 || !(directory_needs_verify(what) || what == FRAME_TOKENS))
+        return true;
+    if (what == FRAME_DEVICES && !limiter_take(c->lists, token_short(k->who.account), o->lists, now_ms))
+        return false;
+    return limiter_take(c->changes, k->who.mailbox, o->changes, now_ms);
+}
+
 static void do_directory(core *c, conn *k, const frame *f, const uint8_t *body, size_t bytes)
 {
     uint64_t now_ms = c->now_us / 1000;
-    bool stranger = f->kind == FRAME_REGISTER || (f->kind == FRAME_DEVICES && k->who.mailbox == 0);
-    if (stranger && !limiter_take(c->registers, k->address, c->o.config.registers, now_ms)) {
-        core_reply_error(c, core_ref(c, k), f->id, ERROR_RATE);
-        return;
-    }
-    bool changes = directory_needs_verify(f->kind) || f->kind == FRAME_TOKENS;
-    if (!stranger && k->who.mailbox && changes && !limiter_take(c->changes, k->who.mailbox, c->o.config.changes, now_ms)) {
+    if (!within_rate(c, k, f->kind, now_ms)) {
         core_reply_error(c, core_ref(c, k), f->id, ERROR_RATE);
         return;
     }

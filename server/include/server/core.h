@@ -45,7 +45,7 @@ typedef struct {
     directory_policy directory;
     uint32_t mailbox_messages, request_queue;
     uint64_t mailbox_bytes;
-    limiter_rate registers, bundles, device_bundles, requests, changes;
+    limiter_rate registers, bundles, device_bundles, requests, changes, lists;
     uint32_t hold_max_us; /* 0: never hold a message back */
     uint32_t blob_account_mib, blob_total_mib, blob_free_mib;
 } core_config;

@@ -74,7 +74,7 @@ struct core {
     uint32_t subscriptions;
     mailboxes boxes;
     routes *routes;
-    limiter *registers, *bundles, *device_bundles, *requests, *changes, *contacts;
+    limiter *registers, *bundles, *device_bundles, *requests, *changes, *lists, *contacts;
     job *first, *last;             /* waiting for the committer, oldest first */
     job *again_first, *again_last; /* messages to be resolved once more */
     bool group_out;

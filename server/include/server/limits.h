@@ -71,6 +71,8 @@ enum relay_limits {
     RELAY_BUNDLE_DEVICE_EVERY_MS = 24 * 60 * 1000,
     RELAY_CHANGE_BURST = 256, /* of one device: tokens, prekeys, lists, names, which all have to be verified or written */
     RELAY_CHANGE_EVERY_MS = 200,
+    RELAY_LIST_BURST = 32, /* of one account: device lists, each of which may use up mailbox numbers for good */
+    RELAY_LIST_EVERY_MS = 10 * 60 * 1000,
     RELAY_REQUEST_BURST = 64, /* contact requests per address */
     RELAY_REQUEST_EVERY_MS = 30 * 1000,
     RELAY_LIMITER_ENTRIES = 65536, /* addresses or devices that one limiter remembers */

@@ -159,7 +159,9 @@ END_TEST
 START_TEST(S12_lists_come_in_pieces)
 {
     enum { VERSIONS = 40 };
-    world *w = world_new(NULL);
+    core_config config = core_config_default();
+    config.lists = (limiter_rate){ VERSIONS, 1000 };
+    world *w = world_new(&config);
     person p, extra;
     uint8_t bytes[TACET_DEVICE_LIST_MAX_BYTES], proof[64];
     size_t n;
@@ -194,6 +196,30 @@ START_TEST(S12_lists_come_in_pieces)
         ck_assert_uint_lt(reply.lists_reply.lists.count, VERSIONS);
         ck_assert_uint_lt(pieces, 3);
     }
+    world_free(w);
+}
+END_TEST
+
+/* Each list may use up mailbox numbers, of which there are only so many: an account cannot go through them. */
+START_TEST(S12_device_lists_have_a_rate)
+{
+    world *w = world_new(NULL);
+    person p, extra;
+    unsigned taken = 0;
+    person_make(&p, w->wall_ms / 1000);
+    client *a = person_join(w, &p);
+    device_list list = p.list;
+    for (unsigned i = 0; i < RELAY_LIST_BURST + 3; i++) {
+        device_list before = list;
+        person_make(&extra, w->wall_ms / 1000);
+        unsigned code = device_two(w, a, &p, &extra, &list, i % 2 == 0);
+        ck_assert_uint_eq(code, i < RELAY_LIST_BURST ? 0 : ERROR_RATE);
+        list = code ? before : list;
+        taken += code == 0;
+    }
+    ck_assert_uint_eq(taken, RELAY_LIST_BURST);
+    world_pass_us(w, RELAY_LIST_EVERY_MS * 1000ull);
+    ck_assert_uint_eq(device_two(w, a, &p, &extra, &list, true), 0);
     world_free(w);
 }
 END_TEST
@@ -257,6 +283,6 @@ START_TEST(a_restored_device_takes_the_place_of_the_lost_one)
 }
 END_TEST
 
-SUITE("device_lists", TEST(device_lists_follow_each_other), TEST(S12_lists_come_in_pieces), TEST(a_removed_device_is_cut_off_and_stale),
-      TEST(M14_a_removed_device_is_cut_off_on_all_its_connections), TEST(M14_requests_of_a_device_that_is_removed_meanwhile),
-      TEST(a_restored_device_takes_the_place_of_the_lost_one))
+SUITE("device_lists", TEST(device_lists_follow_each_other), TEST(S12_lists_come_in_pieces), TEST(S12_device_lists_have_a_rate),
+      TEST(a_removed_device_is_cut_off_and_stale), TEST(M14_a_removed_device_is_cut_off_on_all_its_connections),
+      TEST(M14_requests_of_a_device_that_is_removed_meanwhile), TEST(a_restored_device_takes_the_place_of_the_lost_one))
