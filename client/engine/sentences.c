@@ -100,7 +100,7 @@ static const struct {
     [SAY_NO_REQUEST] = { "no-such-request", EXIT_NOT_FOUND, "there is no request from $1. See: tacet requests" },
     [SAY_NO_NAME] = { "no-such-name", EXIT_NOT_FOUND,
                       "nobody is listed as $1 on your relay. Ask for their link (tacet whoami prints it): tacet add LINK" },
-    [SAY_NO_MESSAGE] = { "no-such-message", EXIT_NOT_FOUND, "there is no message $1 in this conversation. See: tacet history NAME" },
+    [SAY_NO_MESSAGE] = { "no-such-message", EXIT_NOT_FOUND, "there is no message $1 in this conversation. Their ids: tacet history NAME --json" },
     [SAY_NO_CURSOR] = { "no-such-cursor", EXIT_NOT_FOUND, "there is no cursor called $1: the first receive with that name makes it" },
     [SAY_CURSORS_MANY] = { "too-many-cursors", EXIT_QUOTA, "there are $1 cursors already. Remove one that nobody uses (method cursor-remove)" },
     [SAY_NAME_IN_USE] = { "name-in-use", EXIT_FAILED, "there is already a contact called $1. Choose another name" },
@@ -116,7 +116,7 @@ static const struct {
     [SAY_REQUEST_LONG] = { "too-long", EXIT_USAGE,
                            "the text of a request may have $1 bytes; nothing was sent. Shorten it, and write more once they accepted" },
     [SAY_TEXT_UTF8] = { "not-utf8", EXIT_USAGE, "the text is not UTF-8; nothing was sent. Send other data as a file: tacet send NAME --file PATH" },
-    [SAY_BAD_SEARCH] = { "bad-search", EXIT_USAGE, "there is nothing to search for in $1. Give at least one word" },
+    [SAY_BAD_SEARCH] = { "bad-search", EXIT_USAGE, "there is nothing to search for in \"$1\". Give at least one word" },
     [SAY_DIGITS_DIFFER] = { "safety-number-differs", EXIT_TRUST,
                             "the number does not match the one for $1; not verified. Somebody may be in between, or a digit is wrong: compare "
                             "again" },

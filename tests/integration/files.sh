@@ -210,6 +210,8 @@ no_parts
 # --- without a relay it waits in the outbox ---
 relay_stop
 expect 3 as alice send bob --file "$src/y.txt"
+expect 0 as alice outbox
+says sending
 echo both >"$src/both.txt"
 expect 3 as alice send bob 'a text and its file' --file "$src/both.txt"
 refused 5 no-such-file as alice send bob 'a text without its file' --file "$src/none"
@@ -220,4 +222,6 @@ says 'a text and its file'
 says_not 'a text without its file'
 same "$src/y.txt" "$downloads/y-3.txt"
 same "$src/both.txt" "$downloads/both.txt"
+expect 0 as alice outbox
+is "$out" ""
 echo "files: all of it"
