@@ -418,6 +418,14 @@ static int give_name(const file_target *t, const char *from, const char *to)
     return unlinkat(t->dir, from, 0) == 0 ? 1 : -1;
 }
 
+/* What got the name is what was written, and nothing that was put in its place a moment before. */
+static bool is_ours(const file_target *t, const char *name)
+{
+    struct stat ours, named;
+    return fstat(t->form == FILE_FORM_FOLDER ? t->tree_dir : t->fd, &ours) == 0 && fstatat(t->dir, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
+}
+
 trouble file_target_finish(file_target *t, char *saved, size_t room)
 {
     char name[FILE_NAME_ROOM];
@@ -437,6 +445,8 @@ trouble file_target_finish(file_target *t, char *saved, size_t room)
     }
     if (given <= 0)
         return given < 0 ? trouble_of_write() : TROUBLE_TARGET_IO;
+    if (!is_ours(t, name))
+        return TROUBLE_PART_CHANGED;
     if (folder)
         (void)unlinkat(t->dir, t->part, 0);
     if (fsync(t->dir) != 0)
