@@ -49,6 +49,7 @@ def F08_no_room_for_the_journal(w, sender, bob, name, sender_is_host):
     if carrier.poll() is not None:
         fail(f"who followed has ended with {carrier.poll()}")
     end(carrier)
+    sender.run("receive")  # the seal, if it has not left yet
     bob.run("receive")
     bob.run("save", bob.file(name)["id"], "--to", bob.env["HOME"], timeout=120)
     same(path, os.path.join(bob.env["HOME"], name))

@@ -135,6 +135,39 @@ async function wrongRoot(jay, alice) {
   must(!shown.saved_to && nothingOf('forged.bin'), 'a seal with another root: the file failed, nothing of it is there');
 }
 
+// F02, F11: one who offers and seals what does not fit.
+async function liesAboutFiles(jay, alice) {
+  const bytes = random(200000), one = new Outgoing('one.bin', bytes), two = new Outgoing('two.bin', random(200000));
+  const all = [0, 1, 2, 3];
+  two.blob = one.blob;
+  await jay.send(alice, 3, one.offer);
+  await jay.send(alice, 3, two.offer); // the same blob with another key
+  await one.create(jay.box);
+  await one.put(jay.box, ...all);
+  const id = await jay.send(alice, 4, one.seal);
+  await becomes('one.bin', 'complete');
+  await jay.delivered(id);
+  await jay.send(alice, 4, new Map([...one.seal, [2, two.root]])); // and a second end
+  await jay.text(alice, 'all of it is said');
+  await received('all of it is said');
+  const shown = await becomes('one.bin', 'complete');
+  must(equal(readFileSync(shown.saved_to), bytes) && !await fileNamed('two.bin'), 'F11: one blob, two contents: only the first was offered, and a second end changes nothing');
+
+  const wrong = new Outgoing('wrong-commitment.bin', random(100));
+  await jay.send(alice, 3, new Map([...wrong.offer, [4, random(32)]]));
+  await becomes('wrong-commitment.bin', 'failed', f => f.trouble === 'wrong-commitment');
+  must(nothingOf('wrong-commitment.bin'), 'F11: a commitment of another key: refused before anything is opened');
+
+  const mixed = new Outgoing('mixed.bin', random(200000));
+  [mixed.sealed[1], mixed.sealed[2]] = [mixed.sealed[2], mixed.sealed[1]];
+  await jay.send(alice, 3, mixed.offer);
+  await mixed.create(jay.box);
+  await mixed.put(jay.box, ...all);
+  await jay.send(alice, 4, mixed.seal);
+  const stuck = await becomes('mixed.bin', 'receiving', f => f.trouble === 'chunks-damaged');
+  must(!stuck.saved_to && !existsSync(join(downloads, 'mixed.bin')), 'F02: two chunks in each other\'s place: asked for again, then left, never complete');
+}
+
 async function main() {
   const address = await startRelay();
   await tacet('init', '--relay', address, '--name', 'alice', '--no-passphrase');
@@ -177,6 +210,7 @@ async function main() {
   await takesFiles(jay);
   await givesFiles(jay, alice);
   await wrongRoot(jay, alice);
+  await liesAboutFiles(jay, alice);
   jay.close(); kim.close();
 }
 main().then(() => 0, e => { console.error(e.stderr || e.stack); return 1; }).then(async code => {
