@@ -93,7 +93,7 @@ static int confine(net *n)
         say(n, why, "");
         return rc;
     }
-    n->facts |= ring_is_restricted(n->ring) ? IPC_HAS_RING_RESTRICTIONS : 0;
+    n->facts |= IPC_HAS_RING_RESTRICTIONS; /* else there would be no ring */
     rc = sandbox_landlock(&n->facts);
     if (rc == TACET_OK)
         rc = sandbox_seccomp(&n->facts);

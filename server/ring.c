@@ -23,7 +23,7 @@ struct ring {
     uint8_t *buffers;
     int buffer_count; /* a power of two */
     uint64_t full, overflowed;
-    bool restricted, gathers;
+    bool gathers;
 };
 
 /* A test may ask for few, to see them run dry or over. */
@@ -137,10 +137,7 @@ static int restrict_and_enable(ring *r)
     rule[sizeof allowed].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
     rule[sizeof allowed].sqe_flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS | IOSQE_IO_LINK;
     int rc = ring_register(r->uring.ring_fd, IORING_REGISTER_RESTRICTIONS, rule, sizeof rule / sizeof *rule);
-    r->restricted = rc == 0;
-    if (rc != 0 && rc != -EINVAL)
-        return rc;
-    return ring_register(r->uring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+    return rc != 0 ? rc : ring_register(r->uring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 }
 
 static const char *setup_failed(int rc)
@@ -205,7 +202,6 @@ ring *ring_close(ring *r)
     return NULL;
 }
 
-bool ring_is_restricted(const ring *r) { return r->restricted; }
 uint64_t ring_full_count(const ring *r) { return r->full; }
 uint64_t ring_overflow_count(const ring *r) { return r->overflowed; }
 uint8_t *ring_buffer(ring *r, int buffer) { return r->buffers + (size_t)buffer * RELAY_RING_BUFFER_BYTES; }

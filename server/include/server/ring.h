@@ -21,8 +21,6 @@ typedef struct {
  *   TACET_E_IO       the kernel does not give us one; *why says what and what to do (static text)    TACET_E_NOMEM */
 TACET_MUST_USE int ring_open(ring **out, uint32_t uid, const char **why);
 ring *ring_close(ring *r);
-/* False: the kernel has no restrictions (before 5.10); the ring then works without them. */
-bool ring_is_restricted(const ring *r);
 
 /* Each queues one operation. False: the submission queue is full; after ring_wait there is room. */
 TACET_MUST_USE bool ring_accept(ring *r, int listen_fd, uint64_t tag); /* multishot */
