@@ -190,6 +190,14 @@ static int put_aside(const char *dir)
     return TACET_OK;
 }
 
+/* What was written to it is in the file itself: a log beside it would be left behind, and the new incarnation with it. */
+static bool stands_alone(const char *path)
+{
+    char log[RELAY_PATH_MAX + 16];
+    snprintf(log, sizeof log, "%s-wal", path);
+    return access(log, F_OK) != 0;
+}
+
 static exit_code restore_from(const options *o, const char *fresh_dir, const uint8_t key[32])
 {
     char fresh[RELAY_PATH_MAX], place[RELAY_PATH_MAX];
@@ -198,7 +206,10 @@ static exit_code restore_from(const options *o, const char *fresh_dir, const uin
     if (copy_file(o->file, fresh) != TACET_OK)
         return fail("%s cannot be copied to %s: %s", o->file, fresh_dir, strerror(errno));
     exit_code rc = prove(fresh_dir, key);
-    if (rc == EXIT_DONE && (put_aside(o->data) != TACET_OK || rename(fresh, place) != 0 || sync_dir(o->data) != TACET_OK))
+    if (rc == EXIT_DONE && !stands_alone(fresh))
+        rc = fail("the copy could not be completed in %s; make room there", fresh_dir);
+    if (rc == EXIT_DONE &&
+        (put_aside(o->data) != TACET_OK || sync_dir(o->data) != TACET_OK || rename(fresh, place) != 0 || sync_dir(o->data) != TACET_OK))
         rc = fail("the copy could not be put in place: %s; what was there ends in .replaced", strerror(errno));
     return rc;
 }
