@@ -40,15 +40,15 @@ class Killer:
 
 
 def only_what_was_in_flight_came_again(k, transfers, wire):
-    """The relay's counters know all but the last moment before each of its own deaths; what went over the wire knows everything."""
-    chunks, kills = transfers * chunks_of(SIZE), k.count()
+    """The relay's counters know all but the last moment before each of its own deaths; what went over the wire knows everything. Who is killed loses what
+    was on its way to or from it: no receiver's death makes a sender put anything again, and no sender's makes a receiver take anything again."""
+    chunks = transfers * chunks_of(SIZE)
+    up, down = UP * (k.kills["alice"] + k.kills["relay"]), DOWN * (k.kills["bob"] + k.kills["relay"])
     put, delivered = k.tally["chunks_put"], k.tally["chunks_delivered"]
-    if put > chunks + kills * UP or delivered > chunks + kills * DOWN:
-        fail(f"{put} chunks were put and {delivered} delivered for {chunks} and {kills} kills")
     again = (wire - 2 * chunks * WIRE) // WIRE if wire else 0
-    if again > kills * (UP + DOWN):
-        fail(f"{wire} bytes on the wire are {again} chunks more than {chunks} to and from the relay, with {kills} kills")
-    said = f", {again / kills:.0f} chunks a kill by the bytes on the wire" if wire else ""
+    if put > chunks + up or delivered > chunks + down or again > up + down:
+        fail(f"{put} chunks were put and {delivered} delivered, {again} more than needed went over the wire, for {chunks} and {k.kills} kills")
+    said = f", {again / k.count():.0f} chunks a kill by the bytes on the wire" if wire else ""
     return f"{chunks} chunks in {transfers} transfers: {put} put, {delivered} delivered{said}"
 
 

@@ -1,7 +1,7 @@
 """F01: after a kill a transfer goes on where it stood: nothing of the file is read or hashed again, by either side. TACET_LONG=1: how soon it goes on, for
 a file of 256 MiB and for a sparse one of 20 GiB with its journal."""
 import os, time
-from meter import Gate, PLAIN, Peaks, bytes_read, chunks_of
+from meter import DOWN, PLAIN, UP, Gate, Peaks, bytes_read, chunks_of
 from world import LONG, World, end, fail, same, wait_until
 
 MIB = 1 << 20
@@ -38,7 +38,8 @@ def finished(w, alice, bob, path, hosts, seconds):
 
 
 def F01_nothing_is_read_again(w):
-    """The gate stops the first sender when most has passed, and the second soon after its start: what each has read by then is all that it needed."""
+    """The gate stops the first sender when most has passed, and the second soon after its start: what each has read by then is all that it needed. In the
+    end no more chunks have travelled twice than can have been in flight at the kill."""
     size, limit = 256 * MIB, 160 * MIB
     gate = Gate(w, limit)
     gate.start()
@@ -60,7 +61,11 @@ def F01_nothing_is_read_again(w):
         fail(f"{again} bytes were read to go on, {read} before")
     gate.opened.set()
     finished(w, alice, bob, path, hosts, 120)
-    print(f"F01: to go on, the sender read {again['sender'] / MIB:.1f} MiB and the receiver {again['receiver'] / MIB:.1f}, after {read['sender'] / MIB:.0f}", flush=True)
+    now, chunks = w.counters(), chunks_of(size)
+    put, delivered = now["chunks_put"] - chunks, now["chunks_delivered"] - chunks
+    if not (0 <= put <= UP and 0 <= delivered <= DOWN):
+        fail(f"{put} of {chunks} chunks were put twice, {delivered} delivered twice")
+    print(f"F01: {put} chunks were put twice, {delivered} delivered twice; to go on, the sender read {again['sender'] / MIB:.1f} MiB and the receiver {again['receiver'] / MIB:.1f}, after {read['sender'] / MIB:.0f}", flush=True)
 
 
 class Watch:
