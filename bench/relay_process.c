@@ -52,24 +52,11 @@ static pid_t run_for_line(char *const argv[], char *line, size_t room, bool stay
     return pid;
 }
 
-void relay_process_start(relay_process *r, const char *program, unsigned workers, const char *ini)
+void relay_process_run(relay_process *r, unsigned workers)
 {
     char line[512], count[12], path[128];
-    snprintf(r->program, sizeof r->program, "%s", program);
-    snprintf(r->dir, sizeof r->dir, "/var/tmp/tacet-bench.XXXXXX");
-    if (!mkdtemp(r->dir))
-        give_up("mkdtemp");
     snprintf(path, sizeof path, "%s/relay", r->dir);
     snprintf(count, sizeof count, "%u", workers);
-    char *init[] = { r->program, "init", "--data", path, "--listen", "127.0.0.1:0", NULL };
-    run_for_line(init, line, sizeof line, false);
-    if (ini) {
-        char name[160];
-        snprintf(name, sizeof name, "%s/tacetd.ini", path);
-        FILE *f = fopen(name, "a");
-        if (!f || fputs(ini, f) < 0 || fclose(f) != 0)
-            give_up(name);
-    }
     char *run[] = { r->program, "run", "--data", path, "--workers", count, NULL };
     r->pid = run_for_line(run, line, sizeof line, true);
     char *at = strstr(line, "tacet://");
@@ -79,6 +66,26 @@ void relay_process_start(relay_process *r, const char *program, unsigned workers
         fprintf(stderr, "bench: the relay said: %s\n", line);
         exit(1);
     }
+}
+
+void relay_process_start(relay_process *r, const char *program, unsigned workers, const char *ini)
+{
+    char line[512], path[128];
+    snprintf(r->program, sizeof r->program, "%s", program);
+    snprintf(r->dir, sizeof r->dir, "/var/tmp/tacet-bench.XXXXXX");
+    if (!mkdtemp(r->dir))
+        give_up("mkdtemp");
+    snprintf(path, sizeof path, "%s/relay", r->dir);
+    char *init[] = { r->program, "init", "--data", path, "--listen", "127.0.0.1:0", NULL };
+    run_for_line(init, line, sizeof line, false);
+    if (ini) {
+        char name[160];
+        snprintf(name, sizeof name, "%s/tacetd.ini", path);
+        FILE *f = fopen(name, "a");
+        if (!f || fputs(ini, f) < 0 || fclose(f) != 0)
+            give_up(name);
+    }
+    relay_process_run(r, workers);
 }
 
 /* True when `pid` is the relay or one of its descendants (two levels are enough: supervisor, store, net). */
@@ -172,9 +179,14 @@ double relay_process_store_bytes(const relay_process *r)
     return summed;
 }
 
-void relay_process_stop(relay_process *r)
+void relay_process_end(relay_process *r)
 {
     kill(r->pid, SIGTERM);
     waitpid(r->pid, NULL, 0);
+}
+
+void relay_process_stop(relay_process *r)
+{
+    relay_process_end(r);
     nftw(r->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }

@@ -23,6 +23,8 @@ typedef struct {
 
 /* Makes the store and starts it; exits the bench with a message when that fails. `more`: options for tacetd.ini, or NULL. */
 void relay_process_start(relay_process *r, const char *program, unsigned workers, const char *ini);
+void relay_process_end(relay_process *r);                   /* SIGTERM, waits; its folder stays, ... */
+void relay_process_run(relay_process *r, unsigned workers); /* ... and it is started again */
 void relay_process_usage(const relay_process *r, relay_usage *out);
 void relay_process_counts(const relay_process *r, relay_counts *out);
 /* Bytes of all files in its folder. */

@@ -37,7 +37,8 @@ int core_new(core **out, const core_options *o, const core_ports *ports)
     c->accepts_due_us = c->take_due_us = UINT64_MAX;
     c->ok.kind = FRAME_OK;
     c->deliver.kind = FRAME_DELIVER;
-    int rc = routes_new(&c->routes, RELAY_ROUTES, o->salt);
+    c->conn = calloc(RELAY_CONNECTIONS_MAX, sizeof *c->conn);
+    int rc = c->conn ? routes_new(&c->routes, RELAY_ROUTES, o->salt) : TACET_E_NOMEM;
     limiter **const limiters[] = { &c->registers, &c->bundles, &c->device_bundles, &c->requests, &c->changes, &c->lists, &c->contacts };
     for (size_t i = 0; rc == TACET_OK && i < sizeof limiters / sizeof *limiters; i++)
         rc = limiter_new(limiters[i], RELAY_LIMITER_ENTRIES, o->salt);
@@ -159,16 +160,7 @@ static conn *conn_take(core *c)
         c->first_free = k->next_free;
         return k;
     }
-    if (c->conns == c->conn_room) {
-        uint32_t room = c->conn_room ? c->conn_room * 2 : 256;
-        conn *bigger = realloc(c->conn, room * sizeof *bigger);
-        if (!bigger)
-            return NULL;
-        memset(bigger + c->conn_room, 0, (room - c->conn_room) * sizeof *bigger);
-        c->conn = bigger;
-        c->conn_room = room;
-    }
-    return &c->conn[c->conns++];
+    return c->conns < RELAY_CONNECTIONS_MAX ? &c->conn[c->conns++] : NULL;
 }
 
 int core_open(core *c, core_peer peer, unsigned role, const uint8_t transport_key[32], const uint8_t handshake_hash[64], uint64_t address,

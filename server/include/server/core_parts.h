@@ -69,8 +69,8 @@ struct core {
     core_ports ports;
     core_options o;
     uint64_t now_us, wall_ms;
-    conn *conn; /* by index; grows */
-    uint32_t conns, conn_room, first_free, open;
+    conn *conn; /* by index; room for all, of which the kernel gives what is used */
+    uint32_t conns, first_free, open;
     uint32_t subscriptions;
     mailboxes boxes;
     routes *routes;
