@@ -170,9 +170,24 @@ static int contacts_list(backing_up *b)
     return rc;
 }
 
-/* A part that a killed process left goes. */
+/* The beginning of a backup, or nothing at all: what a killed process left. Anything else of that name is somebody's file. */
+static bool part_is_left_over(const char *path)
+{
+    uint8_t head[BACKUP_HEAD_BYTES];
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, head, sizeof head) : -1;
+    if (fd >= 0)
+        close(fd);
+    return n == 0 || (n > 0 && backup_head_check(head, (size_t)n) == TACET_OK);
+}
+
 static int part_open(backing_up *b, const uint8_t *head, const uint8_t *start)
 {
+    struct stat s;
+    if (lstat(b->part, &s) == 0 && !part_is_left_over(b->part)) {
+        text_put(b->path, sizeof b->path, b->part); /* the one that is said to be in the way */
+        return TACET_E_EXISTS;
+    }
     if (unlink(b->part) != 0 && errno != ENOENT)
         return status_of_errno();
     b->fd = open(b->part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

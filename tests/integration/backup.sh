@@ -15,6 +15,11 @@ expect 0 as alice receive
 # while it runs, through the host; and never over a file
 begin host as alice receive --follow
 soon 10 test -S "$dir/alice/default/socket"
+echo precious >"$dir/alice.backup.part" # somebody's file, and not what a killed backup left
+refused 1 file-exists as alice backup "$dir/alice.backup" $b --low-memory
+tells "alice.backup.part"
+is "$(cat "$dir/alice.backup.part")" precious
+rm "$dir/alice.backup.part"
 expect 0 as alice backup "$dir/alice.backup" $b --low-memory --json
 says '"event":"backup"'
 says '"contacts":2'
