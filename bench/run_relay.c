@@ -218,7 +218,7 @@ static void crowd_measure(crowd *c, const relay_process *relay, report *r)
 {
     const bench_options *o = c->o;
     relay_look before, after;
-    c->s.pace_s = o->rate ? (double)PACE_US / 1e6 : 0;
+    c->s.pace_s = o->rate ? PACE_US / 1e6 : 0;
     c->due = seconds_now();
     for (uint32_t i = 0; o->rate == 0 && i < o->pairs; i++)
         for (uint32_t k = 0; k < o->inflight; k++)
