@@ -101,7 +101,7 @@ int bridge_again(cli *c, bridge *b)
     bool good = b->host >= 0 && (!b->subscribed || line_put(&b->to_host, "{\"jsonrpc\":\"2.0\",\"method\":\"subscribe\"}"));
     for (size_t i = 0; good && i < b->asked_count; i++)
         good = line_put(&b->to_host, b->asked[i].line);
-    return good ? EXIT_DONE : fail(c, EXIT_FAILED, "io", "no connection to the tacet that holds this profile (%s). Start again", strerror(errno));
+    return good ? EXIT_DONE : fail(c, SAY_NO_HOST, strerror(errno), NULL, NULL);
 }
 
 /* --- moving -------------------------------------------------------------------------------------------------------------------------------- */
@@ -163,9 +163,11 @@ bridge_state bridge_move(bridge *b, const struct pollfd fds[BRIDGE_POLLS])
     if (!answers_move(b, fds[2].revents & (POLLIN | gone)))
         return BRIDGE_LOST;
     if (!requests_move(b, fds[0].revents & (POLLIN | gone))) {
-        static const char too_long[] = "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\"message\":\"that line is longer than 256 KiB\","
-                                       "\"data\":{\"code\":\"request\",\"exit\":2}}}\n";
-        (void)!write(b->out, too_long, sizeof too_long - 1);
+        engine_error why;
+        sentence_fill(&why, SAY_LINE_LONG, NULL, NULL, NULL);
+        (void)dprintf(b->out,
+                      "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\"message\":\"%s\",\"data\":{\"code\":\"%s\",\"exit\":%d}}}\n",
+                      why.message, why.code, why.exit);
         return BRIDGE_LOST;
     }
     if (fds[1].revents & gone || (fds[1].revents & POLLOUT && !out_pour(b)))

@@ -35,14 +35,14 @@ typedef struct cli {
 
 /* One line on stdout; what is not fit for a terminal is escaped, newlines too, so no line can become two. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* The same on stderr, not with --quiet. */
-void note(const cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A sentence of the table on stderr, not with --quiet. note_line: a text that was put together of such. */
+void note(const cli *c, sentence which, const char *one, const char *two, const char *three);
+void note_line(const cli *c, const char *line);
 /* The object as one line on stdout; say_object puts v and event in front of one that has none. Both steal the reference. False: no memory. */
 bool say_json(json_t *o);
 bool say_object(const char *event, json_t *o);
-/* "tacet: ..." on stderr, the error object on stdout with --json. Returns `exit`. */
-int fail(cli *c, int exit, const char *code, const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* fail() with one of the engine's sentences. */
+/* "tacet: ..." on stderr, the error object on stdout with --json. Returns the sentence's exit code. */
+int fail(cli *c, sentence which, const char *one, const char *two, const char *three);
 int fail_why(cli *c, const engine_error *why);
 /* Everything printed so far has reached its file: EXIT_DONE, or fails with one line. */
 int say_flush(cli *c);
@@ -55,6 +55,8 @@ void say_message(const cli *c, const json_t *m);
 void say_file(const cli *c, const json_t *f);
 /* 412 MiB: out has room for 24. */
 void say_bytes(char out[24], uint64_t bytes);
+/* A number for a sentence; returns out. */
+const char *say_number(char out[24], long long n);
 
 /* progress.c: how far files are, on stderr: a bar on a terminal, else a line every few seconds, nothing with --quiet. With --json the object on stdout. */
 typedef struct {

@@ -37,7 +37,7 @@ int run_whoami(cli *c)
     say("link     %s", text_of(me, "link"));
     bool drawn = !c->args.given[OPT_QR] || qr_print(text_of(me, "link"), c->color);
     json_decref(me);
-    return drawn ? say_flush(c) : fail(c, EXIT_FAILED, "qr", "the QR code could not be drawn: not enough memory");
+    return drawn ? say_flush(c) : fail(c, SAY_QR, NULL, NULL, NULL);
 }
 
 int run_link(cli *c)
@@ -54,5 +54,5 @@ int run_link(cli *c)
     say("%s", text_of(link, "link"));
     bool drawn = !c->args.given[OPT_QR] || qr_print(text_of(link, "link"), c->color);
     json_decref(link);
-    return drawn ? say_flush(c) : fail(c, EXIT_FAILED, "qr", "the QR code could not be drawn: not enough memory");
+    return drawn ? say_flush(c) : fail(c, SAY_QR, NULL, NULL, NULL);
 }

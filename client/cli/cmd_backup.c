@@ -18,8 +18,8 @@ static int file_passphrase(cli *c, bool fresh, passphrase *out, engine_error *wh
         return passphrase_from_file(out, c->arena, c->args.text[OPT_BACKUP_PASSPHRASE_FILE], why);
     if (c->args.given[OPT_BACKUP_PASSPHRASE_FD])
         return passphrase_from_fd(out, c->arena, (int)c->args.number[OPT_BACKUP_PASSPHRASE_FD], why);
-    return fresh ? passphrase_choose(out, c->arena, "Passphrase for the backup: ", why)
-                 : passphrase_from_terminal(out, c->arena, "Passphrase of the backup: ", why);
+    return fresh ? passphrase_choose(out, c->arena, sentence_text(SAY_ASK_BACKUP_NEW), why)
+                 : passphrase_from_terminal(out, c->arena, sentence_text(SAY_ASK_BACKUP), why);
 }
 
 /* Absolute: the engine may live in another process, which stands in another folder. NULL: no memory, or no folder. */
@@ -52,27 +52,14 @@ static int ask_with_key(cli *c, const char *method, const char *path, const uint
     return engine_ask(c, method, params, -1, result);
 }
 
-static void bytes_say(char out[24], long long bytes)
-{
-    static const char *const unit[] = { "KiB", "MiB", "GiB", "TiB" };
-    double n = (double)bytes / 1024;
-    size_t u = 0;
-    while (n >= 1024 && u < 3) {
-        n /= 1024;
-        u++;
-    }
-    (void)snprintf(out, 24, "%.0f %s", n, unit[u]);
-}
-
 static long long number_of(const json_t *o, const char *key) { return (long long)json_integer_value(json_object_get(o, key)); }
 
 static int backup_say(cli *c, json_t *made)
 {
-    char bytes[24];
-    bytes_say(bytes, number_of(made, "bytes"));
+    char contacts[24], messages[24], bytes[24];
+    say_bytes(bytes, (uint64_t)number_of(made, "bytes"));
     if (!c->json)
-        note(c, "%lld contacts and %lld messages are in %s (%s). Keep its passphrase: nothing else opens it", number_of(made, "contacts"),
-             number_of(made, "messages"), c->args.operand[0], bytes);
+        note(c, SAY_BACKUP_MADE, say_number(contacts, number_of(made, "contacts")), say_number(messages, number_of(made, "messages")), bytes);
     if (c->json)
         (void)say_object("backup", made);
     else
@@ -104,7 +91,7 @@ int run_backup(cli *c)
         randombytes_buf(key, BACKUP_KEY_BYTES);
         rc = backup_head_make(head, key, chosen.text, chosen.bytes, cost_of(c), env_system());
         if (rc != TACET_OK)
-            sentence_fill(&why, sentence_of_status(rc), "the cost of the passphrase", NULL, NULL);
+            sentence_fill(&why, sentence_of_status(rc), sentence_text(SAY_WHY_PASSPHRASE_COST), NULL, NULL);
     }
     passphrase_free(&chosen, c->arena);
     exit = rc == TACET_OK ? ask_with_key(c, "backup", path, head, key, &made) : fail_why(c, &why);
@@ -163,11 +150,10 @@ static int backup_open(cli *c, const char *path, uint8_t key[BACKUP_KEY_BYTES])
 
 static int restore_say(cli *c, json_t *me, const char *code)
 {
+    char contacts[24], messages[24];
     if (!c->json) {
-        note(c,
-             "%s is here again, as a new device: %lld contacts, %lld messages. The old profile, if it still runs anywhere, is told that it was "
-             "replaced",
-             json_string_value(json_object_get(me, "name")), number_of(me, "contacts"), number_of(me, "messages"));
+        note(c, SAY_RESTORED, json_string_value(json_object_get(me, "name")), say_number(contacts, number_of(me, "contacts")),
+             say_number(messages, number_of(me, "messages")));
         const char *link = json_string_value(json_object_get(me, "link"));
         say("%s", link ? link : "");
         recovery_say(code);
@@ -193,8 +179,7 @@ int run_restore(cli *c)
         return exit;
     char *path = path_absolute(c->args.operand[0]);
     uint8_t *key = secret_alloc(c->arena, BACKUP_KEY_BYTES);
-    exit = path && key ? backup_open(c, path, key)
-                       : fail(c, EXIT_FAILED, "no-memory", "not enough memory; nothing was done. Close other programs and try again");
+    exit = path && key ? backup_open(c, path, key) : fail(c, SAY_NO_MEMORY, NULL, NULL, NULL);
     if (exit == EXIT_DONE) {
         exit = new_vault_reach(c, &why);
         if (exit != EXIT_DONE)

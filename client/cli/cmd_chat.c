@@ -8,9 +8,9 @@ int run_chat(cli *c)
 {
     engine_error why = { 0 };
     if (c->json)
-        return fail(c, EXIT_USAGE, "usage", "chat is for eyes and has no --json. For programs: tacet rpc, or tacet receive --json");
+        return fail(c, SAY_ARG_JSON_CHAT, NULL, NULL, NULL);
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
-        return fail(c, EXIT_USAGE, "no-terminal", "chat needs a terminal on stdin and stdout. Without one: tacet send, tacet receive");
+        return fail(c, SAY_ARG_TERMINAL, NULL, NULL, NULL);
     int exit = engine_reach(c);
     if (exit != EXIT_DONE)
         return exit;

@@ -29,7 +29,7 @@ static int each(cli *c, json_t *array, void (*line)(const cli *c, const json_t *
 static void contact_line(const cli *c, const json_t *o)
 {
     (void)c;
-    say("%-20s %s", text_of(o, "name"), standing_of(o)->word);
+    say("%-20s %s", text_of(o, "name"), sentence_text(standing_of(o)->word));
 }
 
 int run_contacts(cli *c)
@@ -39,7 +39,7 @@ int run_contacts(cli *c)
     if (exit != EXIT_DONE)
         return exit;
     if (!c->json && json_array_size(contacts) == 0)
-        note(c, "nobody yet. Give others your link (tacet link), or add theirs (tacet add LINK)");
+        note(c, SAY_NOBODY_YET, NULL, NULL, NULL);
     return each(c, contacts, contact_line);
 }
 
@@ -51,12 +51,22 @@ static void standing_note(const cli *c, const json_t *contact)
     char line[STANDING_ROOM];
     const standing *s = standing_of(contact);
     (void)standing_say(line, sizeof line, s, s->command, text_of(contact, "name"));
-    note(c, "%s", line);
+    note_line(c, line);
+}
+
+/* It is done here, and the relay's error is the answer. */
+static int untold(cli *c, const char *name, sentence outcome, engine_error *why)
+{
+    engine_error done, whole;
+    sentence_fill(&done, outcome, name, NULL, NULL);
+    sentence_fill(&whole, SAY_UNTOLD, done.message, why->message, NULL);
+    memcpy(why->message, whole.message, sizeof why->message);
+    return fail_why(c, why);
 }
 
 /* Says the contact object, or for people its name and the outcome, after the relay (and through it the other side) was told. Without a relay it is done
  * here all the same, and the rest goes out later. Releases the contact. */
-static int contact_done(cli *c, json_t *contact, const char *outcome, telling told)
+static int contact_done(cli *c, json_t *contact, sentence outcome, telling told)
 {
     engine_error why = { 0 };
     json_t *state = NULL;
@@ -65,9 +75,9 @@ static int contact_done(cli *c, json_t *contact, const char *outcome, telling to
     if (c->json)
         (void)say_object("contact", json_incref(contact));
     if (exit != EXIT_DONE)
-        exit = fail(c, exit, why.code, "%s%s, but the relay does not know yet: %s", name, outcome, why.message);
+        exit = untold(c, name, outcome, &why);
     else
-        note(c, "%s%s", name, outcome);
+        note(c, outcome, name, NULL, NULL);
     if (exit == EXIT_DONE && told == WITH_STANDING)
         standing_note(c, contact);
     json_decref(contact);
@@ -75,7 +85,7 @@ static int contact_done(cli *c, json_t *contact, const char *outcome, telling to
     return exit == EXIT_DONE ? say_flush(c) : exit;
 }
 
-static int contact_call(cli *c, const char *method, json_t *params, const char *outcome, telling told)
+static int contact_call(cli *c, const char *method, json_t *params, sentence outcome, telling told)
 {
     json_t *contact = NULL;
     int exit = engine_ask(c, method, params, c->relay_ms, &contact);
@@ -96,28 +106,27 @@ int run_add(cli *c)
     char line[512];
     const char *target = c->args.operand[0];
     if (strcmp(target, "-") == 0 && !(target = link_read(line)))
-        return fail(c, EXIT_USAGE, "usage", "there was no link on stdin; see: tacet add --help");
+        return fail(c, SAY_ARG_LINK, NULL, NULL, NULL);
     json_t *contact = NULL;
     json_t *params = json_pack("{s:s,s:s*,s:s*}", "target", target, "as", c->args.text[OPT_AS], "text", c->args.text[OPT_TEXT]);
     int exit = engine_ask(c, "add", params, c->relay_ms, &contact);
     if (exit != EXIT_DONE)
         return exit;
     bool accepted = strcmp(text_of(contact, "state"), "accepted") == 0;
-    return contact_done(c, contact, accepted ? " is a contact now" : " was asked", WITH_STANDING);
+    return contact_done(c, contact, accepted ? SAY_IS_CONTACT : SAY_WAS_ASKED, WITH_STANDING);
 }
 
 static json_t *named(const cli *c) { return json_pack("{s:s}", "name", c->args.operand[0]); }
 
 int run_rename(cli *c)
 {
-    return contact_call(c, "rename", json_pack("{s:s,s:s}", "name", c->args.operand[0], "to", c->args.operand[1]), " is the name from now on",
-                        OUTCOME_ONLY);
+    return contact_call(c, "rename", json_pack("{s:s,s:s}", "name", c->args.operand[0], "to", c->args.operand[1]), SAY_WAS_RENAMED, OUTCOME_ONLY);
 }
-int run_remove(cli *c) { return contact_call(c, "remove", named(c), " is removed, with everything that was written", OUTCOME_ONLY); }
-int run_block(cli *c) { return contact_call(c, "block", named(c), " is blocked: nothing gets through any more", OUTCOME_ONLY); }
-int run_unblock(cli *c) { return contact_call(c, "unblock", named(c), " may write again", OUTCOME_ONLY); }
-int run_trust(cli *c) { return contact_call(c, "trust", named(c), " is trusted with the new key", WITH_STANDING); }
-int run_untrust(cli *c) { return contact_call(c, "untrust", named(c), ": what was decided about this key is taken back", WITH_STANDING); }
+int run_remove(cli *c) { return contact_call(c, "remove", named(c), SAY_WAS_REMOVED, OUTCOME_ONLY); }
+int run_block(cli *c) { return contact_call(c, "block", named(c), SAY_WAS_BLOCKED, OUTCOME_ONLY); }
+int run_unblock(cli *c) { return contact_call(c, "unblock", named(c), SAY_WAS_UNBLOCKED, OUTCOME_ONLY); }
+int run_trust(cli *c) { return contact_call(c, "trust", named(c), SAY_WAS_TRUSTED, WITH_STANDING); }
+int run_untrust(cli *c) { return contact_call(c, "untrust", named(c), SAY_WAS_UNTRUSTED, WITH_STANDING); }
 
 /* The request may be at the relay still: whoever types a name that they were told does not want to fetch it first. */
 static int fetch_requests(cli *c)
@@ -126,7 +135,7 @@ static int fetch_requests(cli *c)
     json_t *state = NULL;
     int exit = engine_reach(c);
     if (exit == EXIT_DONE && caller_call(c->caller, "sync", NULL, c->relay_ms, &state, &why) != EXIT_DONE)
-        note(c, "%s", why.message); /* then what is here already */
+        note_line(c, why.message); /* then what is here already */
     json_decref(state);
     return exit;
 }
@@ -135,7 +144,7 @@ int run_accept(cli *c)
 {
     int exit = fetch_requests(c);
     if (exit == EXIT_DONE)
-        exit = contact_call(c, "accept", named(c), " is a contact now", WITH_STANDING);
+        exit = contact_call(c, "accept", named(c), SAY_IS_CONTACT, WITH_STANDING);
     if (exit != EXIT_DONE || !c->args.given[OPT_AS])
         return exit;
     json_t *renamed = NULL;
@@ -155,7 +164,7 @@ int run_reject(cli *c)
         return exit;
     if (c->json)
         (void)say_object("rejected", json_pack("{s:s}", "from", c->args.operand[0]));
-    note(c, "%s was rejected, without being told", c->args.operand[0]);
+    note(c, SAY_WAS_REJECTED, c->args.operand[0], NULL, NULL);
     return say_flush(c);
 }
 
@@ -177,7 +186,7 @@ int run_requests(cli *c)
     if (asked != EXIT_DONE)
         return asked;
     if (!c->json && json_array_size(requests) == 0)
-        note(c, "no requests");
+        note(c, SAY_NO_REQUESTS, NULL, NULL, NULL);
     int said = each(c, requests, request_line);
     return said != EXIT_DONE ? said : exit;
 }

@@ -60,7 +60,7 @@ static bool folder_examine(examination *x)
     snprintf(path, sizeof path, "%s/%s", c->profile.dir, name);
     if (!closed)
         sentence_fill(&why, SAY_PERMISSIONS, path, "600", NULL);
-    finding(x, "permissions", closed ? EXIT_DONE : EXIT_FAILED, closed ? "nobody else can read or change it" : why.message);
+    finding(x, "permissions", closed ? EXIT_DONE : EXIT_FAILED, closed ? sentence_text(SAY_FINE_CLOSED) : why.message);
     return true;
 }
 
@@ -70,17 +70,17 @@ static void space_examine(examination *x)
     enum { SPARE_MIB = 64 };
     struct statvfs disk;
     struct stat vault;
-    char text[160];
+    engine_error said;
+    char has[24], needs[24];
     if (fstatvfs(x->c->profile.fd, &disk) != 0)
         return;
     unsigned long long free_mib = (unsigned long long)disk.f_bavail * disk.f_frsize >> 20, needed_mib = SPARE_MIB;
     if (fstatat(x->c->profile.fd, "vault.db", &vault, AT_SYMLINK_NOFOLLOW) == 0)
         needed_mib += (unsigned long long)vault.st_size >> 20;
     bool enough = free_mib >= needed_mib;
-    snprintf(text, sizeof text,
-             enough ? "%llu MiB are free where the vault lies" : "%llu MiB are free where the vault lies, and it may need %llu. Free some space",
-             free_mib, needed_mib);
-    finding(x, "space", enough ? EXIT_DONE : EXIT_FAILED, text);
+    sentence_fill(&said, enough ? SAY_FINE_SPACE : SAY_BAD_SPACE, say_number(has, (long long)free_mib), say_number(needs, (long long)needed_mib),
+                  NULL);
+    finding(x, "space", said.exit, said.message);
 }
 
 static void memory_examine(examination *x)
@@ -90,7 +90,7 @@ static void memory_examine(examination *x)
     int rc = secret_arena_new(&a, 64 * 1024);
     if (rc != TACET_OK)
         sentence_fill(&why, sentence_of_status(rc), "1", strerror(errno), NULL);
-    finding(x, "memory", why.exit, rc == TACET_OK ? "keys can be kept out of swap" : why.message);
+    finding(x, "memory", why.exit, rc == TACET_OK ? sentence_text(SAY_FINE_MEMORY) : why.message);
     secret_arena_free(a);
 }
 
@@ -101,11 +101,10 @@ static void keys_examine(examination *x)
     if (unlock_needs_passphrase(&x->c->profile, &needs, &why) != TACET_OK)
         finding(x, "key file", why.exit, why.message);
     else
-        finding(x, "key file", EXIT_DONE,
-                needs ? "guarded by a passphrase" : "without a passphrase: whoever can read it can open the vault (tacet passphrase sets one)");
+        finding(x, "key file", EXIT_DONE, sentence_text(needs ? SAY_FINE_GUARDED : SAY_FINE_PLAIN));
     why = (engine_error){ 0 };
     bool keeps = unlock_keyring_check(&why) == TACET_OK;
-    finding(x, "keyring", needs && !keeps ? why.exit : EXIT_DONE, keeps ? "takes keys and gives them back" : why.message);
+    finding(x, "keyring", needs && !keeps ? why.exit : EXIT_DONE, keeps ? sentence_text(SAY_FINE_KEYRING) : why.message);
 }
 
 /* Opens the vault, or attaches to who has it open, and has every page read. The sentence goes to the report, not to stderr. */
@@ -121,8 +120,8 @@ static bool vault_examine(examination *x)
         sentence_fill(&why, SAY_VAULT_DAMAGED, x->c->profile.vault, NULL, NULL);
     finding(x, "vault", sound ? EXIT_DONE : why.exit,
             !sound                         ? why.message
-            : caller_is_host(x->c->caller) ? "opens, and every page is sound"
-                                           : "opened by another tacet that runs on this profile, and every page is sound");
+            : caller_is_host(x->c->caller) ? sentence_text(SAY_FINE_VAULT)
+                                           : sentence_text(SAY_FINE_VAULT_OPEN));
     json_decref(check);
     return opened;
 }
@@ -135,26 +134,25 @@ static void relay_examine(examination *x)
     bool online = exit == EXIT_DONE && json_is_true(json_object_get(state, "online"));
     json_decref(state);
     if (exit == EXIT_DONE && !online)
-        sentence_fill(&why, SAY_UNREACHABLE, "of this profile", "offline", NULL);
-    finding(x, "relay", online ? EXIT_DONE : why.exit, online ? "answers, and is the one with the key in its address" : why.message);
+        sentence_fill(&why, SAY_NO_RELAY, NULL, NULL, NULL);
+    finding(x, "relay", online ? EXIT_DONE : why.exit, online ? sentence_text(SAY_FINE_RELAY) : why.message);
     exit = caller_call(x->c->caller, "status", NULL, x->c->relay_ms, &status, &why);
     if (exit != EXIT_DONE) {
         finding(x, "status", exit, why.message);
         return;
     }
-    char text[160];
+    engine_error said;
+    char one[24], two[24];
     const json_t *difference = json_object_get(status, "clock_offset_s"); /* null: not known */
     long long offset = (long long)json_integer_value(difference);
     bool right = offset > -7200 && offset < 7200; /* the relay tells the hour only */
-    snprintf(text, sizeof text,
-             right ? "agrees with the relay's to the hour" : "differs from the relay's by about %lld hours. Set it right (timedatectl)",
-             offset / 3600);
+    sentence_fill(&said, right ? SAY_FINE_CLOCK : SAY_BAD_CLOCK, say_number(one, offset / 3600), NULL, NULL);
     if (online && json_is_integer(difference))
-        finding(x, "clock", right ? EXIT_DONE : EXIT_FAILED, text);
+        finding(x, "clock", said.exit, said.message);
     long long queued = (long long)json_integer_value(json_object_get(status, "queued")),
               bad = (long long)json_integer_value(json_object_get(status, "quarantined"));
-    snprintf(text, sizeof text, "%lld in the outbox, %lld that could not be opened", queued, bad);
-    finding(x, "messages", EXIT_DONE, text);
+    sentence_fill(&said, SAY_FINE_MESSAGES, say_number(one, queued), say_number(two, bad), NULL);
+    finding(x, "messages", said.exit, said.message);
     json_decref(status);
 }
 
@@ -171,7 +169,10 @@ int run_doctor(cli *c)
     int flushed = say_flush(c);
     if (flushed != EXIT_DONE || x.exit == EXIT_DONE)
         return flushed;
-    return fail(c, x.exit, "unhealthy", "something is not as it should be; the lines with BAD say what to do");
+    engine_error why;
+    sentence_fill(&why, SAY_UNHEALTHY, NULL, NULL, NULL);
+    why.exit = x.exit;
+    return fail_why(c, &why);
 }
 
 /* One echo, in milliseconds. The engine counts whole ones; here the fraction counts, and the way to a host on this machine costs little. */
@@ -200,8 +201,15 @@ static void ping_summary(cli *c, double *ms, size_t n)
     if (c->json)
         (void)say_object("ping-summary",
                          json_pack("{s:I,s:f,s:f,s:f}", "count", (json_int_t)n, "min_ms", ms[0], "median_ms", median, "max_ms", ms[n - 1]));
-    else
-        say("min %.2f, median %.2f, max %.2f ms", ms[0], median, ms[n - 1]);
+    if (c->json)
+        return;
+    engine_error said;
+    char least[24], middle[24], most[24];
+    snprintf(least, sizeof least, "%.2f", ms[0]);
+    snprintf(middle, sizeof middle, "%.2f", median);
+    snprintf(most, sizeof most, "%.2f", ms[n - 1]);
+    sentence_fill(&said, SAY_PINGS, least, middle, most);
+    say("%s", said.message);
 }
 
 int run_ping(cli *c)

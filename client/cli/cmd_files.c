@@ -74,7 +74,7 @@ static bool target_params(cli *c, json_t *params)
     char whole[PATH_MAX], folder[PATH_MAX], file[2 * PATH_MAX];
     const char *to = c->args.text[OPT_TO], *output = c->args.text[OPT_OUTPUT];
     if (to && output)
-        return fail(c, EXIT_USAGE, "usage", "--to and --output say two different things; give one of them") == EXIT_DONE;
+        return fail(c, SAY_ARG_TO_OUTPUT, NULL, NULL, NULL) == EXIT_DONE;
     if (to_stdout(c)) /* by way of the profile's own folder, private as it is */
         return path_param(c, params, "to", c->profile.dir);
     const char *slash = output ? strrchr(output, '/') : NULL;
@@ -83,11 +83,11 @@ static bool target_params(cli *c, json_t *params)
     if (!output)
         n = strlen(where);
     if (n >= sizeof folder)
-        return fail(c, EXIT_USAGE, "usage", "that path is too long") == EXIT_DONE;
+        return fail(c, SAY_ARG_PATH, where, NULL, NULL) == EXIT_DONE;
     memcpy(folder, where, n);
     folder[n] = '\0';
     if ((to || output) && !realpath(folder, whole))
-        return fail(c, EXIT_NOT_FOUND, "no-such-folder", "there is no folder %s (%s)", folder, strerror(errno)) == EXIT_DONE;
+        return fail(c, SAY_NO_FOLDER, folder, strerror(errno), NULL) == EXIT_DONE;
     if (to)
         return path_param(c, params, "to", whole);
     if (!output)
@@ -115,12 +115,7 @@ static int event_note(saving *s, json_t *event, engine_error *why)
     }
     if (strcmp(what, "error") != 0)
         return EXIT_DONE;
-    why->code = "failed";
-    for (int i = 0; i < SAY_COUNT; i++)
-        if (strcmp(sentence_code((sentence)i), text_at(event, "code")) == 0)
-            why->code = sentence_code((sentence)i);
-    why->exit = (int)json_integer_value(json_object_get(event, "exit"));
-    snprintf(why->message, sizeof why->message, "%s", text_at(event, "message"));
+    sentence_repeat(why, text_at(event, "code"), (int)json_integer_value(json_object_get(event, "exit")), text_at(event, "message"));
     return why->exit;
 }
 
@@ -274,7 +269,7 @@ int run_save(cli *c)
     if (exit == EXIT_DONE)
         exit = await(&s);
     if (exit == EXIT_DONE && strcmp(text_at(s.file, "state"), "complete") != 0)
-        exit = fail(c, EXIT_FAILED, "failed", "%s: %s (%s)", text_at(s.file, "name"), text_at(s.file, "state"), text_at(s.file, "trouble"));
+        exit = fail(c, SAY_FILE_NOT_SAVED, text_at(s.file, "name"), text_at(s.file, "state"), text_at(s.file, "trouble"));
     else if (exit == EXIT_DONE && before)
         exit = saved_again(c, &s.file, params);
     if (exit == EXIT_DONE && to_stdout(c))

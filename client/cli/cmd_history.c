@@ -70,7 +70,7 @@ int run_history(cli *c)
                     json_pack("{s:s,s:s,s:I}", "name", c->args.operand[0], "search", c->args.text[OPT_SEARCH], "limit", (json_int_t)limit));
     json_t *all = json_array();
     if (!all)
-        return fail(c, EXIT_FAILED, "no-memory", "not enough memory");
+        return fail(c, SAY_NO_MEMORY, NULL, NULL, NULL);
     int exit = pages(c, c->args.operand[0], limit, all);
     if (exit == EXIT_DONE)
         exit = messages_say(c, all);
@@ -140,7 +140,7 @@ int run_outbox(cli *c)
     if (exit == EXIT_DONE)
         exit = files_left(c, &waiting);
     if (exit == EXIT_DONE && waiting == 0)
-        note(c, "nothing waits");
+        note(c, SAY_NOTHING_WAITS, NULL, NULL, NULL);
     json_decref(rows);
     return exit == EXIT_DONE ? say_flush(c) : exit;
 }

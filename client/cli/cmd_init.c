@@ -30,7 +30,7 @@ static const char *invite_get(cli *c, char line[128])
     FILE *f = fopen(given + 1, "re");
     bool got = f && fgets(line, 128, f);
     if (!got)
-        fail(c, EXIT_FAILED, "io", "no invitation could be read from %s (%s)", given + 1, f ? "it is empty" : strerror(errno));
+        fail(c, SAY_INVITE_UNREADABLE, given + 1, f ? sentence_text(SAY_WHY_EMPTY) : strerror(errno), NULL);
     if (f)
         (void)fclose(f);
     line[strcspn(line, "\r\n")] = '\0';
@@ -58,7 +58,7 @@ static int account_say(cli *c, json_t *me, const char *code)
         return say_flush(c);
     }
     const char *link = json_string_value(json_object_get(me, "link"));
-    note(c, "the account %s is made. Give this link to those who shall write to you:", c->args.text[OPT_NAME]);
+    note(c, SAY_MADE, c->args.text[OPT_NAME], NULL, NULL);
     say("%s", link ? link : "");
     json_decref(me);
     int said = say_flush(c);

@@ -24,11 +24,11 @@ int run_unlock(cli *c)
     unsigned seconds = c->args.given[OPT_FOR] ? (unsigned)(c->args.number[OPT_FOR] / 1000) : UNLOCK_DEFAULT_S;
     int exit = profile_reach(c, false);
     if (exit == EXIT_DONE)
-        exit = prove(c, "Passphrase: ");
+        exit = prove(c, sentence_text(SAY_ASK));
     if (exit != EXIT_DONE)
         return exit;
     if (c->way == UNLOCK_BY_PLAIN_SLOT)
-        note(c, "this vault has no passphrase: it is never locked");
+        note(c, SAY_NEVER_LOCKED, NULL, NULL, NULL);
     else if (unlock_remember(&c->profile, c->key, seconds, &why) != TACET_OK)
         return fail_why(c, &why);
     if (c->json)
@@ -53,7 +53,7 @@ int run_lock(cli *c)
     if (exit != EXIT_DONE && strcmp(why.code, "not-running") != 0)
         return fail_why(c, &why);
     if (unlock_needs_passphrase(&c->profile, &needs, &why) == TACET_OK && !needs)
-        note(c, "this vault has no passphrase: whoever can read its files can open it. Set one: tacet passphrase");
+        note(c, SAY_NO_LOCK, NULL, NULL, NULL);
     if (c->json)
         (void)say_object("locked", json_object());
     return say_flush(c);
@@ -69,7 +69,7 @@ static int new_passphrase(cli *c, passphrase *out, bool *none, engine_error *why
         return passphrase_from_file(out, c->arena, c->args.text[OPT_NEW_PASSPHRASE_FILE], why);
     if (c->args.given[OPT_NEW_PASSPHRASE_FD])
         return passphrase_from_fd(out, c->arena, (int)c->args.number[OPT_NEW_PASSPHRASE_FD], why);
-    return passphrase_choose(out, c->arena, "New passphrase: ", why);
+    return passphrase_choose(out, c->arena, sentence_text(SAY_ASK_NEW), why);
 }
 
 /* Without a passphrase a code opens nothing more: it goes, and the next passphrase brings another. A code that got lost, or into other hands, is
@@ -89,13 +89,12 @@ int run_passphrase(cli *c)
     passphrase chosen = { 0 };
     bool none = false;
     if (c->args.given[OPT_NO_PASSPHRASE] && c->args.given[OPT_RECOVERY_CODE])
-        return fail(c, EXIT_USAGE, "usage", "a vault without a passphrase has no recovery code; see: tacet passphrase --help");
+        return fail(c, SAY_ARG_NO_CODE, NULL, NULL, NULL);
     if (c->args.given[OPT_NO_PASSPHRASE] + c->args.given[OPT_NEW_PASSPHRASE_FILE] + c->args.given[OPT_NEW_PASSPHRASE_FD] > 1)
-        return fail(c, EXIT_USAGE, "usage",
-                    "--no-passphrase, --new-passphrase-file and --new-passphrase-fd exclude each other; see: tacet passphrase --help");
+        return fail(c, SAY_ARG_NEW_PASSPHRASE, NULL, NULL, NULL);
     int exit = profile_reach(c, false);
     if (exit == EXIT_DONE)
-        exit = prove(c, "Old passphrase, or recovery code: ");
+        exit = prove(c, sentence_text(SAY_ASK_OLD));
     if (exit != EXIT_DONE)
         return exit;
     int rc = new_passphrase(c, &chosen, &none, &why);
@@ -105,7 +104,7 @@ int run_passphrase(cli *c)
     if (rc != TACET_OK)
         return fail_why(c, &why);
     char code[UNLOCK_CODE_CHARS + 1] = "";
-    note(c, none ? "the vault has no passphrase any more" : "the new passphrase is set");
+    note(c, none ? SAY_PASSPHRASE_NONE : SAY_PASSPHRASE_SET, NULL, NULL, NULL);
     exit = recovery_follow(c, none, code);
     if (exit != EXIT_DONE)
         return exit;

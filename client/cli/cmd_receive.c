@@ -25,39 +25,22 @@ static const char *word_of(const json_t *o, const char *key)
     return s ? s : "";
 }
 
-static void words_note(const cli *c, const char *words, const char *one, const char *two)
-{
-    char line[1024];
-    size_t n = 0;
-    for (const char *w = words; *w && n + 1 < sizeof line; w++) {
-        const char *piece = w[0] == '$' && w[1] == '1' ? one : w[0] == '$' && w[1] == '2' ? two : NULL;
-        if (piece)
-            n += (size_t)snprintf(line + n, sizeof line - n, "%.300s", piece);
-        else
-            line[n++] = *w;
-        w += piece != NULL;
-        n = n < sizeof line ? n : sizeof line - 1;
-    }
-    line[n] = '\0';
-    note(c, "%s", line);
-}
-
 /* What happened besides messages: on stderr for people, as it is with --json. */
 static void event_say(const cli *c, json_t *event)
 {
     static const struct {
-        const char *event, *name, *more, *words; /* in the words $1 is the name, $2 the other field */
+        const char *event, *name, *more; /* $1 and $2 of the sentence */
+        sentence say;
     } row[] = {
-        { "accepted", "contact", "", "$1 accepted" },
-        { "request", "from", "", "$1 wants to write to you. See: tacet requests" },
-        { "key-changed", "contact", "", "the key of $1 has changed. Compare safety numbers (tacet verify $1), then: tacet trust $1" },
-        { "list-fork", "conversation", "",
-          "the relay showed two different device lists of $1. Somebody lies: compare safety numbers (tacet verify $1)" },
-        { "new-device", "contact", "device", "$1 uses a new device, number $2, signed with the known key" },
-        { "session-reset", "conversation", "", "the session with $1 began anew; something before it may not have been readable" },
-        { "quarantined", "reason", "count", "could not be opened ($1): $2" },
-        { "clock", "event", "offset_s", "this $1 differs from the relay's by $2 seconds. Set it right (timedatectl)" },
-        { "error", "message", "", "$1" },
+        { "accepted", "contact", "", SAY_CHAT_THEY_ACCEPTED },
+        { "request", "from", "", SAY_NEWS_REQUEST },
+        { "key-changed", "contact", "", SAY_NEWS_KEY },
+        { "list-fork", "conversation", "", SAY_NEWS_FORK },
+        { "new-device", "contact", "device", SAY_NEWS_DEVICE },
+        { "session-reset", "conversation", "", SAY_NEWS_RESET },
+        { "quarantined", "reason", "count", SAY_NEWS_ASIDE },
+        { "clock", "event", "offset_s", SAY_NEWS_CLOCK },
+        { "error", "message", "", SAY_NEWS_ERROR },
     };
     const char *what = word_of(event, "event");
     if (strcmp(what, "file") == 0) { /* of files only what became of them; that they were offered is told as a message is */
@@ -76,12 +59,12 @@ static void event_say(const cli *c, json_t *event)
         return;
     }
     if (strcmp(what, "connection") == 0)
-        note(c, json_is_true(json_object_get(event, "online")) ? "connected to the relay" : "no connection to the relay; trying again by itself");
+        note(c, json_is_true(json_object_get(event, "online")) ? SAY_CONNECTED : SAY_DISCONNECTED, NULL, NULL, NULL);
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         char number[24];
-        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(json_object_get(event, row[i].more)));
         if (strcmp(what, row[i].event) == 0)
-            words_note(c, row[i].words, word_of(event, row[i].name), number);
+            note(c, row[i].say, word_of(event, row[i].name), say_number(number, (long long)json_integer_value(json_object_get(event, row[i].more))),
+                 NULL);
     }
 }
 
@@ -124,10 +107,8 @@ static int batch_print(receiving *r, const json_t *messages)
 
 static void refusal_note(const cli *c, int outcome, const json_t *m)
 {
-    if (outcome == EXEC_TIMED_OUT)
-        note(c, "the command did not end in time for message %s; it comes again", word_of(m, "id"));
-    else
-        note(c, "the command ended with %d for message %s; it comes again", outcome, word_of(m, "id"));
+    char number[24];
+    note(c, outcome == EXEC_TIMED_OUT ? SAY_EXEC_SLOW : SAY_EXEC_ENDED, word_of(m, "id"), say_number(number, outcome), NULL);
 }
 
 /* Gives the batch to the command, one by one. What it refuses stays, and the rest goes on; *runs is false once there is no such command. */
@@ -210,13 +191,13 @@ static int synced(receiving *r, const caller_news *n)
     engine_error why = n->error;
     if (n->body && json_is_true(json_object_get(n->body, "online"))) {
         if (c->follows && isatty(STDERR_FILENO))
-            note(c, "connected to the relay; Ctrl-C ends this");
+            note(c, SAY_FOLLOWING, NULL, NULL, NULL);
         return EXIT_DONE;
     }
     if (n->body)
-        sentence_fill(&why, SAY_UNREACHABLE, "of this profile", "offline", NULL);
+        sentence_fill(&why, SAY_NO_RELAY, NULL, NULL, NULL);
     if (c->args.given[OPT_FOLLOW] && (why.exit == EXIT_UNREACHABLE || why.exit == EXIT_TIMEOUT)) {
-        note(c, "%s", why.message);
+        note_line(c, why.message);
         return EXIT_DONE;
     }
     int exit = deliver(r);
@@ -291,6 +272,7 @@ static int receive_all(receiving *r)
     cli *c = r->c;
     engine_error why = { 0 };
     uint64_t subscribed = 0;
+    char number[24];
     int exit = engine_reach(c);
     if (exit != EXIT_DONE)
         return exit;
@@ -309,13 +291,12 @@ static int receive_all(receiving *r)
         uint64_t left = now - start >= limit ? 0 : limit - (now - start);
         exit = step(r, c->follows ? -1 : left > INT32_MAX ? INT32_MAX : (int)left, &over);
         if (over && !r->synced && exit == EXIT_DONE && !c->interrupted)
-            return fail(c, EXIT_TIMEOUT, "timeout", "the relay did not finish in %d s; what it still holds stays there. Try again",
-                        c->relay_ms / 1000);
+            return fail(c, SAY_RECEIVE_TIMEOUT, say_number(number, c->relay_ms / 1000), NULL, NULL);
     }
     if (c->interrupted && c->follows)
         return EXIT_DONE;
     if (exit == EXIT_DONE && r->refused)
-        return fail(c, EXIT_FAILED, "command-failed", "the command refused messages; they come again with the next receive");
+        return fail(c, SAY_EXEC_REFUSED, NULL, NULL, NULL);
     return exit;
 }
 

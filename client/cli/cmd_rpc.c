@@ -27,7 +27,7 @@ static int carry_stdio(cli *c)
 {
     bridge b;
     if (!bridge_open(c, &b, STDIN_FILENO, STDOUT_FILENO))
-        return fail(c, EXIT_FAILED, "io", "no connection to the host (%s). Try again", strerror(errno));
+        return fail(c, SAY_NO_HOST, strerror(errno), NULL, NULL);
     int exit = EXIT_DONE;
     for (bool over = false; exit == EXIT_DONE && !over;) {
         struct pollfd fds[BRIDGE_POLLS];
@@ -47,8 +47,9 @@ static int carry_stdio(cli *c)
 static int socket_make(cli *c, const char *path)
 {
     struct sockaddr_un at = { .sun_family = AF_UNIX };
+    char most[24];
     if (strlen(path) >= sizeof at.sun_path)
-        return fail(c, EXIT_USAGE, "usage", "the path of a socket has at most %zu bytes. Choose a shorter one", sizeof at.sun_path - 1), -1;
+        return fail(c, SAY_ARG_SOCKET, say_number(most, (long long)sizeof at.sun_path - 1), NULL, NULL), -1;
     memcpy(at.sun_path, path, strlen(path));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct stat there; /* a file that is no socket refuses connections as well as a dead one */
@@ -62,7 +63,7 @@ static int socket_make(cli *c, const char *path)
     umask(before);
     if (good)
         return fd;
-    fail(c, EXIT_FAILED, "io", "no socket at %s (%s). Choose another path", path, strerror(errno));
+    fail(c, SAY_SOCKET, path, strerror(errno), NULL);
     if (fd >= 0)
         close(fd);
     return -1;

@@ -24,13 +24,13 @@ static char *text_read(cli *c)
     size_t room = TACET_TEXT_MAX_BYTES + 2, n = 0;
     char *text = calloc(1, room + 1);
     if (!text) {
-        fail(c, EXIT_FAILED, "no-memory", "not enough memory; nothing was sent");
+        fail(c, SAY_NO_MEMORY, NULL, NULL, NULL);
     } else if (strcmp(given, "-") != 0) {
         n = strlen(given);
         memcpy(text, given, n < room ? n : room);
     } else {
         if (isatty(STDIN_FILENO))
-            note(c, "write the message; Ctrl-D on a line of its own sends it");
+            note(c, SAY_TYPE_TEXT, NULL, NULL, NULL);
         n = fread(text, 1, room, stdin);
         if (n > 0 && n < room && text[n - 1] == '\n')
             text[--n] = '\0';
@@ -91,13 +91,8 @@ static int event_note(sending *s, json_t *event, engine_error *why)
                 s->state = row[i].state;
     if (strcmp(what, "error") != 0 || !ours)
         return EXIT_DONE;
-    why->code = "failed";
-    for (int i = 0; i < SAY_COUNT; i++)
-        if (strcmp(sentence_code((sentence)i), code) == 0)
-            why->code = sentence_code((sentence)i);
-    why->exit = exit;
-    snprintf(why->message, sizeof why->message, "%s", message);
-    return exit;
+    sentence_repeat(why, code, exit, message);
+    return why->exit;
 }
 
 static bool reached(const cli *c, const sending *s)
@@ -122,7 +117,7 @@ static int await(cli *c, sending *s, engine_error *why)
             *why = n.error;
             exit = n.error.exit;
         } else if (n.kind == CALLER_REPLY && n.ticket == ticket && !json_is_true(json_object_get(n.body, "online"))) {
-            sentence_fill(why, SAY_UNREACHABLE, "of this profile", "offline", NULL);
+            sentence_fill(why, SAY_NO_RELAY, NULL, NULL, NULL);
             exit = EXIT_UNREACHABLE;
         } else if (n.kind == CALLER_REPLY && n.ticket == ticket && strcmp(s->state, "queued") == 0) {
             json_decref(n.body); /* the relay is there and the message stays: it waits for somebody's decision */
@@ -144,16 +139,14 @@ static int outcome_say(cli *c, const sending *s, int exit, engine_error *why)
     if (c->json)
         (void)say_object("sent", json_pack("{s:s,s:s,s:s}", "id", s->id, "conversation", s->to, "state", s->state));
     if (exit != EXIT_DONE) {
-        char first[sizeof why->message];
-        snprintf(first, sizeof first, "%s", why->message);
+        engine_error whole = *why;
         if (strcmp(s->state, "failed") != 0)
-            snprintf(why->message, sizeof why->message, "%s: %.400s", queued ? "the message is in the outbox" : "the relay has the message", first);
+            sentence_fill(&whole, queued ? SAY_IN_OUTBOX : SAY_AT_RELAY, why->message, NULL, NULL);
+        memcpy(why->message, whole.message, sizeof why->message);
         return fail_why(c, why);
     }
-    if (queued && s->key_changed)
-        note(c, "the message waits: %s's key has changed. Compare safety numbers (tacet verify %s), then: tacet trust %s", s->to, s->to, s->to);
-    else if (queued)
-        note(c, s->awaits_acceptance ? "the message waits until %s accepts" : "the message waits in the outbox until it can be sent to %s", s->to);
+    if (queued)
+        note(c, s->key_changed ? SAY_WAITS_KEY : s->awaits_acceptance ? SAY_WAITS_ACCEPT : SAY_WAITS, s->to, NULL, NULL);
     return say_flush(c);
 }
 
@@ -165,7 +158,7 @@ int run_send(cli *c)
     if (c->args.given[OPT_FILE] && c->args.operands < 2)
         return send_files(c, NULL, false);
     if (!c->args.given[OPT_FILE] && c->args.given[OPT_ALSO])
-        return fail(c, EXIT_USAGE, "usage", "--also goes with --file; a text goes to one contact at a time");
+        return fail(c, SAY_ARG_ALSO, NULL, NULL, NULL);
     if (send_files_check(c) != EXIT_DONE)
         return c->failed;
     char *text = text_read(c);

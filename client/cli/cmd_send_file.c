@@ -59,9 +59,7 @@ static char *stdin_stage(cli *c)
         if (n == 0 && stage)
             break;
         if (ferror(stdin) || all > CONTENT_MAX_BYTES) {
-            fail(c, EXIT_FAILED, "too-large",
-                 ferror(stdin) ? "stdin could not be read; nothing was sent"
-                               : "stdin holds more than 16 MiB; nothing was sent. Put it into a file first");
+            fail(c, ferror(stdin) ? SAY_STDIN_UNREADABLE : SAY_STDIN_LARGE, strerror(errno), NULL, NULL);
             failed = true;
             break;
         }
@@ -85,8 +83,7 @@ static char *stdin_stage(cli *c)
 
 static int path_fail(cli *c, const char *path)
 {
-    return fail(c, errno == ENOENT ? EXIT_NOT_FOUND : EXIT_FAILED, errno == ENOENT ? "no-such-file" : "unreadable",
-                "%s cannot be sent (%s). Check the path", path, strerror(errno));
+    return fail(c, errno == ENOENT ? SAY_PATH_MISSING : SAY_PATH_UNREADABLE, path, strerror(errno), NULL);
 }
 
 static int params_for(cli *c, const char *path, json_t **out)
@@ -103,7 +100,7 @@ static int params_for(cli *c, const char *path, json_t **out)
     if (strcmp(path, "-") == 0) {
         if (!c->args.given[OPT_NAME]) {
             json_decref(params);
-            return fail(c, EXIT_USAGE, "usage", "what comes from stdin needs a name: --file - --name NAME");
+            return fail(c, SAY_ARG_STDIN_NAME, NULL, NULL, NULL);
         }
         stage = stdin_stage(c);
         if (!stage) {
@@ -137,7 +134,7 @@ static bool reserve(batch *b, size_t more)
     sent_file *grown = realloc(b->file, (b->count + more) * sizeof *grown);
     if (grown)
         b->file = grown;
-    return grown || fail(b->c, EXIT_FAILED, "no-memory", "not enough memory; what was handed over is in the outbox") == EXIT_DONE;
+    return grown || fail(b->c, SAY_FILES_MEMORY, NULL, NULL, NULL) == EXIT_DONE;
 }
 
 static int add_text(batch *b, const char *id, bool waits)
@@ -153,6 +150,7 @@ static int add_text(batch *b, const char *id, bool waits)
 
 static int hand_over(batch *b, const char *path)
 {
+    char skipped[24];
     json_t *params = NULL, *sent = NULL, *one;
     size_t i;
     int exit = params_for(b->c, path, &params);
@@ -172,7 +170,7 @@ static int hand_over(batch *b, const char *path)
         snprintf(f->id, sizeof f->id, "%s", text_at(one, "id"));
         snprintf(f->to, sizeof f->to, "%s", text_at(one, "conversation"));
         if (i == 0 && json_integer_value(json_object_get(one, "skipped")) > 0)
-            note(b->c, "%s: %lld links and special files in it are not sent", path, (long long)json_integer_value(json_object_get(one, "skipped")));
+            note(b->c, SAY_FILE_SKIPPED, path, say_number(skipped, (long long)json_integer_value(json_object_get(one, "skipped"))), NULL);
     }
     json_decref(sent);
     return EXIT_DONE;
@@ -204,12 +202,7 @@ static int event_note(batch *b, json_t *event)
             f->state = known[i];
     if (strcmp(what, "error") != 0)
         return EXIT_DONE;
-    b->why.code = "failed";
-    for (int i = 0; i < SAY_COUNT; i++)
-        if (strcmp(sentence_code((sentence)i), text_at(event, "code")) == 0)
-            b->why.code = sentence_code((sentence)i);
-    b->why.exit = (int)json_integer_value(json_object_get(event, "exit"));
-    snprintf(b->why.message, sizeof b->why.message, "%s", text_at(event, "message"));
+    sentence_repeat(&b->why, text_at(event, "code"), (int)json_integer_value(json_object_get(event, "exit")), text_at(event, "message"));
     return b->why.exit;
 }
 
@@ -258,9 +251,9 @@ static void one_say(batch *b, const sent_file *f, int exit)
     if (c->json)
         (void)say_object("sent", json_pack("{s:s,s:s,s:s}", "id", f->id, "conversation", f->to, "state", f->state));
     else if (f->waits)
-        note(c, "%s waits until %s accepts, or until you decide about their key", what, f->to);
+        note(c, SAY_FILE_WAITS, what, f->to, NULL);
     else if (exit == EXIT_DONE && f->path)
-        note(c, strcmp(f->state, "delivered") == 0 ? "%s: %s has it" : "%s: the relay has it for %s", what, f->to);
+        note(c, strcmp(f->state, "delivered") == 0 ? SAY_FILE_ARRIVED : SAY_FILE_STORED, what, f->to, NULL);
 }
 
 static int outcome_say(batch *b, int exit)

@@ -31,13 +31,7 @@ int run_verify(cli *c)
         number_say(digits);
         drawn = !c->args.given[OPT_QR] || qr_print(digits, c->color);
     }
-    if (verified)
-        note(c, "%s is verified: you compared these digits, so nobody is in between. To take that back: tacet untrust %s", name, name);
-    else
-        note(c,
-             "not verified yet. Let %s read out their digits (tacet verify there), by voice or side by side. The same: tacet verify %s --confirm "
-             "'THE DIGITS'. Different: somebody is in between; send nothing",
-             name, name);
+    note(c, verified ? SAY_VERIFIED : SAY_UNVERIFIED, name, NULL, NULL);
     json_decref(answer);
-    return drawn ? say_flush(c) : fail(c, EXIT_FAILED, "qr", "the QR code could not be drawn: not enough memory");
+    return drawn ? say_flush(c) : fail(c, SAY_QR, NULL, NULL, NULL);
 }

@@ -68,16 +68,14 @@ static void free_wiped(void *p)
     free(p);
 }
 
-static int usage_wrong(cli *c, const char *why) { return fail(c, EXIT_USAGE, "usage", "%s", why); }
-
 static int run(cli *c, int argc, char *const argv[])
 {
-    char why[256];
+    engine_error why = { 0 };
     c->json = json_wanted(argc, argv);
     if (!words_are_text(argc, argv))
-        return usage_wrong(c, "the command line is not UTF-8; other text goes in through a file or stdin");
-    if (!arguments_parse(&c->args, argc, argv, why, sizeof why))
-        return usage_wrong(c, why);
+        return fail(c, SAY_ARG_UTF8, NULL, NULL, NULL);
+    if (!arguments_parse(&c->args, argc, argv, &why))
+        return fail_why(c, &why);
     if (c->args.given[OPT_HELP] || c->args.given[OPT_VERSION]) {
         if (c->args.given[OPT_HELP])
             help_print(stdout, c->args.command);
@@ -95,15 +93,12 @@ static int run(cli *c, int argc, char *const argv[])
 int main(int argc, char **argv)
 {
     cli c = { 0 };
-    if (secret_harden_process() != TACET_OK || sodium_init() < 0) {
-        fputs("tacet: the process could not be protected from others; nothing was done\n", stderr);
-        return EXIT_FAILED;
-    }
+    if (secret_harden_process() != TACET_OK || sodium_init() < 0)
+        return fail(&c, SAY_UNPROTECTED, NULL, NULL, NULL);
     json_set_alloc_funcs(malloc, free_wiped);
     (void)signal(SIGPIPE, SIG_IGN); /* a closed stdout is an error to be told, and keeps the message */
     char **words = words_take(argc, argv);
-    int exit =
-        words ? run(&c, argc, words) : fail(&c, EXIT_FAILED, "no-memory", "not enough memory; nothing was done. Close other programs and try again");
+    int exit = words ? run(&c, argc, words) : fail(&c, SAY_NO_MEMORY, NULL, NULL, NULL);
     cli_leave(&c);
     words_free(argc, words);
     if (c.interrupted && c.follows && exit == EXIT_DONE)

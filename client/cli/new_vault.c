@@ -18,7 +18,7 @@ int new_vault_arguments(cli *c)
 {
     if (!c->args.given[OPT_NO_PASSPHRASE] || !(c->args.given[OPT_PASSPHRASE_FILE] || c->args.given[OPT_PASSPHRASE_FD]))
         return EXIT_DONE;
-    return fail(c, EXIT_USAGE, "usage", "--no-passphrase and a passphrase exclude each other; see: tacet %s --help", c->args.command->name);
+    return fail(c, SAY_ARG_NO_PASSPHRASE, c->args.command->name, NULL, NULL);
 }
 
 /* A key file that is there already belongs to an account, or to an init that did not come to its end. */
@@ -27,7 +27,7 @@ static int key_prepare(void *ctx, engine_error *error)
     cli *c = ctx;
     passphrase given = { 0 };
     int rc = unlock_open(&c->profile, NULL, c->key, &c->way, error);
-    if (rc == TACET_E_AGAIN && (rc = passphrase_get(c, "Passphrase of the vault that is there already: ", &given, error)) == TACET_OK) {
+    if (rc == TACET_E_AGAIN && (rc = passphrase_get(c, sentence_text(SAY_ASK_THERE), &given, error)) == TACET_OK) {
         rc = unlock_open(&c->profile, &given, c->key, &c->way, error);
         passphrase_free(&given, c->arena);
         return rc == TACET_OK ? EXIT_DONE : error->exit;
@@ -92,15 +92,14 @@ static void grouped(char out[GROUPED_CHARS], const char *code)
 
 void recovery_say(const char *code)
 {
+    engine_error said;
     char text[GROUPED_CHARS];
     if (!*code)
         return;
     grouped(text, code);
-    fprintf(stderr,
-            "recovery code: %s\n"
-            "Write it down and keep it away from this machine: it opens the vault when the passphrase is forgotten (tacet passphrase), and is not "
-            "shown again.\n",
-            text);
+    sentence_fill(&said, SAY_RECOVERY_CODE, text, NULL, NULL);
+    fprintf(stderr, "%s\n%s\n", said.message, sentence_text(SAY_RECOVERY_KEEP));
+    sodium_memzero(&said, sizeof said);
     sodium_memzero(text, sizeof text);
 }
 

@@ -98,6 +98,8 @@ bool duration_parse(uint64_t *out_ms, const char *text)
 }
 
 /* The place of `text` among the words of "a|b|c", or -1. */
+enum { SHOWN_CHARS = 40 };
+
 static int choice_find(const char *words, const char *text)
 {
     size_t n = strlen(text);
@@ -112,11 +114,25 @@ static int choice_find(const char *words, const char *text)
     return -1;
 }
 
+static bool wrong(engine_error *why, sentence which, const char *one, const char *two, const char *three)
+{
+    sentence_fill(why, which, one, two, three);
+    return false;
+}
+
+/* As much of a word that makes no sense as is worth showing. */
+static const char *shortened(char out[SHOWN_CHARS + 1], const char *word, size_t n)
+{
+    snprintf(out, SHOWN_CHARS + 1, "%.*s", (int)(n < SHOWN_CHARS ? n : SHOWN_CHARS), word);
+    return out;
+}
+
 /* Puts the value of option `id` into its place; false: the value does not fit. */
-static bool value_set(arguments *a, enum option_id id, const char *text, char *why, size_t why_bytes)
+static bool value_set(arguments *a, enum option_id id, const char *text, engine_error *why)
 {
     const option *o = &option_table[id];
     const char *rest = "";
+    char least[24], most[24];
     int place = 0;
     a->text[id] = text;
     switch (o->value) {
@@ -124,31 +140,28 @@ static bool value_set(arguments *a, enum option_id id, const char *text, char *w
     case VALUE_TEXT:
         return true;
     case VALUE_TEXTS:
-        if (a->texts_count == TEXTS_MAX) {
-            snprintf(why, why_bytes, "--%s stands there too often", o->name);
-            return false;
-        }
+        if (a->texts_count == TEXTS_MAX)
+            return wrong(why, SAY_ARG_OFTEN, o->name, NULL, NULL);
         a->texts[a->texts_count].id = id;
         a->texts[a->texts_count++].text = text;
         return true;
     case VALUE_NUMBER:
         if (whole_number(&a->number[id], text, &rest) && *rest == '\0' && a->number[id] >= o->least && a->number[id] <= o->most)
             return true;
-        snprintf(why, why_bytes, "--%s takes a number from %llu to %llu", o->name, (unsigned long long)o->least, (unsigned long long)o->most);
-        return false;
+        snprintf(least, sizeof least, "%llu", (unsigned long long)o->least);
+        snprintf(most, sizeof most, "%llu", (unsigned long long)o->most);
+        return wrong(why, SAY_ARG_NUMBER, o->name, least, most);
     case VALUE_DURATION:
         if (duration_parse(&a->number[id], text) && a->number[id] >= o->least && (!o->most || a->number[id] <= o->most))
             return true;
-        snprintf(why, why_bytes, "--%s takes a time like 90s, 15m, 12h or 7d", o->name);
-        return false;
+        return wrong(why, SAY_ARG_TIME, o->name, NULL, NULL);
     case VALUE_CHOICE:
         place = choice_find(o->word, text);
         if (place >= 0) {
             a->number[id] = (uint64_t)place;
             return true;
         }
-        snprintf(why, why_bytes, "--%s takes one of %s", o->name, o->word);
-        return false;
+        return wrong(why, SAY_ARG_CHOICE, o->name, o->word, NULL);
     }
     return false;
 }
@@ -173,113 +186,91 @@ static bool command_takes(const command *c, enum option_id id)
 }
 
 /* One word that starts with '-'. *at is its place in argv and moves on when the value is the next word. */
-static bool option_parse(arguments *a, int argc, char *const argv[], int *at, char *why, size_t why_bytes)
+static bool option_parse(arguments *a, int argc, char *const argv[], int *at, engine_error *why)
 {
+    char part[SHOWN_CHARS + 1];
     const char *word = argv[*at];
     if (strcmp(word, "-h") == 0)
         word = "--help";
-    if (word[1] != '-') {
-        snprintf(why, why_bytes, "there is no option %.40s: options begin with two dashes; text that begins with a dash comes after --", word);
-        return false;
-    }
+    if (word[1] != '-')
+        return wrong(why, SAY_ARG_DASH, shortened(part, word, strlen(word)), NULL, NULL);
     word += 2;
     size_t n = strcspn(word, "=");
     enum option_id id = option_find(word, n);
-    if (id == OPT_NONE) {
-        snprintf(why, why_bytes, "there is no option --%.*s", (int)(n > 40 ? 40 : n), word);
-        return false;
-    }
+    if (id == OPT_NONE)
+        return wrong(why, SAY_ARG_OPTION, shortened(part, word, n), NULL, NULL);
     const option *o = &option_table[id];
-    if (a->given[id] && o->value != VALUE_TEXTS) {
-        snprintf(why, why_bytes, "--%s stands there twice", o->name);
-        return false;
-    }
+    if (a->given[id] && o->value != VALUE_TEXTS)
+        return wrong(why, SAY_ARG_TWICE, o->name, NULL, NULL);
     a->given[id] = true;
     if (o->value == VALUE_NONE) {
-        if (word[n] == '=')
-            snprintf(why, why_bytes, "--%s takes no value", o->name);
-        return word[n] != '=';
+        return word[n] != '=' || wrong(why, SAY_ARG_NO_VALUE, o->name, NULL, NULL);
     }
     if (word[n] == '=')
-        return value_set(a, id, word + n + 1, why, why_bytes);
-    if (*at + 1 >= argc) {
-        snprintf(why, why_bytes, "--%s needs a value: --%s %s", o->name, o->name, o->word);
-        return false;
-    }
-    return value_set(a, id, argv[++*at], why, why_bytes);
+        return value_set(a, id, word + n + 1, why);
+    if (*at + 1 >= argc)
+        return wrong(why, SAY_ARG_VALUE, o->name, o->word, NULL);
+    return value_set(a, id, argv[++*at], why);
 }
 
-static bool operand_add(arguments *a, const char *word, char *why, size_t why_bytes)
+static bool operand_add(arguments *a, const char *word, engine_error *why)
 {
+    char part[SHOWN_CHARS + 1];
     if (!a->command) {
         a->command = command_find(word);
-        if (!a->command)
-            snprintf(why, why_bytes, "there is no command \"%.40s\"", word);
-        return a->command != NULL;
+        return a->command || wrong(why, SAY_ARG_COMMAND, shortened(part, word, strlen(word)), NULL, NULL);
     }
-    if (a->operands >= a->command->operands_most) {
-        snprintf(why, why_bytes, a->operands ? "%s takes only %s; text of several words goes in quotes" : "%s takes nothing but options%s",
-                 a->command->name, a->operands ? a->command->operands : "");
-        return false;
-    }
+    if (a->operands >= a->command->operands_most)
+        return wrong(why, a->operands ? SAY_ARG_WORDS : SAY_ARG_NO_WORDS, a->command->name, a->command->operands, NULL);
     a->operand[a->operands++] = word;
     return true;
 }
 
 /* Everything that can only be judged when all words are known. */
-static bool whole_check(const arguments *a, char *why, size_t why_bytes)
+static bool whole_check(const arguments *a, engine_error *why)
 {
     const command *c = a->command;
-    if (!c) {
-        snprintf(why, why_bytes, "a command is missing");
-        return false;
-    }
+    if (!c)
+        return wrong(why, SAY_ARG_NONE, NULL, NULL, NULL);
     for (int i = 1; i < OPTIONS; i++)
-        if (a->given[i] && !command_takes(c, (enum option_id)i)) {
-            snprintf(why, why_bytes, "%s does not take --%s", c->name, option_table[i].name);
-            return false;
-        }
+        if (a->given[i] && !command_takes(c, (enum option_id)i))
+            return wrong(why, SAY_ARG_NOT_TAKEN, c->name, option_table[i].name, NULL);
     for (int i = 0; i < 2; i++)
         if (c->needs[i] && !a->given[c->needs[i]]) {
             const option *o = &option_table[c->needs[i]];
-            snprintf(why, why_bytes, "%s needs --%s %s", c->name, o->name, o->word);
-            return false;
+            return wrong(why, SAY_ARG_NEEDS_OPTION, c->name, o->name, o->word);
         }
-    if (a->operands < c->operands_least) {
-        snprintf(why, why_bytes, "%s needs %s", c->name, c->operands);
-        return false;
-    }
+    if (a->operands < c->operands_least)
+        return wrong(why, SAY_ARG_NEEDS, c->name, c->operands, NULL);
     static const enum option_id either[][2] = { { OPT_PASSPHRASE_FILE, OPT_PASSPHRASE_FD },
                                                 { OPT_BACKUP_PASSPHRASE_FILE, OPT_BACKUP_PASSPHRASE_FD } };
     for (size_t i = 0; i < sizeof either / sizeof *either; i++)
-        if (a->given[either[i][0]] && a->given[either[i][1]]) {
-            snprintf(why, why_bytes, "--%s and --%s exclude each other", option_table[either[i][0]].name, option_table[either[i][1]].name);
-            return false;
-        }
+        if (a->given[either[i][0]] && a->given[either[i][1]])
+            return wrong(why, SAY_ARG_EITHER, option_table[either[i][0]].name, option_table[either[i][1]].name, NULL);
     return true;
 }
 
-bool arguments_parse(arguments *out, int argc, char *const argv[], char *why, size_t why_bytes)
+bool arguments_parse(arguments *out, int argc, char *const argv[], engine_error *why)
 {
     arguments a = { 0 };
+    char of[32];
     bool options_over = false;
-    why[0] = '\0';
     bool good = true;
     for (int i = 1; i < argc && good; i++) {
         const char *word = argv[i];
         if (!options_over && strcmp(word, "--") == 0)
             options_over = true;
         else if (!options_over && word[0] == '-' && word[1] != '\0')
-            good = option_parse(&a, argc, argv, &i, why, why_bytes);
+            good = option_parse(&a, argc, argv, &i, why);
         else
-            good = operand_add(&a, word, why, why_bytes);
+            good = operand_add(&a, word, why);
     }
     if (good && !a.given[OPT_HELP] && !a.given[OPT_VERSION])
-        good = whole_check(&a, why, why_bytes);
+        good = whole_check(&a, why);
     *out = a; /* also when wrong: the caller wants to know the command and whether --json was there */
     if (good)
         return true;
-    size_t n = strlen(why);
-    snprintf(why + n, why_bytes - n, "; see: tacet %s%s--help", a.command ? a.command->name : "", a.command ? " " : "");
-    return false;
+    engine_error bare = *why;
+    snprintf(of, sizeof of, "%s%s", a.command ? a.command->name : "", a.command ? " " : "");
+    return wrong(why, SAY_ARG_SEE, bare.message, of, NULL);
 }

@@ -102,9 +102,9 @@ extern const size_t command_count;
 
 const command *command_find(const char *name);
 
-/* argv as main() has it; the strings must outlive *out. False: wrong usage, and why[] holds one line that says what is wrong and where to
+/* argv as main() has it; the strings must outlive *out. False: wrong usage, and *why says what is wrong and where to
  * look. --home and the like may stand before and after the command; `--` ends the options; `--name=value` and `--name value` are the same. */
-bool arguments_parse(arguments *out, int argc, char *const argv[], char *why, size_t why_bytes);
+bool arguments_parse(arguments *out, int argc, char *const argv[], engine_error *why);
 
 /* "90s", "15m", "12h", "7d", and "0" for none; into milliseconds. False: not a duration, or more than 3660 days. */
 bool duration_parse(uint64_t *out_ms, const char *text);

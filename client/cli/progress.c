@@ -61,7 +61,7 @@ void progress_show(progress *p, const cli *c, const json_t *event, const char *n
         bar(shown ? shown : "", have, of, text);
         p->bar = true;
     } else if (now - p->said_ms >= LINE_EVERY_MS || p->said_ms == 0) {
-        note(c, "%s  %s", name, text);
+        fprintf(stderr, "%s  %s\n", shown ? shown : "", text);
         p->said_ms = now;
     }
     free(shown);

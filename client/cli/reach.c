@@ -64,7 +64,7 @@ int passphrase_get(cli *c, const char *prompt, passphrase *out, engine_error *er
         return passphrase_from_fd(out, c->arena, (int)c->args.number[OPT_PASSPHRASE_FD], error);
     if (c->screen_away)
         c->screen_away();
-    int rc = prompt ? passphrase_from_terminal(out, c->arena, prompt, error) : passphrase_choose(out, c->arena, "New passphrase: ", error);
+    int rc = prompt ? passphrase_from_terminal(out, c->arena, prompt, error) : passphrase_choose(out, c->arena, sentence_text(SAY_ASK_NEW), error);
     if (c->screen_back)
         c->screen_back();
     return rc;
@@ -77,7 +77,7 @@ static int key_prepare(void *ctx, engine_error *error)
     passphrase given = { 0 };
     int rc = unlock_open(&c->profile, NULL, c->key, &c->way, error);
     if (rc == TACET_E_AGAIN) {
-        rc = passphrase_get(c, "Passphrase: ", &given, error);
+        rc = passphrase_get(c, sentence_text(SAY_ASK), &given, error);
         if (rc == TACET_OK)
             rc = unlock_open(&c->profile, &given, c->key, &c->way, error);
         passphrase_free(&given, c->arena);
@@ -215,7 +215,7 @@ int engine_sync(cli *c)
         return exit;
     bool online = json_is_true(json_object_get(state, "online"));
     json_decref(state);
-    return online ? EXIT_DONE : fail(c, EXIT_UNREACHABLE, "relay-unreachable", "no connection to the relay. Check the network and try again");
+    return online ? EXIT_DONE : fail(c, SAY_NO_RELAY, NULL, NULL, NULL);
 }
 
 void cli_leave(cli *c)

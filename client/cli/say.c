@@ -6,33 +6,36 @@
 #include <string.h>
 #include <time.h>
 
-__attribute__((format(printf, 3, 0))) static void line_print(FILE *to, const char *prefix, const char *format, va_list args)
+static void line_print(FILE *to, const char *text)
 {
-    char *text = NULL;
-    if (vasprintf(&text, format, args) < 0)
-        text = NULL;
     char *shown = text ? harmless_copy(text, HARMLESS_ONE_LINE, 0) : NULL;
-    fprintf(to, "%s%s\n", prefix, shown ? shown : "out of memory");
+    fprintf(to, "%s\n", shown ? shown : sentence_text(SAY_WHY_NO_MEMORY));
     free(shown);
-    free(text);
 }
 
 void say(const char *format, ...)
 {
     va_list args;
+    char *text = NULL;
     va_start(args, format);
-    line_print(stdout, "", format, args);
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
     va_end(args);
+    line_print(stdout, text);
+    free(text);
 }
 
-void note(const cli *c, const char *format, ...)
+void note_line(const cli *c, const char *line)
 {
-    if (c->quiet)
-        return;
-    va_list args;
-    va_start(args, format);
-    line_print(stderr, "", format, args);
-    va_end(args);
+    if (!c->quiet)
+        line_print(stderr, line);
+}
+
+void note(const cli *c, sentence which, const char *one, const char *two, const char *three)
+{
+    engine_error said;
+    sentence_fill(&said, which, one, two, three);
+    note_line(c, said.message);
 }
 
 bool say_json(json_t *o)
@@ -61,34 +64,32 @@ bool say_object(const char *event, json_t *o)
     return say_json(whole);
 }
 
-int fail(cli *c, int exit, const char *code, const char *format, ...)
+int fail_why(cli *c, const engine_error *why)
 {
-    va_list args;
-    va_start(args, format);
-    char *text = NULL;
-    if (vasprintf(&text, format, args) < 0)
-        text = NULL;
-    va_end(args);
-    char *shown = text ? harmless_copy(text, HARMLESS_ONE_LINE, 0) : NULL;
-    const char *line = shown ? shown : "not enough memory";
+    char *shown = harmless_copy(why->message, HARMLESS_ONE_LINE, 0);
+    const char *line = shown ? shown : sentence_text(SAY_WHY_NO_MEMORY);
     fprintf(stderr, "tacet: %s\n", line);
     if (c->json) {
-        (void)say_object("error", json_pack("{s:s,s:i,s:s}", "code", code, "exit", exit, "message", line));
+        (void)say_object("error", json_pack("{s:s,s:i,s:s}", "code", why->code, "exit", why->exit, "message", line));
         (void)fflush(stdout);
     }
     free(shown);
-    free(text);
-    c->failed = exit;
-    return exit;
+    c->failed = why->exit;
+    return why->exit;
 }
 
-int fail_why(cli *c, const engine_error *why) { return fail(c, why->exit, why->code, "%s", why->message); }
+int fail(cli *c, sentence which, const char *one, const char *two, const char *three)
+{
+    engine_error why;
+    sentence_fill(&why, which, one, two, three);
+    return fail_why(c, &why);
+}
 
 int say_flush(cli *c)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return EXIT_DONE;
-    return fail(c, EXIT_FAILED, "output", "the answer could not be written (%s). Check where stdout goes", strerror(errno));
+    return fail(c, SAY_OUTPUT, strerror(errno), NULL, NULL);
 }
 
 void say_time(char out[20], const char *rfc3339)
@@ -100,23 +101,21 @@ void say_time(char out[20], const char *rfc3339)
         snprintf(out, 20, "----------------");
 }
 
-/* What became of a message of ours, where it is not what one expects. */
-static const char *fate(const json_t *m)
+/* What became of a message of ours, where it is not what one expects; SAY_COUNT: it is. */
+static sentence fate(const json_t *m)
 {
     static const struct {
-        const char *state, *words;
+        const char *state;
+        sentence say;
     } row[] = {
-        { "waiting", " [waits until they accept]" },
-        { "held", " [held back: the key has changed]" },
-        { "queued", " [not sent yet]" },
-        { "expired", " [never delivered]" },
-        { "failed", " [not sent]" },
+        { "waiting", SAY_BESIDE_WAITING }, { "held", SAY_BESIDE_HELD },     { "queued", SAY_BESIDE_QUEUED },
+        { "expired", SAY_BESIDE_EXPIRED }, { "failed", SAY_BESIDE_FAILED },
     };
     const char *state = json_string_value(json_object_get(m, "state"));
     for (size_t i = 0; state && i < sizeof row / sizeof *row; i++)
         if (strcmp(state, row[i].state) == 0)
-            return row[i].words;
-    return json_is_true(json_object_get(m, "time_suspect")) ? " [the time is the sender's claim, and cannot be]" : "";
+            return row[i].say;
+    return json_is_true(json_object_get(m, "time_suspect")) ? SAY_BESIDE_TIME : SAY_COUNT;
 }
 
 void say_bytes(char out[24], uint64_t bytes)
@@ -127,6 +126,12 @@ void say_bytes(char out[24], uint64_t bytes)
     for (; n >= 1024 && u + 1 < sizeof unit / sizeof *unit; u++)
         n /= 1024;
     snprintf(out, 24, n < 10 && u ? "%.1f %s" : "%.0f %s", n, unit[u]);
+}
+
+const char *say_number(char out[24], long long n)
+{
+    snprintf(out, 24, "%lld", n);
+    return out;
 }
 
 static const char *text_of(const json_t *o, const char *key)
@@ -170,7 +175,10 @@ void say_message(const cli *c, const json_t *m)
     say_time(at, sent ? sent : json_string_value(json_object_get(m, "received_at")));
     if (what && strcmp(what, "gap") == 0) {
         const char *with = json_string_value(json_object_get(m, "conversation"));
-        say("%s  -- %lld message%s of %s missing --", at, missing, missing == 1 ? "" : "s", with ? with : "?");
+        engine_error said;
+        char number[24];
+        sentence_fill(&said, missing == 1 ? SAY_BESIDE_MISSING_ONE : SAY_BESIDE_MISSING, say_number(number, missing), with ? with : "?", NULL);
+        say("%s  -- %s --", at, said.message);
         return;
     }
     if (what && strcmp(what, "notice") == 0) {
@@ -180,15 +188,20 @@ void say_message(const cli *c, const json_t *m)
     if (what && strcmp(what, "file") == 0) {
         char state[4200];
         file_state(state, sizeof state, m);
-        say("%s  %s: file %s (%s)%s%s", at, from ? from : "?", text_of(m, "name"), state,
-            strcmp(text_of(m, "state"), "offered") == 0 ? " take it: tacet save " : "",
-            strcmp(text_of(m, "state"), "offered") == 0 ? text_of(m, "id") : "");
+        engine_error take = { 0 };
+        if (strcmp(text_of(m, "state"), "offered") == 0)
+            sentence_fill(&take, SAY_BESIDE_TAKE, text_of(m, "id"), NULL, NULL);
+        say("%s  %s: file %s (%s)%s%s", at, from ? from : "?", text_of(m, "name"), state, take.code ? " " : "", take.message);
         return;
     }
     char *name = harmless_copy(from ? from : "?", HARMLESS_ONE_LINE, 0);
-    char *body = harmless_copy(text ? text : "(this needs a newer tacet)", HARMLESS_MANY_LINES, 4);
-    printf("%s  %s%s:%s %s%s\n", at, c->color ? "\033[1m" : "", name ? name : "?", c->color ? "\033[0m" : "", body ? body : "(not enough memory)",
-           fate(m));
+    char *body = harmless_copy(text ? text : sentence_text(SAY_TEXT_NEWER), HARMLESS_MANY_LINES, 4);
+    sentence beside = fate(m);
+    printf("%s  %s%s:%s %s", at, c->color ? "\033[1m" : "", name ? name : "?", c->color ? "\033[0m" : "",
+           body ? body : sentence_text(SAY_WHY_NO_MEMORY));
+    if (beside != SAY_COUNT)
+        printf(" [%s]", sentence_text(beside));
+    printf("\n");
     free(name);
     free(body);
 }

@@ -294,23 +294,12 @@ int caller_begin(caller *c, const char *method, json_t *params, uint64_t *ticket
     return EXIT_DONE;
 }
 
-/* Our table's own string for a code word that came over the socket. */
-static const char *code_known(const char *word)
-{
-    for (int i = 0; word && i < SAY_COUNT; i++)
-        if (strcmp(sentence_code((sentence)i), word) == 0)
-            return sentence_code((sentence)i);
-    return "failed";
-}
-
 static void error_read(engine_error *out, json_t *error)
 {
-    const char *message = "the host gave no reason", *word = NULL;
+    const char *message = sentence_text(SAY_WHY_UNSAID), *word = NULL;
     int exit = EXIT_FAILED;
     (void)json_unpack(error, "{s?s,s?{s?s,s?i}}", "message", &message, "data", "code", &word, "exit", &exit);
-    out->code = code_known(word);
-    out->exit = exit > EXIT_DONE && exit <= EXIT_TIMEOUT ? exit : EXIT_FAILED;
-    snprintf(out->message, sizeof out->message, "%s", message);
+    sentence_repeat(out, word, exit, message);
 }
 
 static void question_forget(caller *c, uint64_t ticket)

@@ -37,7 +37,7 @@ int notice_add(engine *e, const vault_contact *c, const char *text)
 
 static int forked(engine *e, const vault_contact *c)
 {
-    int rc = notice_add(e, c, "history forked");
+    int rc = notice_add(e, c, sentence_text(SAY_NOTICE_FORKED));
     json_t *event = json_event("history-forked");
     json_object_set_new(event, "conversation", json_string(c->alias));
     if (rc == TACET_OK)

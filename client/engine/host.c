@@ -211,16 +211,23 @@ static bool client_tell(client *c, json_t *o)
 }
 
 /* `id` is borrowed; NULL stands for null, as JSON-RPC wants it where the id could not be read. */
-static void answer_error(client *c, json_t *id, int code, const char *message, const char *word, int exit)
+static void answer_error(client *c, json_t *id, int code, const engine_error *why)
 {
     (void)client_tell(c, json_pack("{s:s,s:O,s:{s:i,s:s,s:{s:s,s:i}}}", "jsonrpc", "2.0", "id", id ? id : json_null(), "error", "code", code,
-                                   "message", message, "data", "code", word, "exit", exit));
+                                   "message", why->message, "data", "code", why->code, "exit", why->exit));
+}
+
+static void answer_refusal(client *c, json_t *id, int code, sentence which)
+{
+    engine_error why;
+    sentence_fill(&why, which, NULL, NULL, NULL);
+    answer_error(c, id, code, &why);
 }
 
 static void answer_result(client *c, json_t *id, json_t *result)
 {
     if (!client_tell(c, json_pack("{s:s,s:O,s:O}", "jsonrpc", "2.0", "id", id, "result", result)))
-        answer_error(c, id, -32000 - EXIT_FAILED, "the answer is longer than 16 MiB. Ask for less at a time (limit)", "too-large", EXIT_FAILED);
+        answer_refusal(c, id, -32000 - EXIT_FAILED, SAY_ANSWER_LONG);
 }
 
 void host_event(host *h, json_t *event)
@@ -315,7 +322,7 @@ static void call_done(void *ctx, json_t *result, const engine_error *error)
     if (there && k->id) {
         json_t *own = !error && k->receives ? receive_filter(h, k->cursor, result, k->slot) : NULL;
         if (error)
-            answer_error(c, k->id, -32000 - error->exit, error->message, error->code, error->exit);
+            answer_error(c, k->id, -32000 - error->exit, error);
         else
             answer_result(c, k->id, own ? own : result);
         json_decref(own);
@@ -368,7 +375,7 @@ static void line_run(host *h, unsigned slot, const char *line, size_t n)
     client *c = &h->clients[slot];
     json_t *request = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
     if (!request) {
-        answer_error(c, NULL, -32700, "that line is not JSON; send one object a line", "parse", EXIT_USAGE);
+        answer_refusal(c, NULL, -32700, SAY_LINE_NOT_JSON);
         return;
     }
     const char *version = json_string_value(json_object_get(request, "jsonrpc"));
@@ -376,8 +383,7 @@ static void line_run(host *h, unsigned slot, const char *line, size_t n)
     json_t *params = json_object_get(request, "params"), *id = json_object_get(request, "id");
     bool id_fits = !id || json_is_string(id) || json_is_number(id) || json_is_null(id);
     if (!version || strcmp(version, "2.0") != 0 || !method || !id_fits || (params && !json_is_object(params)))
-        answer_error(c, id_fits ? id : NULL, -32600, "that is no JSON-RPC 2.0 request with named parameters; docs/RPC.md shows one", "request",
-                     EXIT_USAGE);
+        answer_refusal(c, id_fits ? id : NULL, -32600, SAY_LINE_NO_REQUEST);
     else
         request_run(h, slot, method, params, id);
     json_decref(request);
@@ -393,7 +399,7 @@ static void lines_run(host *h, unsigned slot)
     while (may_take_more(h, c)) {
         int got = line_next(&c->in, &line, &n);
         if (got < 0) {
-            answer_error(c, NULL, -32600, "that line is longer than 256 KiB", "request", EXIT_USAGE);
+            answer_refusal(c, NULL, -32600, SAY_LINE_LONG);
             (void)line_flush(&c->out, c->fd);
             c->lost = true;
         }

@@ -16,8 +16,9 @@ typedef struct {
 } opening;
 
 /* --- the quarantine ----------------------------------------------------------------------------------------------------------------------------- */
-static int quarantine(engine *e, const opening *o, int64_t contact, const char *reason)
+static int quarantine(engine *e, const opening *o, int64_t contact, sentence why)
 {
+    const char *reason = sentence_text(why);
     uint64_t count = 0;
     int rc = vault_quarantine_put(e->vault, o->id, contact, now_ms(e), reason, (vault_blob){ o->bytes, o->n }, ENGINE_QUARANTINE_MAX);
     if (rc == TACET_OK)
@@ -45,7 +46,7 @@ static int opened(engine *e, vault_contact *c, const opening *o, session *s)
         return rc;
     rc = receive_content(e, c, &a, o->plain, o->plain_bytes);
     if (rc == TACET_E_REFUSED || rc == TACET_E_MALFORMED) /* authentic, and still not proper: the ratchet has moved all the same */
-        return quarantine(e, o, c->id, rc == TACET_E_REFUSED ? "not allowed from this sender" : "a content that cannot be");
+        return quarantine(e, o, c->id, rc == TACET_E_REFUSED ? SAY_ASIDE_NOT_ALLOWED : SAY_ASIDE_CONTENT);
     if (rc == TACET_OK && c->id && session_wants_carrier(s, e->env))
         rc = receipts_carrier(e, c);
     return rc;
@@ -79,7 +80,7 @@ static int try_sessions(engine *e, vault_contact *c, opening *o)
 
 /* --- first envelopes -------------------------------------------------------------------------------------------------------------------------------- */
 /* What we know of the sender's account against the list in the box. TACET_E_REFUSED: not acceptable, *why says it. */
-static int check_sender(engine *e, vault_contact *c, const first_sender *s, const char **why)
+static int check_sender(engine *e, vault_contact *c, const first_sender *s, sentence *why)
 {
     device_list known;
     if (c->id == 0)
@@ -91,18 +92,20 @@ static int check_sender(engine *e, vault_contact *c, const first_sender *s, cons
     case TACET_OK:
         return devices_follow(e, c, &s->list, s->signed_list, s->signed_list_bytes);
     case TACET_E_REPLAY: /* the one we know, or an older one: then the device must still be in ours */
-        *why = "from a device that is no longer in its account's list";
-        return device_list_find(&known, s->device) ? TACET_OK : TACET_E_REFUSED;
+        if (device_list_find(&known, s->device))
+            return TACET_OK;
+        *why = SAY_ASIDE_DEVICE;
+        return TACET_E_REFUSED;
     case TACET_E_GAP:
         c->known_stale = true;
         lists_wanted(e, c->id);
         return vault_contact_update(e->vault, c);
     case TACET_E_FORK:
-        *why = "another device list of the same version";
+        *why = SAY_ASIDE_OTHER_LIST;
         rc = contact_forked(e, c, "theirs");
         return rc == TACET_OK ? TACET_E_REFUSED : rc;
     default:
-        *why = "a device list that does not belong to this contact";
+        *why = SAY_ASIDE_STRANGE_LIST;
         return TACET_E_REFUSED;
     }
 }
@@ -128,7 +131,7 @@ static int session_stored(engine *e, vault_contact *c, const opening *o, const f
 
 /* The receiver's side of an agreement. c->id 0: whoever wrote is a stranger so far. Everything of it is written, or nothing. */
 static int respond(engine *e, vault_contact *c, opening *o, const first_envelope *f, const own_prekeys *keys, const first_sender *sender,
-                   const char **why)
+                   sentence *why)
 {
     party me = account_party(e);
     session *s = NULL;
@@ -163,7 +166,7 @@ static int respond(engine *e, vault_contact *c, opening *o, const first_envelope
     return rc;
 }
 
-static int open_first(engine *e, vault_contact *expected, opening *o, const char **why)
+static int open_first(engine *e, vault_contact *expected, opening *o, sentence *why)
 {
     first_envelope f;
     own_prekeys *keys = NULL;
@@ -173,14 +176,14 @@ static int open_first(engine *e, vault_contact *expected, opening *o, const char
         return rc;
     rc = prekeys_for(e, &keys, &f);
     if (rc != TACET_OK) {
-        *why = "made for keys that are gone";
+        *why = SAY_ASIDE_KEYS_GONE;
         return rc;
     }
     first_sender *sender = secret_alloc(e->arena, sizeof *sender);
     rc = sender ? first_envelope_sender(sender, &me, &keys->secrets, o->bytes, o->n) : TACET_E_NOMEM;
     vault_contact c = { 0 };
     if (rc == TACET_OK && sodium_memcmp(&sender->list.account, &e->me.list.account, sizeof sender->list.account) == 0) {
-        *why = "our own message, sent back";
+        *why = SAY_ASIDE_OUR_OWN;
         rc = TACET_E_REFUSED;
     }
     if (rc == TACET_OK) {
@@ -191,7 +194,7 @@ static int open_first(engine *e, vault_contact *expected, opening *o, const char
         }
     }
     if (rc == TACET_OK && expected && c.id != expected->id) {
-        *why = "somebody else used this contact's token";
+        *why = SAY_ASIDE_TOKEN;
         rc = TACET_E_REFUSED;
     }
     if (rc == TACET_OK && c.blocked)
@@ -205,14 +208,14 @@ static int open_first(engine *e, vault_contact *expected, opening *o, const char
 
 /* --- by token ------------------------------------------------------------------------------------------------------------------------------------------ */
 /* A failed first envelope must leave nothing: its writes are undone to here. */
-static int open_first_or_nothing(engine *e, vault_contact *expected, opening *o, const char **why)
+static int open_first_or_nothing(engine *e, vault_contact *expected, opening *o, sentence *why)
 {
     int rc = vault_mark(e->vault);
     if (rc != TACET_OK)
         return rc;
     size_t events = json_array_size(e->events_inside);
     int got = open_first(e, expected, o, why);
-    bool forked = got == TACET_E_REFUSED && *why && strstr(*why, "another device list");
+    bool forked = got == TACET_E_REFUSED && *why == SAY_ASIDE_OTHER_LIST; /* this must stay */
     if (got > 0 && !forked) {
         rc = vault_back_to_mark(e->vault);
         while (rc == TACET_OK && json_array_size(e->events_inside) > events)
@@ -230,13 +233,13 @@ static int unknown_token(engine *e, const opening *o)
     int rc = vault_number_get(e->vault, SET_RESTORED, &at);
     if (rc == TACET_E_NOT_FOUND)
         return TACET_OK;
-    return rc == TACET_OK ? quarantine(e, o, 0, "from somebody whom the restored backup does not know; ask them to write to your new link") : rc;
+    return rc == TACET_OK ? quarantine(e, o, 0, SAY_ASIDE_RESTORED) : rc;
 }
 
 static int by_delivery_token(engine *e, opening *o)
 {
     vault_contact c;
-    const char *why = NULL;
+    sentence why = SAY_COUNT; /* no reason yet */
     int rc = vault_contact_by_hash(e->vault, o->f->deliver.token_hash.at, &c);
     if (rc == TACET_E_NOT_FOUND)
         return unknown_token(e, o);
@@ -249,8 +252,8 @@ static int by_delivery_token(engine *e, opening *o)
     if (rc <= 0 || rc == TACET_E_EXISTS)
         return rc < 0 ? rc : TACET_OK;
     bool theirs = rc == TACET_E_REFUSED || rc == TACET_E_MALFORMED; /* not undecipherable: a new session would not help */
-    if (!why)
-        why = rc == TACET_E_REPLAY ? "seen before or too old" : rc == TACET_E_GAP ? "too far ahead" : "does not open";
+    if (why == SAY_COUNT)
+        why = rc == TACET_E_REPLAY ? SAY_ASIDE_AGAIN : rc == TACET_E_GAP ? SAY_ASIDE_AHEAD : SAY_ASIDE_CLOSED;
     rc = quarantine(e, o, c.id, why);
     if (rc == TACET_OK && !theirs)
         reset_wanted(e, c.id);
@@ -262,7 +265,7 @@ static int by_request_token(engine *e, opening *o)
     uint8_t session_id[32];
     int64_t contact = 0;
     vault_contact c;
-    const char *why = NULL;
+    sentence why = SAY_ASIDE_REQUEST;
     int rc = TACET_E_FORGED;
     if (o->kind == ENVELOPE_FIRST) {
         rc = vault_session_by_agreement(e->vault, o->agreement, session_id, &contact);
@@ -276,7 +279,7 @@ static int by_request_token(engine *e, opening *o)
     }
     if (rc <= 0 || rc == TACET_E_EXISTS)
         return rc < 0 ? rc : TACET_OK;
-    return quarantine(e, o, 0, why ? why : "a contact request that does not open");
+    return quarantine(e, o, 0, why);
 }
 
 static int deliver(engine *e, const frame *f)
@@ -288,12 +291,12 @@ static int deliver(engine *e, const frame *f)
     if (rc != TACET_OK)
         return rc;
     if (known) /* delivered again: acknowledged without opening it; our own, sent back: shown */
-        return own ? quarantine(e, &o, 0, "our own message, sent back") : TACET_OK;
+        return own ? quarantine(e, &o, 0, SAY_ASIDE_OUR_OWN) : TACET_OK;
     rc = vault_seen_put(e->vault, o.id, now_s(e), false);
     if (rc != TACET_OK)
         return rc;
     if (envelope_kind(o.bytes, o.n, &o.kind) != TACET_OK || (o.kind == ENVELOPE_FIRST && o.n < TACET_FIRST_OVERHEAD_BYTES))
-        return quarantine(e, &o, 0, "not an envelope");
+        return quarantine(e, &o, 0, SAY_ASIDE_NO_ENVELOPE);
     o.plain = malloc(o.n);
     if (!o.plain)
         return TACET_E_NOMEM;

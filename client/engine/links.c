@@ -277,12 +277,15 @@ void slots_tick(engine *e)
 /* --- what went wrong, for people -------------------------------------------------------------------------------------------------------------------- */
 void error_of_slot(const engine *e, size_t slot, engine_error *out)
 {
-    static const char *const word[] = {
-        [LINK_CLOSED] = "it closed the connection", [LINK_UNREACHABLE] = "nobody answers there",  [LINK_UNRESOLVED] = "no such host",
-        [LINK_TIMEOUT] = "no answer in time",       [LINK_FAULT] = "this machine cannot connect",
-    };
-    static const char *const proxy_word[] = { "nobody answers there", "it does not speak SOCKS5", "it wants a user and a password",
-                                              "it would not connect" };
+    static const struct {
+        link_reason why;
+        sentence say;
+    } relay[] = { { LINK_CLOSED, SAY_WHY_CLOSED },
+                  { LINK_UNREACHABLE, SAY_WHY_NOBODY },
+                  { LINK_UNRESOLVED, SAY_WHY_NO_HOST },
+                  { LINK_TIMEOUT, SAY_WHY_SILENT },
+                  { LINK_FAULT, SAY_WHY_CANNOT } };
+    static const sentence proxy[] = { SAY_WHY_NOBODY, SAY_WHY_NOT_SOCKS, SAY_WHY_CREDENTIALS, SAY_WHY_WOULD_NOT };
     if (e->me.stage == ACCOUNT_REPLACED) {
         sentence_fill(out, SAY_REPLACED, NULL, NULL, NULL);
         return;
@@ -293,7 +296,7 @@ void error_of_slot(const engine *e, size_t slot, engine_error *out)
     }
     const relay_slot *s = &e->slots[slot];
     if (s->why >= LINK_PROXY_DOWN) {
-        sentence_fill(out, SAY_PROXY, proxy_word[s->why - LINK_PROXY_DOWN], NULL, NULL);
+        sentence_fill(out, SAY_PROXY, sentence_text(proxy[s->why - LINK_PROXY_DOWN]), NULL, NULL);
         return;
     }
     if (s->why == LINK_FAULT && e->fault.code)
@@ -305,10 +308,14 @@ void error_of_slot(const engine *e, size_t slot, engine_error *out)
     else if (s->why == LINK_VERSION)
         sentence_fill(out, SAY_RELAY_VERSION, s->text, NULL, NULL);
     else if (s->why == LINK_BROKEN)
-        sentence_fill(out, SAY_RELAY_BROKEN, s->text, "a frame or record that is not allowed", NULL);
-    else
-        sentence_fill(out, SAY_UNREACHABLE, s->text, (size_t)s->why < sizeof word / sizeof *word && word[s->why] ? word[s->why] : "not yet connected",
-                      NULL);
+        sentence_fill(out, SAY_RELAY_BROKEN, s->text, sentence_text(SAY_WHY_FRAME), NULL);
+    else {
+        sentence why = SAY_WHY_NOT_YET;
+        for (size_t i = 0; i < sizeof relay / sizeof *relay; i++)
+            if (relay[i].why == s->why)
+                why = relay[i].say;
+        sentence_fill(out, SAY_UNREACHABLE, s->text, sentence_text(why), NULL);
+    }
 }
 
 void error_of_frame(engine_error *out, const frame *f, const char *relay, const char *what)
@@ -324,7 +331,7 @@ void error_of_frame(engine_error *out, const frame *f, const char *relay, const 
         { ERROR_NOT_FOUND, SAY_LINK_DEAD, false },   { ERROR_NOT_REGISTERED, SAY_NOT_REGISTERED, true },
     };
     if (f->kind != FRAME_ERROR) {
-        sentence_fill(out, SAY_RELAY_BROKEN, relay, "another kind of answer than was asked for", NULL);
+        sentence_fill(out, SAY_RELAY_BROKEN, relay, sentence_text(SAY_WHY_OTHER_ANSWER), NULL);
         return;
     }
     for (size_t i = 0; i < sizeof row / sizeof *row; i++)

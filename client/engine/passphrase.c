@@ -259,7 +259,7 @@ int passphrase_choose(passphrase *out, secret_arena *a, const char *prompt, engi
     if (rc == TACET_E_NOT_FOUND) /* nothing is locked: something is to be made */
         sentence_fill(error, SAY_NO_NEW_PASSPHRASE, NULL, NULL, NULL);
     if (rc == TACET_OK)
-        rc = passphrase_from_terminal(&two, a, "The same again: ", error);
+        rc = passphrase_from_terminal(&two, a, sentence_text(SAY_ASK_AGAIN), error);
     if (rc == TACET_OK && (one.bytes != two.bytes || sodium_memcmp(one.text, two.text, one.bytes) != 0)) {
         sentence_fill(error, SAY_PASSPHRASE_DIFFERS, NULL, NULL, NULL);
         rc = TACET_E_MALFORMED;

@@ -232,7 +232,7 @@ static int begin_anew(engine *e, vault_contact *c, const arrival *a)
         c->sequence = 0;
         memset(c->previous, 0, sizeof c->previous);
     }
-    return rc == TACET_OK ? notice_add(e, c, "conversation begins anew") : rc;
+    return rc == TACET_OK ? notice_add(e, c, sentence_text(SAY_NOTICE_ANEW)) : rc;
 }
 
 /* Both asked: both agreed. Or somebody whom we accepted lost us and asks again: then the token is another one. */

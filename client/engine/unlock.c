@@ -134,7 +134,7 @@ static int key_file_store(const profile *p, const keyfile *k, engine_error *erro
     size_t n = 0;
     int rc = keyfile_encode(k, bytes, &n);
     if (rc != TACET_OK)
-        rc = say(error, SAY_INTERNAL, "a key file that nothing opens", rc);
+        rc = say(error, SAY_INTERNAL, sentence_text(SAY_WHY_KEY_FILE), rc);
     else
         rc = new_file_write(p, bytes, n, error);
     if (rc == TACET_OK && (renameat(p->fd, KEY_FILE_NEW, p->fd, KEY_FILE) != 0 || fsync(p->fd) != 0))
@@ -289,7 +289,7 @@ static int slots_choose(keyfile *k, const uint8_t key[TACET_DATABASE_KEY_BYTES],
     enum keyfile_slot slot = chosen ? KEYFILE_PASSPHRASE : KEYFILE_PLAIN;
     int rc = keyfile_set(k, slot, key, chosen ? chosen->text : NULL, chosen ? chosen->bytes : 0, cost, env);
     if (rc != TACET_OK)
-        return say(error, sentence_of_status(rc), "the cost of the passphrase", rc);
+        return say(error, sentence_of_status(rc), sentence_text(SAY_WHY_PASSPHRASE_COST), rc);
     keyfile_remove(k, chosen ? KEYFILE_PLAIN : KEYFILE_PASSPHRASE);
     return TACET_OK;
 }
@@ -358,7 +358,7 @@ static int apply_choice(keyfile *k, const change *c, engine_error *error) { retu
 static int apply_recovery(keyfile *k, const change *c, engine_error *error)
 {
     int rc = keyfile_set(k, KEYFILE_RECOVERY, c->key, c->chosen->text, c->chosen->bytes, c->cost, c->env);
-    return rc == TACET_OK ? rc : say(error, sentence_of_status(rc), "the cost of the code", rc);
+    return rc == TACET_OK ? rc : say(error, sentence_of_status(rc), sentence_text(SAY_WHY_CODE_COST), rc);
 }
 
 static int apply_no_recovery(keyfile *k, const change *c, engine_error *error)

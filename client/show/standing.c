@@ -1,4 +1,5 @@
 #include "standing.h"
+#include <stdio.h>
 #include <string.h>
 
 static bool is(const json_t *contact, const char *key) { return json_is_true(json_object_get(contact, key)); }
@@ -25,27 +26,15 @@ static const struct {
     bool (*applies)(const json_t *contact);
     standing standing;
 } table[] = {
-    { blocked,
-      { "blocked", "×", "$1 is blocked: nothing is sent to them, and nothing of theirs gets through.", "To undo it: tacet unblock $1",
-        "To undo it: /unblock", true, true } },
-    { changed,
-      { "key has changed", "!", "THE KEY HAS CHANGED: somebody with another key goes by the name $1 now. Nothing is sent until you decide.",
-        "Ask them on another way. If the new key is theirs: tacet trust $1. If the old one is: tacet verify $1",
-        "Ask them on another way. If the new key is theirs: /trust. If the old one is: /verify", true, true } },
-    { forked,
-      { "two device lists", "!", "TWO DEVICE LISTS of $1 were shown by the relay: somebody lies. Nothing is sent until you decide.",
-        "Compare numbers (tacet verify $1), then: tacet trust $1", "Compare numbers (/verify), then: /trust", true, true } },
-    { pending,
-      { "asks to write to you", "", "$1 asks to write to you. Who that is, only they say.", "tacet accept $1, or tacet reject $1",
-        "To decide: /requests", false, true } },
-    { requested,
-      { "awaiting acceptance", "",
-        "$1 was asked and has not answered yet: what you write waits here. Whose key it is, only the link or the relay said.",
-        "To find out: tacet verify $1", "To find out: /verify", false, true } },
-    { verified, { "verified", "✓", "$1 is verified: you compared safety numbers, so nobody is in between.", "", "", false, false } },
-    { any,
-      { "not verified", "", "Messages to $1 can be read by one key only, but whose key that is, only the link or the relay said: not verified.",
-        "To find out: tacet verify $1", "To find out: /verify", false, false } },
+#define STANDS(state) SAY_STANDS_##state##_WORD, SAY_STANDS_##state
+    { blocked, { STANDS(BLOCKED), "×", SAY_STANDS_BLOCKED_DO, SAY_STANDS_BLOCKED_CHAT, true, true } },
+    { changed, { STANDS(CHANGED), "!", SAY_STANDS_CHANGED_DO, SAY_STANDS_CHANGED_CHAT, true, true } },
+    { forked, { STANDS(FORKED), "!", SAY_STANDS_FORKED_DO, SAY_STANDS_FORKED_CHAT, true, true } },
+    { pending, { STANDS(PENDING), "", SAY_STANDS_PENDING_DO, SAY_STANDS_PENDING_CHAT, false, true } },
+    { requested, { STANDS(REQUESTED), "", SAY_STANDS_UNVERIFIED_DO, SAY_STANDS_UNVERIFIED_CHAT, false, true } },
+    { verified, { STANDS(VERIFIED), "✓", SAY_COUNT, SAY_COUNT, false, false } },
+    { any, { STANDS(UNVERIFIED), "", SAY_STANDS_UNVERIFIED_DO, SAY_STANDS_UNVERIFIED_CHAT, false, false } },
+#undef STANDS
 };
 
 const standing *standing_of(const json_t *contact)
@@ -56,26 +45,12 @@ const standing *standing_of(const json_t *contact)
     return &table[i].standing;
 }
 
-static size_t append(char *out, size_t room, size_t used, const char *text, const char *name)
+size_t standing_say(char *out, size_t room, const standing *s, sentence todo, const char *name)
 {
-    for (; *text && used + 1 < room; text++) {
-        if (text[0] == '$' && text[1] == '1') {
-            used = append(out, room, used, name, "");
-            text++;
-        } else {
-            out[used++] = *text;
-        }
-    }
-    out[used] = '\0';
-    return used;
-}
-
-size_t standing_say(char *out, size_t room, const standing *s, const char *todo, const char *name)
-{
-    size_t used = append(out, room, 0, s->sentence, name);
-    if (*todo) {
-        used = append(out, room, used, " ", "");
-        used = append(out, room, used, todo, name);
-    }
-    return used;
+    engine_error known, act = { 0 };
+    sentence_fill(&known, s->sentence, name, NULL, NULL);
+    if (todo != SAY_COUNT)
+        sentence_fill(&act, todo, name, NULL, NULL);
+    int n = snprintf(out, room, "%s%s%s", known.message, act.code ? " " : "", act.message);
+    return n < 0 ? 0 : (size_t)n < room ? (size_t)n : room - 1;
 }

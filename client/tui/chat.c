@@ -293,7 +293,7 @@ void chat_send(chat *c)
         return;
     }
     if (who->trust->stops) {
-        chat_tell(c, SAY_CHAT_STOPPED, who->name, who->trust->chat);
+        chat_tell(c, SAY_CHAT_STOPPED, who->name, sentence_text(who->trust->chat));
         return;
     }
     send_text(c, text[0] == '/' ? text + 1 : text);

@@ -63,13 +63,11 @@ static void saved(char *out, const char *path, size_t columns)
 void file_line(char *out, const entry *e, size_t columns)
 {
     static const struct {
-        const char *state, *incoming, *outgoing;
-    } row[] = { { "offered", "offered; to take it: /save", "offered; it waits for the relay" },
-                { "stored", "complete", "✓ at the relay" },
-                { "complete", "complete", "✓✓ arrived" },
-                { "failed", "it failed; to try again: /save", "it failed; to try again: /file" },
-                { "cancelled", "cancelled", "cancelled" },
-                { "expired", "", "nobody fetched it in time; to try again: /file" } };
+        const char *state;
+        sentence incoming, outgoing;
+    } row[] = { { "offered", SAY_MARK_OFFERED, SAY_MARK_OFFERING },      { "stored", SAY_MARK_COMPLETE, SAY_MARK_STORED },
+                { "complete", SAY_MARK_COMPLETE, SAY_MARK_ARRIVED },     { "failed", SAY_MARK_SAVE_FAILED, SAY_MARK_SEND_FAILED },
+                { "cancelled", SAY_MARK_CANCELLED, SAY_MARK_CANCELLED }, { "expired", SAY_MARK_CANCELLED, SAY_MARK_EXPIRED } };
     out[0] = '\0';
     if (moving(e)) {
         bar(out, e, columns);
@@ -81,8 +79,8 @@ void file_line(char *out, const entry *e, size_t columns)
     }
     for (size_t i = 0; i < sizeof row / sizeof *row; i++)
         if (strcmp(e->state, row[i].state) == 0)
-            (void)snprintf(out, FILE_LINE_ROOM, "%s%s%s%s", e->outgoing ? row[i].outgoing : row[i].incoming, *e->trouble ? " (" : "", e->trouble,
-                           *e->trouble ? ")" : "");
+            (void)snprintf(out, FILE_LINE_ROOM, "%s%s%s%s", sentence_text(e->outgoing ? row[i].outgoing : row[i].incoming), *e->trouble ? " (" : "",
+                           e->trouble, *e->trouble ? ")" : "");
 }
 
 /* --- commands -------------------------------------------------------------------------------------------------------------------------------------- */
@@ -113,7 +111,7 @@ void files_send(chat *c, const char *path)
     char whole[PATH_MAX];
     const conversation *who = conversation_current(&c->list);
     if (who->trust->stops) {
-        chat_tell(c, SAY_CHAT_STOPPED, who->name, who->trust->chat);
+        chat_tell(c, SAY_CHAT_STOPPED, who->name, sentence_text(who->trust->chat));
         return;
     }
     if (!path_whole(path, whole)) {

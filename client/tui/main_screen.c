@@ -16,8 +16,6 @@ enum {
     COLUMNS_LEAST = 20,
     ROWS_LEAST = 6,
 };
-static const char HINT[] = "F1 help · /search · /file · /verify · PgUp history · Ctrl-N next · /quit";
-
 static int least(int a, int b) { return a < b ? a : b; }
 static int most(int a, int b) { return a > b ? a : b; }
 
@@ -98,7 +96,7 @@ void status_draw(const chat *c, const measures *m, int below)
         (void)paragraph_draw(y, x, rows, columns, status_ink(c), c->status);
 }
 
-void frame_draw(const chat *c, const measures *m, const char *hint)
+void frame_draw(const chat *c, const measures *m, sentence hint)
 {
     int last = m->rows - 1;
     if (m->framed) {
@@ -111,7 +109,7 @@ void frame_draw(const chat *c, const measures *m, const char *hint)
         (void)draw_text(last, 0, 1, INK_PLAIN, "└");
         (void)draw_text(last, m->columns - 1, 1, INK_PLAIN, "┘");
         bool says = *c->status && status_rows(c, m) == 0;
-        int used = draw_text(last, 2, m->columns - 4, says ? status_ink(c) : INK_PLAIN, says ? c->status : hint);
+        int used = draw_text(last, 2, m->columns - 4, says ? status_ink(c) : INK_PLAIN, says ? c->status : sentence_text(hint));
         (void)draw_text(last, 1, 1, INK_PLAIN, " ");
         (void)draw_text(last, 2 + used, 1, INK_PLAIN, used < m->columns - 4 ? " " : "");
     }
@@ -205,8 +203,7 @@ static void row_draw(const chat *c, const measures *m, int y, const log_row *r)
     switch (r->kind) {
     case ROW_BEGIN:
         (void)draw_text(y, m->log_column + 1, m->log_columns - 2, INK_PLAIN,
-                        who && strcmp(who->trust->mark, "✓") == 0 ? "── the beginning; you compared numbers: verified ──"
-                                                                  : "── the beginning; not verified yet: /verify ──");
+                        sentence_text(who && strcmp(who->trust->mark, "✓") == 0 ? SAY_HINT_BEGIN_VERIFIED : SAY_HINT_BEGIN));
         break;
     case ROW_DAY:
         if (localtime_r(&r->of->at, &local) && strftime(line, sizeof line, "%a %d %b %Y", &local))
@@ -265,8 +262,11 @@ static void log_draw(chat *c, const measures *m)
     for (size_t i = 0; i < n; i++)
         row_draw(c, m, m->log_row + m->log_rows - (int)n + (int)i, &rows[i]);
     if (c->log.scroll > 0 || !c->log.newest) {
-        char line[64];
-        (void)snprintf(line, sizeof line, c->log.newest ? " %zu lines below: PgDn, Esc " : " more below: PgDn, Esc ", c->log.scroll);
+        char line[64], number[24];
+        engine_error said;
+        (void)snprintf(number, sizeof number, "%zu", c->log.scroll);
+        sentence_fill(&said, c->log.newest ? SAY_HINT_BELOW : SAY_HINT_MORE_BELOW, number, NULL, NULL);
+        (void)snprintf(line, sizeof line, " %.60s ", said.message);
         int width = (int)text_columns(line, strlen(line));
         if (width < m->log_columns)
             (void)draw_text(m->edit_row - 1, m->log_column + m->log_columns - width, width, INK_CHOSEN, line);
@@ -337,7 +337,7 @@ void main_draw(chat *c)
     draw_begin();
     if (small_draw(&m))
         return;
-    frame_draw(c, &m, HINT);
+    frame_draw(c, &m, SAY_HINT_MAIN);
     if (m.list_columns)
         list_draw(c, &m);
     edit_draw(c, &m, &row, &column);

@@ -25,5 +25,5 @@ int paragraph_draw(int y, int x, int rows, int columns, ink with, const char *te
 /* What is said and does not fit into the lower border: over what stands above row `below`. */
 void status_draw(const chat *c, const measures *m, int below);
 /* What every screen has in common: title above, hints or what just happened below. */
-void frame_draw(const chat *c, const measures *m, const char *hint);
+void frame_draw(const chat *c, const measures *m, sentence hint);
 #endif

@@ -59,21 +59,24 @@ static bool help_line(size_t i, char *left, char *right, size_t room)
             (void)snprintf(right, room, "%s", key_table[k].help);
             return true;
         }
-    static const char *const marks[][2] = { { "", "" },
-                                            { "Marks", "" },
-                                            { "✓ after a name", "you compared safety numbers: verified" },
-                                            { "! after a name", "the key has changed: nothing is sent until you decide" },
-                                            { "× after a name", "blocked" },
-                                            { "…  ✓  ✓✓  ✓✓ read", "not sent, at the relay, on their device, read" },
-                                            { "waits, held", "until they accept; until you decide about the key" },
-                                            { "✗ lost, ✗ fail", "it was never delivered: send it again" },
-                                            { "time in red", "the sender's claim, and cannot be" },
-                                            { "▤", "a file" },
-                                            { "── 2 messages missing ──", "the relay lost or kept them: ask for them" } };
+    static const struct {
+        const char *mark;
+        sentence say; /* SAY_COUNT: a heading */
+    } marks[] = { { "", SAY_COUNT },
+                  { "Marks", SAY_COUNT },
+                  { "✓ after a name", SAY_MARK_VERIFIED },
+                  { "! after a name", SAY_MARK_CHANGED },
+                  { "× after a name", SAY_MARK_BLOCKED },
+                  { "…  ✓  ✓✓  ✓✓ read", SAY_MARK_WAY },
+                  { "waits, held", SAY_MARK_WAITS },
+                  { "✗ lost, ✗ fail", SAY_MARK_LOST },
+                  { "red time", SAY_MARK_TIME },
+                  { "▤", SAY_MARK_FILE },
+                  { "── 2 messages missing ──", SAY_MARK_MISSING } };
     if (i >= sizeof marks / sizeof *marks)
         return false;
-    (void)snprintf(left, room, "%s", marks[i][0]);
-    (void)snprintf(right, room, "%s", marks[i][1]);
+    (void)snprintf(left, room, "%s", marks[i].mark);
+    (void)snprintf(right, room, "%s", marks[i].say == SAY_COUNT ? "" : sentence_text(marks[i].say));
     return true;
 }
 
@@ -170,9 +173,11 @@ static void requests_draw(chat *c, const measures *m)
     rows -= used;
     for (int i = 0; i < rows / each && c->top + (size_t)i < list_size(c); i++, y += each) {
         const json_t *o = json_array_get(c->requests, c->top + (size_t)i);
-        char line[400];
-        (void)snprintf(line, sizeof line, " %s  (calls itself %s, at %s, account %.12s…) ", word(o, "from"), word(o, "proposed_name"),
-                       word(o, "relay"), word(o, "account"));
+        char where[320], line[sizeof(engine_error)];
+        engine_error said;
+        (void)snprintf(where, sizeof where, "%s, account %.12s…", word(o, "relay"), word(o, "account"));
+        sentence_fill(&said, SAY_CHAT_ASKER, word(o, "from"), word(o, "proposed_name"), where);
+        (void)snprintf(line, sizeof line, " %s ", said.message);
         draw_field(y, 1, m->columns - 2, c->top + (size_t)i == c->selected ? INK_CHOSEN : INK_BOLD, line);
         peers_line(y + 1, 4, m->columns - 6, word(o, "text"), NULL);
     }
@@ -205,14 +210,14 @@ static void link_draw(chat *c, const measures *m)
 /* --- all of them --------------------------------------------------------------------------------------------------------------------------------------- */
 
 static const struct {
-    const char *hint;
+    sentence hint;
     void (*draw)(chat *c, const measures *m);
 } screen_table[SCREENS] = {
-    [SCREEN_HELP] = { "Esc back · PgUp PgDn", help_draw },
-    [SCREEN_VERIFY] = { "Y they are the same · U take it back · Esc back", verify_draw },
-    [SCREEN_REQUESTS] = { "A accept · R reject · B block · Up Down · Esc back", requests_draw },
-    [SCREEN_SEARCH] = { "Enter open there · Up Down · PgUp PgDn · Esc back", search_draw },
-    [SCREEN_LINK] = { "Esc back", link_draw },
+    [SCREEN_HELP] = { SAY_HINT_HELP, help_draw },
+    [SCREEN_VERIFY] = { SAY_HINT_VERIFY, verify_draw },
+    [SCREEN_REQUESTS] = { SAY_HINT_REQUESTS, requests_draw },
+    [SCREEN_SEARCH] = { SAY_HINT_SEARCH, search_draw },
+    [SCREEN_LINK] = { SAY_HINT_LINK, link_draw },
 };
 
 void screens_draw(chat *c)

@@ -73,10 +73,10 @@ bool terminal_open(bool color, engine_error *error)
     if (!locale_is_utf8())
         return refuse(error, SAY_CHAT_NO_UTF8, NULL);
     if (!signals_catch())
-        return refuse(error, SAY_CHAT_NO_TERMINAL, "its signals could not be caught");
+        return refuse(error, SAY_CHAT_NO_TERMINAL, sentence_text(SAY_WHY_SIGNALS));
     shown = newterm(NULL, stdout, stdin);
     if (!shown)
-        return refuse(error, SAY_CHAT_NO_TERMINAL, "it is unknown, or has no cursor");
+        return refuse(error, SAY_CHAT_NO_TERMINAL, sentence_text(SAY_WHY_TERMINAL));
     (void)raw();
     (void)noecho();
     (void)nonl();

@@ -1,4 +1,5 @@
 #include "transcript.h"
+#include "engine/sentences.h"
 #include "harmless.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ static char *text_of(const json_t *m, entry_kind kind)
         return asprintf(&text, "── %lld message%s missing ──", missing, missing == 1 ? "" : "s") < 0 ? NULL : text;
     const char *said = json_string_value(json_object_get(m, "text"));
     if (kind == ENTRY_TEXT)
-        return harmless_copy(said ? said : "(this needs a newer tacet)", HARMLESS_MANY_LINES, 0);
+        return harmless_copy(said ? said : sentence_text(SAY_TEXT_NEWER), HARMLESS_MANY_LINES, 0);
     char *shown = harmless_copy(said ? said : "", HARMLESS_ONE_LINE, 0);
     if (!shown || asprintf(&text, "── %s ──", shown) < 0)
         text = NULL;

@@ -98,7 +98,7 @@ static const struct {
     { "contacts --passphrase hunter2", "there is no option --passphrase" },
     { "rename bob", "rename needs NAME NEWNAME" },
 };
-static bool parse(arguments *a, const char *words, char why[256])
+static bool parse(arguments *a, const char *words, engine_error *why)
 {
     static char copy[256];
     static char program[] = "tacet";
@@ -107,25 +107,25 @@ static bool parse(arguments *a, const char *words, char why[256])
     snprintf(copy, sizeof copy, "%s", words);
     for (char *rest = copy, *word; *words && (word = strsep(&rest, " "));)
         argv[argc++] = word;
-    return arguments_parse(a, argc, argv, why, 256);
+    return arguments_parse(a, argc, argv, why);
 }
 START_TEST(arguments_are_read_or_refused)
 {
     arguments a;
-    char why[256];
-    bool good = parse(&a, row[_i].words, why);
-    ck_assert_msg(good == (*row[_i].why == '\0'), "%s: %s", row[_i].words, why);
-    ck_assert_msg(good || strstr(why, row[_i].why), "%s: %s", row[_i].words, why);
-    ck_assert_msg(good || strstr(why, "see: tacet"), "%s: %s", row[_i].words, why);
-    ck_assert_ptr_null(strchr(why, '\n'));
+    engine_error why = { 0 };
+    bool good = parse(&a, row[_i].words, &why);
+    ck_assert_msg(good == (*row[_i].why == '\0'), "%s: %s", row[_i].words, why.message);
+    ck_assert_msg(good || strstr(why.message, row[_i].why), "%s: %s", row[_i].words, why.message);
+    ck_assert_msg(good || strstr(why.message, "see: tacet"), "%s: %s", row[_i].words, why.message);
+    ck_assert_ptr_null(strchr(why.message, '\n'));
 }
 END_TEST
 
 START_TEST(values_arrive)
 {
     arguments a;
-    char why[256];
-    ck_assert(parse(&a, "--home /h send --wait=delivered bob --timeout 2m -- --text", why));
+    engine_error why = { 0 };
+    ck_assert(parse(&a, "--home /h send --wait=delivered bob --timeout 2m -- --text", &why));
     ck_assert_str_eq(a.command->name, "send");
     ck_assert_str_eq(a.text[OPT_HOME], "/h");
     ck_assert_uint_eq(a.number[OPT_WAIT], 1);
@@ -134,7 +134,7 @@ START_TEST(values_arrive)
     ck_assert_str_eq(a.operand[0], "bob");
     ck_assert_str_eq(a.operand[1], "--text");
     ck_assert(!a.given[OPT_JSON]);
-    ck_assert(parse(&a, "send bob -", why));
+    ck_assert(parse(&a, "send bob -", &why));
     ck_assert_str_eq(a.operand[1], "-");
 }
 END_TEST
