@@ -1,5 +1,6 @@
 /* Opening SQLCipher. Every row of the settings was learnt the hard way (docs/ARCHITECTURE.md, storage): what does not stick refuses the database. */
 #include "connection.h"
+#include "locked_heap.h"
 #include <errno.h>
 #include <pthread.h>
 #include <sodium.h>
@@ -62,6 +63,7 @@ int connection_failure(database *d, int code)
 /* --- the library ------------------------------------------------------------------------------------------------------------------- */
 static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
 static sqlite3 *library_keeper; /* never closed */
+static bool heap_is_locked;     /* settled by the first connection */
 
 /* SQLCipher takes itself down with the last connection of the process and up again with the next one. That sets its log back to stderr, under another
  * thread's feet, and the way up writes through a null pointer when memory runs out: so one connection, to nothing, stays open. */
@@ -81,13 +83,14 @@ static int keeper_open(void)
     return database_status(rc);
 }
 
-static int library_start(void)
+static int library_start(const database_profile *profile)
 {
     int rc = TACET_OK;
     (void)pthread_mutex_lock(&library_lock);
     if (!library_keeper) {
         /* Counting memory takes a global mutex in each allocation. MISUSE: somebody (a test) has started SQLite before us. */
         int code = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+        heap_is_locked = heap_is_locked || (profile->memory_security && locked_heap_install());
         rc = code == SQLITE_OK || code == SQLITE_MISUSE ? database_status(sqlite3_initialize()) : TACET_E_BUG;
         if (rc == TACET_OK && (sqlite3_compileoption_used("TEMP_STORE=0") || !sqlite3_compileoption_used("HAS_CODEC") || !sqlite3_threadsafe()))
             rc = TACET_E_REFUSED; /* sorts in files whatever we ask, or does not encrypt, or is not for threads */
@@ -100,7 +103,7 @@ static int library_start(void)
 
 int connection_new(database **out, const char *path, const uint8_t *key, const database_profile *profile)
 {
-    int rc = library_start();
+    int rc = library_start(profile);
     if (rc != TACET_OK)
         return rc;
     database *d = calloc(1, sizeof *d);
@@ -186,11 +189,12 @@ static int cipher_apply(database *d)
         { "PRAGMA cipher_kdf_algorithm=PBKDF2_HMAC_SHA256", "PRAGMA cipher_kdf_algorithm",
           "PBKDF2_HMAC_SHA256" }, /* raw key: only for the HMAC key */
     };
+    /* Where our own heap does the same, and better, SQLCipher's would lock and unlock each allocation once more. */
     const setting locked = { "PRAGMA cipher_memory_security=ON", "PRAGMA cipher_memory_security", "1" };
     int rc = key_apply(d, d->key, sqlite3_key);
     if (rc == TACET_OK)
         rc = settings_apply(d, row, sizeof row / sizeof *row);
-    if (rc == TACET_OK && d->profile.memory_security)
+    if (rc == TACET_OK && d->profile.memory_security && !heap_is_locked)
         rc = setting_apply(d, &locked);
     return rc;
 }
@@ -255,6 +259,7 @@ int connection_open(database *d, connect_how how)
         rc = journal_apply(d, how);
     if (rc != TACET_OK)
         connection_close(d);
+    locked_heap_lock_again();
     return rc;
 }
 
@@ -267,6 +272,7 @@ void connection_close(database *d)
     d->statement_count = d->statement_room = 0;
     (void)sqlite3_close_v2(d->db); /* with every statement gone it cannot be busy */
     d->db = NULL;
+    locked_heap_lock_again();
 }
 
 database *connection_free(database *d)
@@ -301,6 +307,7 @@ int database_rekey(database *d, const uint8_t key[32])
     if (d->failed != TACET_OK)
         return d->failed;
     int rc = key_apply(d, key, sqlite3_rekey);
+    locked_heap_lock_again();
     if (rc != TACET_OK)
         return rc;
     memcpy(d->key, key, DATABASE_KEY_BYTES);

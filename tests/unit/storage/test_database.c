@@ -4,6 +4,7 @@
 #include "connection.h"
 #include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 static const uint8_t key[32] = "a key of thirty-two bytes, yes!", other[32] = "another key, also of that length";
@@ -38,6 +39,74 @@ static int insert(database *d, const char *text)
 /* --- opening ----------------------------------------------------------------------------------------------------------------------- */
 static const database_profile *const profile[] = { &database_vault, &database_relay };
 
+/* The sanitizers put an mlock of their own in place of the real one, which locks nothing. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__ || __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+enum { MLOCK_IS_REAL = 0 };
+#else
+enum { MLOCK_IS_REAL = 1 };
+#endif
+
+/* The kernel's flags of the memory that `at` lies in. */
+static void memory_flags(const void *at, char flags[256])
+{
+    FILE *f = fopen("/proc/self/smaps", "r");
+    char line[512];
+    bool here = false;
+    flags[0] = '\0';
+    ck_assert_ptr_nonnull(f);
+    while (!flags[0] && fgets(line, sizeof line, f)) {
+        unsigned long begin = 0, end = 0;
+        if (sscanf(line, "%lx-%lx ", &begin, &end) == 2)
+            here = (uintptr_t)at >= begin && (uintptr_t)at < end;
+        if (here && strncmp(line, "VmFlags:", 8) == 0)
+            snprintf(flags, 256, "%.250s", line + 8);
+    }
+    (void)fclose(f);
+}
+
+/* What SQLite has of an open vault is locked, not dumped, and wiped when given back; as much as there may be of it, and where no more may be locked. */
+START_TEST(the_vaults_memory_is_guarded)
+{
+    static const int size[] = { 1, 16, 17, 64, 65, 80, 81, 4368, 32767, 32768, 32769, 300000 };
+    const struct rlimit little = { 300 * 1024, 300 * 1024 };
+    char flags[256];
+    folder_make();
+    database *d = NULL;
+    if (_i) {
+        ck_assert_int_eq(setrlimit(RLIMIT_MEMLOCK, &little), 0);
+        if (geteuid() == 0)
+            ck_assert_int_eq(chown(folder, 65534, 65534) | setresuid(65534, 65534, 65534), 0);
+    }
+    OK(database_open(&d, in_folder("b.db"), key, &database_vault, steps, 1));
+    database_close(d); /* which must not unlock what the next one has */
+    OK(database_open(&d, in_folder("a.db"), key, &database_vault, steps, 1));
+    uint8_t *all[ROWS(size)];
+    for (size_t i = 0; i < ROWS(size); i++) {
+        all[i] = sqlite3_malloc(size[i]);
+        ck_assert_ptr_nonnull(all[i]);
+        ck_assert_uint_eq((uintptr_t)all[i] % 16, 0);
+        ck_assert_uint_ge(sqlite3_msize(all[i]), (uint64_t)size[i]);
+        memset(all[i], 0xa5, sqlite3_msize(all[i]));
+        memory_flags(all[i], flags);
+        ck_assert_msg(strstr(flags, " dd"), "%d: %s", size[i], flags);
+        ck_assert_msg(_i || !MLOCK_IS_REAL || strstr(flags, " lo"), "%d: %s", size[i], flags);
+    }
+    all[3] = sqlite3_realloc(all[3], 5000);
+    ck_assert(all[3][0] == 0xa5 && all[3][63] == 0xa5 && all[3][64] == 0);
+    for (size_t i = 0; i < ROWS(size); i++) {
+        size_t n = sqlite3_msize(all[i]);
+        sqlite3_free(all[i]);
+        for (size_t k = 0; n <= 32768 && k < n; k++) /* larger ones are unmapped */
+            ck_assert_msg(all[i][k] == 0, "%d: byte %zu is still there", size[i], k);
+    }
+    database_close(d);
+    folder_remove();
+}
+END_TEST
+
 START_TEST(settings_stick)
 {
     static const struct {
@@ -51,8 +120,6 @@ START_TEST(settings_stick)
     OK(database_open(&d, in_folder("a.db"), key, profile[_i], steps, 1));
     for (size_t i = 0; i < ROWS(row); i++)
         ck_assert_int_eq(integer(d, row[i].pragma), _i ? row[i].relay : row[i].vault);
-    if (!_i)
-        ck_assert_int_eq(integer(d, "PRAGMA cipher_memory_security"), 1);
     int defensive = 0;
     ck_assert_int_eq(sqlite3_db_config(d->db, SQLITE_DBCONFIG_DEFENSIVE, -1, &defensive), SQLITE_OK);
     ck_assert_int_eq(defensive, 1);
@@ -534,8 +601,8 @@ START_TEST(checkpoint_empties_the_log)
 }
 END_TEST
 
-SUITE("database", LOOP(settings_stick, 2), TEST(what_was_committed_is_there_again), TEST(statements_are_kept_and_come_back_clean),
-      TEST(readers_see_what_is_committed), TEST(one_opener_at_a_time), LOOP(refuses, ROWS(refused)), TEST(places_where_nothing_can_be_written),
-      TEST(migrations_have_no_holes), TEST(status_of_codes), TEST(migration_keeps_a_snapshot_until_the_next_start),
-      TEST(failed_migration_leaves_the_old_one_usable), TEST(S08_migration_killed), TEST(S08_rekey_killed), TEST(rekey_changes_the_key),
-      LOOP(backup_is_a_database_of_its_own, 2), TEST(checkpoint_empties_the_log))
+SUITE("database", LOOP(settings_stick, 2), LOOP(the_vaults_memory_is_guarded, 2), TEST(what_was_committed_is_there_again),
+      TEST(statements_are_kept_and_come_back_clean), TEST(readers_see_what_is_committed), TEST(one_opener_at_a_time), LOOP(refuses, ROWS(refused)),
+      TEST(places_where_nothing_can_be_written), TEST(migrations_have_no_holes), TEST(status_of_codes),
+      TEST(migration_keeps_a_snapshot_until_the_next_start), TEST(failed_migration_leaves_the_old_one_usable), TEST(S08_migration_killed),
+      TEST(S08_rekey_killed), TEST(rekey_changes_the_key), LOOP(backup_is_a_database_of_its_own, 2), TEST(checkpoint_empties_the_log))
