@@ -12,7 +12,8 @@ const option option_table[OPTIONS] = {
     [OPT_NO_COLOR] = { "no-color", VALUE_NONE, NULL, 0, 0, "no colours (as with NO_COLOR set)" },
     [OPT_PASSPHRASE_FILE] = { "passphrase-file", VALUE_TEXT, "FILE", 0, 0, "read the passphrase from the first line of FILE" },
     [OPT_PASSPHRASE_FD] = { "passphrase-fd", VALUE_NUMBER, "N", 0, 1023, "read the passphrase from file descriptor N" },
-    [OPT_PROXY] = { "proxy", VALUE_TEXT, "HOST:PORT", 0, 0, "reach relays through this SOCKS5 proxy (Tor: 127.0.0.1:9050), or none; kept at init" },
+    [OPT_PROXY] = { "proxy", VALUE_TEXT, "HOST:PORT", 0, 0,
+                    "reach relays through this SOCKS5 proxy (Tor: 127.0.0.1:9050), or none; kept at init. Else $ALL_PROXY, but for $NO_PROXY" },
     [OPT_HELP] = { "help", VALUE_NONE, NULL, 0, 0, "this text" },
     [OPT_VERSION] = { "version", VALUE_NONE, NULL, 0, 0, "the version of tacet" },
 

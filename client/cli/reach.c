@@ -133,20 +133,25 @@ int profile_reach(cli *c, bool create)
     return exit == EXIT_DONE ? EXIT_DONE : fail_why(c, &why);
 }
 
+static const char *environment(const char *name, const char *otherwise)
+{
+    const char *text = getenv(name);
+    return text && *text ? text : getenv(otherwise);
+}
+
 int caller_reach(cli *c, bool attach_only, int (*prepare)(void *, engine_error *), int (*key)(void *, uint8_t[32], engine_error *), engine_error *why)
 {
     if (!signals_catch()) {
         sentence_fill(why, SAY_IO, "a pipe", strerror(errno), NULL);
         return why->exit;
     }
-    const char *all = getenv("ALL_PROXY"), *proxy = c->args.text[OPT_PROXY];
-    if (!all || !*all)
-        all = getenv("all_proxy");
+    const char *proxy = c->args.text[OPT_PROXY];
     caller_options o = { .profile_dir = c->profile.dir,
                          .vault_path = c->profile.vault,
                          .env = env_system(),
                          .proxy = proxy,
-                         .proxy_otherwise = all,
+                         .proxy_otherwise = environment("ALL_PROXY", "all_proxy"),
+                         .no_proxy = environment("NO_PROXY", "no_proxy"),
                          .attach_only = attach_only,
                          .stop_fd = stop_pipe[0],
                          .prepare = prepare,

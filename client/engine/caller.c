@@ -68,6 +68,7 @@ static int vault_open(caller *c, engine_error *error)
                              .env = c->o.env,
                              .proxy = c->o.proxy,
                              .proxy_otherwise = c->o.proxy_otherwise,
+                             .no_proxy = c->o.no_proxy,
                              .event = event_passes,
                              .event_ctx = c };
         if (engine_open(&c->e, &o, error) != TACET_OK)

@@ -71,10 +71,11 @@ static socket_link *find(sockets *all, uint64_t number)
     return NULL;
 }
 
-/* What --proxy said for this time, else what was said at init, else ALL_PROXY. *has: there is one. What cannot be read as one is never gone past. */
-static int proxy_choose(engine *e, socks_proxy *out, bool *has)
+/* What --proxy said for this time, else what was said at init, else ALL_PROXY, which alone has exceptions. *has: there is one. What cannot be read as one
+ * is never gone past. */
+static int proxy_choose(engine *e, const char *host, socks_proxy *out, bool *has)
 {
-    const char *text = *e->proxy ? e->proxy : *e->me.proxy ? e->me.proxy : e->proxy_otherwise;
+    const char *text = *e->proxy ? e->proxy : *e->me.proxy ? e->me.proxy : socks_host_excepted(e->no_proxy, host) ? "" : e->proxy_otherwise;
     *has = *text && strcmp(text, "none") != 0;
     if (!*has || socks_proxy_parse(out, text) == TACET_OK)
         return TACET_OK;
@@ -92,7 +93,7 @@ static int net_open(void *ctx, uint64_t number, const relay_address *relay, tace
         return TACET_E_QUOTA;
     socks_proxy proxy;
     bool has_proxy = false;
-    if (proxy_choose(all->e, &proxy, &has_proxy) != TACET_OK)
+    if (proxy_choose(all->e, relay->host, &proxy, &has_proxy) != TACET_OK)
         return TACET_E_MALFORMED;
     all->e->through_proxy = has_proxy;
     socket_link *s = calloc(1, sizeof *s);

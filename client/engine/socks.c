@@ -7,6 +7,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     VERSION = 5,
@@ -166,6 +167,36 @@ void socks_sent(socks *s, size_t n)
 {
     assert(n <= s->out_bytes - s->sent);
     s->sent += n;
+}
+
+/* --- who is reached without it ---------------------------------------------------------------------------------------------------------- */
+static bool name_covers(const char *name, size_t n, const char *host, bool address)
+{
+    size_t all = strlen(host);
+    if (n > 0 && name[0] == '.') {
+        name++;
+        n--;
+    } else if (n > 2 && name[0] == '[' && name[n - 1] == ']') {
+        name++;
+        n -= 2;
+    }
+    if (n == 0 || n > all || strncasecmp(host + all - n, name, n) != 0)
+        return false;
+    return n == all || (!address && host[all - n - 1] == '.');
+}
+
+bool socks_host_excepted(const char *list, const char *host)
+{
+    bool address = strchr(host, ':') || host[strspn(host, "0123456789.")] == '\0';
+    if (strcmp(list, "*") == 0)
+        return true;
+    for (const char *at = list; *at;) {
+        size_t n = strcspn(at, ", ");
+        if (name_covers(at, n, host, address))
+            return true;
+        at += n + (at[n] != '\0');
+    }
+    return false;
 }
 
 /* --- what the proxy says -------------------------------------------------------------------------------------------------------------- */

@@ -134,8 +134,9 @@ struct engine {
     bool confirmed;   /* the relay has said on this link that we are still a device of the account: before that nothing is sent */
     bool registering; /* an `init` or `restore` is under way on the mailbox link */
     size_t busy;      /* calls that go on at every tick */
-    char proxy[ENGINE_PROXY_MAX_CHARS + 1], proxy_otherwise[ENGINE_PROXY_MAX_CHARS + 1]; /* see engine_options */
-    bool through_proxy;                                                                  /* the last connection */
+    char proxy[ENGINE_PROXY_MAX_CHARS + 1], proxy_otherwise[ENGINE_PROXY_MAX_CHARS + 1],
+        no_proxy[ENGINE_PROXY_MAX_CHARS + 1]; /* see engine_options */
+    bool through_proxy;                       /* the last connection */
 
     /* rows that the relay accepted, not yet written down */
     int64_t stored[ENGINE_ACKS_MAX];

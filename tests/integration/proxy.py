@@ -98,7 +98,7 @@ def main():
         relay = f"tacet://{NAME}:{w.port}/{key}"
         at = f"127.0.0.1:{proxy.port}"
         alice, bob = User(w, "alice"), User(w, "bob")
-        env = {k: v for k, v in os.environ.items() if k.lower() not in ("all_proxy",)}
+        env = {k: v for k, v in os.environ.items() if k.lower() not in ("all_proxy", "no_proxy")}
 
         # without the proxy the name means nothing
         p = alice.run("init", "--relay", relay, "--name", "alice", "--no-passphrase", "--json", expect=3)
@@ -154,6 +154,19 @@ def main():
             fail(p.stdout)
         alice.run("--proxy", "none", "ping", "--count", "1", expect=3)  # the name is looked up here, and is none
         alice.run("--proxy", "http://127.0.0.1:1", "ping", expect=2)
+        # NO_PROXY makes exceptions from ALL_PROXY, and from nothing else
+        bob.env["ALL_PROXY"] = f"127.0.0.1:{free}"
+        for hosts, word in (("", "proxy"), ("elsewhere.invalid,owhere.invalid", "proxy"), ("x, .nowhere.invalid", "relay-unreachable"), ("*", "relay-unreachable")):
+            bob.env["NO_PROXY"] = hosts
+            p = bob.run("--json", "ping", "--count", "1", expect=3)
+            if f'"code":"{word}"' not in p.stdout:
+                fail(f"NO_PROXY={hosts}: {p.stdout}")
+        alice.env["NO_PROXY"] = "*"
+        before = len(proxy.seen)
+        alice.run("ping", "--count", "1")
+        if len(proxy.seen) == before:
+            fail("NO_PROXY led past what was said at init")
+        bob.env["NO_PROXY"] = ""
         bob.env["ALL_PROXY"] = "http://127.0.0.1:1"
         p = bob.run("--json", "ping", "--count", "1", expect=2)  # not past it: another kind of proxy is none
         bob.run("history", "alice")

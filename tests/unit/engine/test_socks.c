@@ -205,6 +205,37 @@ START_TEST(what_a_person_says)
 }
 END_TEST
 
-SUITE("socks", LOOP(the_answer_to_the_request, ROWS(row)), LOOP(an_answer_cut_short_waits, ROWS(row)),
-      LOOP(the_answer_to_the_greeting, ROWS(greeting)), TEST(a_login_that_is_refused), TEST(each_connection_is_somebody_else),
-      TEST(addresses_in_digits_go_as_such), LOOP(what_a_person_says, ROWS(place)))
+static const struct {
+    const char *list, *host;
+    bool excepted;
+} exception[] = {
+    { "", "relay.example", false },
+    { "*", "relay.example", true },
+    { "*,x", "relay.example", false },
+    { "relay.example", "relay.example", true },
+    { "RELAY.example", "relay.EXAMPLE", true },
+    { "example", "relay.example", true },
+    { ".example", "relay.example", true },
+    { ".example", "example", true },
+    { "ay.example", "relay.example", false },
+    { "relay.example.org", "relay.example", false },
+    { "a, b,,example ", "relay.example", true },
+    { "a b example", "relay.example", true },
+    { ",", "relay.example", false },
+    { ".", "relay.example", false },
+    { "127.0.0.1", "127.0.0.1", true },
+    { "0.0.1", "127.0.0.1", false },
+    { "[::1]", "::1", true },
+    { "::1", "::1", true },
+    { "1", "::1", false },
+};
+START_TEST(hosts_that_need_no_proxy)
+{
+    ck_assert_msg(socks_host_excepted(exception[_i].list, exception[_i].host) == exception[_i].excepted, "%s: %s", exception[_i].list,
+                  exception[_i].host);
+}
+END_TEST
+
+SUITE("socks", LOOP(hosts_that_need_no_proxy, ROWS(exception)), LOOP(the_answer_to_the_request, ROWS(row)),
+      LOOP(an_answer_cut_short_waits, ROWS(row)), LOOP(the_answer_to_the_greeting, ROWS(greeting)), TEST(a_login_that_is_refused),
+      TEST(each_connection_is_somebody_else), TEST(addresses_in_digits_go_as_such), LOOP(what_a_person_says, ROWS(place)))

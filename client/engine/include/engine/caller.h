@@ -20,9 +20,9 @@ typedef struct {
     const char *profile_dir; /* exists */
     const char *vault_path;
     const tacet_env *env;
-    const char *proxy, *proxy_otherwise; /* of the engine, when this process has to be the host; see engine_options */
-    bool attach_only;                    /* never become the host */
-    int stop_fd;                         /* becomes readable when the user wants to stop; -1: none */
+    const char *proxy, *proxy_otherwise, *no_proxy; /* of the engine, when this process has to be the host; see engine_options */
+    bool attach_only;                               /* never become the host */
+    int stop_fd;                                    /* becomes readable when the user wants to stop; -1: none */
     /* Only called when this process has to be the host. `prepare` (may be NULL) is called at most once, without the lock, so it may ask the user;
      * `key` is called under the lock and fills key (locked memory, 32 bytes). 0, or the exit code with *error filled. */
     int (*prepare)(void *ctx, engine_error *error);

@@ -23,7 +23,8 @@ typedef struct {
     /* A SOCKS5 proxy (engine/socks.h), or "none", for real sockets. NULL or empty: what was said at init, else `proxy_otherwise` (ALL_PROXY). At init
      * and restore it is kept in the vault. */
     const char *proxy, *proxy_otherwise;
-    bool offline; /* never open a connection: only what the vault knows */
+    const char *no_proxy; /* the hosts that `proxy_otherwise` is not for (NO_PROXY); NULL: none */
+    bool offline;         /* never open a connection: only what the vault knows */
     /* Events as in CLI.md's JSON section. `event` is borrowed: json_incref to keep it. Called only from inside the engine's functions,
      * after the transaction that caused it has been committed. May be NULL. */
     void (*event)(void *ctx, json_t *event);

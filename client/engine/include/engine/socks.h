@@ -21,6 +21,9 @@ typedef struct {
 } socks_proxy;
 /* TACET_E_MALFORMED */
 TACET_MUST_USE int socks_proxy_parse(socks_proxy *out, const char *text);
+/* What NO_PROXY says, as curl reads it: names parted by commas or spaces, each for itself and whatever ends in it behind a dot (a dot in front changes
+ * nothing); an address only for itself; "*" alone for every host. True: `host` is one of them. */
+bool socks_host_excepted(const char *list, const char *host);
 
 typedef enum {
     SOCKS_GREETING, /* waits for the proxy's choice of a method */
