@@ -53,11 +53,11 @@ static host *the_host(void)
     return shared;
 }
 
-/* A few rounds of the host, and what it said; false: nothing came in any of them. */
-static bool turn(host *h, int fd, answers *a)
+/* So many rounds of the host, and what it said; false: nothing came in any of them. */
+static bool turns(host *h, int fd, answers *a, int rounds)
 {
     size_t before = a->n;
-    for (int i = 0; i < QUIET_TURNS; i++) {
+    for (int i = 0; i < rounds; i++) {
         struct pollfd fds[HOST_POLLFDS_MAX];
         int timeout = 0;
         size_t k = host_pollfds(h, fds, &timeout);
@@ -83,13 +83,13 @@ static void run(answers *a, const uint8_t *bytes, size_t n, size_t piece)
         if (put < 0 && errno == EPIPE)
             break; /* shown out */
         at += put > 0 ? (size_t)put : 0;
-        (void)turn(h, fd[1], a);
+        (void)turns(h, fd[1], a, 1);
     }
     (void)shutdown(fd[1], SHUT_WR);
-    while (turn(h, fd[1], a))
+    while (turns(h, fd[1], a, QUIET_TURNS))
         ;
     close(fd[1]);
-    (void)turn(h, -1, a); /* forgets it */
+    (void)turns(h, -1, a, 1); /* forgets it */
 }
 
 static void well_formed(const answers *a)
