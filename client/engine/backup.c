@@ -19,7 +19,7 @@ enum {
     PATH_MAX_BYTES = 4096,
     PLAIN_ROOM = BACKUP_PLAIN_BYTES + BACKUP_RECORD_MAX_BYTES + 8
 };
-typedef enum { BACKUP_CONTACTS, BACKUP_MESSAGES, BACKUP_PADDING, BACKUP_DONE } backup_step;
+typedef enum { BACKUP_CONTACTS, BACKUP_MESSAGES, BACKUP_CURSORS, BACKUP_PADDING, BACKUP_DONE } backup_step;
 
 typedef struct {
     engine *e;
@@ -33,7 +33,9 @@ typedef struct {
     uint64_t chunks, chunks_wanted, messages;
     int64_t *contact; /* ids, ascending: a contact's place is its number in the file */
     size_t contacts, next;
-    int64_t row;
+    vault_cursor *cursor;
+    size_t cursors, next_cursor;
+    int64_t row; /* the message that went last, and then the one of a cursor */
     int status;
 } backing_up;
 
@@ -156,6 +158,30 @@ static bool put_message(void *ctx, const vault_message *m)
     return b->status == TACET_OK;
 }
 
+/* A part of what the next cursor has taken: one record. */
+static int put_cursor(backing_up *b)
+{
+    uint8_t(*ids)[16] = calloc(BACKUP_CURSOR_TAKEN_MAX, sizeof *ids);
+    size_t count = 0;
+    if (!ids)
+        return TACET_E_NOMEM;
+    backup_cursor c = { .c = b->cursor[b->next_cursor] };
+    int rc = vault_cursor_upto(b->view, c.c.name, c.upto);
+    if (rc == TACET_OK)
+        rc = vault_cursor_taken(b->view, c.c.name, &b->row, ids, BACKUP_CURSOR_TAKEN_MAX, &count);
+    if (rc == TACET_OK) {
+        c.taken = (vault_blob){ ids[0], count * sizeof *ids };
+        record_put_cursor(&b->w, &c);
+        rc = record_done(b);
+    }
+    free(ids);
+    if (count < BACKUP_CURSOR_TAKEN_MAX) {
+        b->next_cursor++;
+        b->row = 0;
+    }
+    return rc;
+}
+
 /* --- beginning and end ------------------------------------------------------------------------------------------------------------------ */
 static int contacts_list(backing_up *b)
 {
@@ -168,6 +194,19 @@ static int contacts_list(backing_up *b)
     if (rc == TACET_OK)
         qsort(b->contact, b->contacts, sizeof *b->contact, by_id);
     return rc;
+}
+
+static bool cursor_note(void *ctx, const vault_cursor *c)
+{
+    backing_up *b = ctx;
+    b->cursor[b->cursors++] = *c;
+    return b->cursors < ENGINE_CURSORS_MAX;
+}
+
+static int cursors_list(backing_up *b)
+{
+    b->cursor = calloc(ENGINE_CURSORS_MAX, sizeof *b->cursor);
+    return b->cursor ? vault_cursor_each(b->view, cursor_note, b) : TACET_E_NOMEM;
 }
 
 /* The beginning of a backup, or nothing at all: what a killed process left. Anything else of that name is somebody's file. */
@@ -250,6 +289,7 @@ static void backup_drop(op *o)
     secret_free(b->e->arena, b->plain);
     free(b->sealed);
     free(b->contact);
+    free(b->cursor);
     free(b);
 }
 
@@ -273,11 +313,21 @@ static int slice_messages(engine *e, backing_up *b)
     if (rc == TACET_OK)
         rc = b->status;
     if (rc == TACET_OK && b->messages < before + SLICE_MESSAGES) {
-        record_put_end(&b->w);
-        rc = record_done(b);
-        b->chunks_wanted = backup_chunks_padded(b->chunks + 1);
-        b->step = BACKUP_PADDING;
+        b->row = 0;
+        b->step = BACKUP_CURSORS;
     }
+    return rc;
+}
+
+static int slice_cursors(engine *e, backing_up *b)
+{
+    (void)e;
+    if (b->next_cursor < b->cursors)
+        return put_cursor(b);
+    record_put_end(&b->w);
+    int rc = record_done(b);
+    b->chunks_wanted = backup_chunks_padded(b->chunks + 1);
+    b->step = BACKUP_PADDING;
     return rc;
 }
 
@@ -309,7 +359,7 @@ static void backup_fail(engine *e, op *o, int rc)
 
 static void backup_wake(engine *e, op *o)
 {
-    static int (*const slice[])(engine *, backing_up *) = { slice_contacts, slice_messages, slice_padding };
+    static int (*const slice[])(engine *, backing_up *) = { slice_contacts, slice_messages, slice_cursors, slice_padding };
     backing_up *b = o->data;
     int rc = slice[b->step](e, b);
     if (rc != TACET_OK) {
@@ -361,7 +411,9 @@ static int open_parts(engine *e, backing_up *b, const uint8_t head[BACKUP_HEAD_B
         rc = vault_open_view(&b->view, e->vault);
     if (rc == TACET_OK)
         rc = put_account(e, b);
-    return rc == TACET_OK ? contacts_list(b) : rc;
+    if (rc == TACET_OK)
+        rc = contacts_list(b);
+    return rc == TACET_OK ? cursors_list(b) : rc;
 }
 
 static bool backup_runs(const engine *e)

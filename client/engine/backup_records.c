@@ -295,3 +295,28 @@ int record_get_message(reader *body, uint32_t *contact, vault_message *out)
     }
     return rc;
 }
+
+/* --- cursor -------------------------------------------------------------------------------------------------------------------------- */
+void record_put_cursor(writer *w, const backup_cursor *c)
+{
+    open_record r = record_begin(w, RECORD_CURSOR);
+    write_be(w, c->c.created_ms, 8);
+    put_text(w, c->c.name);
+    write_bytes(w, c->upto, sizeof c->upto);
+    put_blob(w, c->taken.at, c->taken.bytes);
+    record_finish(&r);
+}
+
+int record_get_cursor(reader *body, backup_cursor *out)
+{
+    backup_cursor c = { .c.created_ms = read_be(body, 8) };
+    get_text(body, c.c.name, sizeof c.c.name);
+    read_into(body, c.upto, sizeof c.upto);
+    c.taken = get_blob(body);
+    int rc = judged(body);
+    if (rc == TACET_OK && (c.taken.bytes % sizeof c.upto != 0 || !name_valid(c.c.name, strlen(c.c.name))))
+        rc = TACET_E_MALFORMED;
+    if (rc == TACET_OK)
+        *out = c;
+    return rc;
+}

@@ -13,7 +13,8 @@ typedef enum {
     RECORD_CONTACT = 2,
     RECORD_CHAIN = 3, /* of the contact before it */
     RECORD_MESSAGE = 4,
-} record_kind; /* others are passed over: a newer tacet may have written them */
+    RECORD_CURSOR = 5, /* behind the messages; another one of the same name adds to what was taken */
+} record_kind;         /* others are passed over: a newer tacet may have written them */
 
 typedef struct {
     uint64_t made_ms;
@@ -35,12 +36,20 @@ typedef struct {
     uint64_t sequence;
 } backup_chain;
 
+enum { BACKUP_CURSOR_TAKEN_MAX = 2048 };
+typedef struct {
+    vault_cursor c;
+    uint8_t upto[16]; /* the newest incoming message up to which all was taken; zeros: none */
+    vault_blob taken; /* ids of the ones taken out of turn, 16 bytes each */
+} backup_cursor;
+
 /* Each appends one record to w. */
 void record_put_account(writer *w, const backup_account *a);
 void record_put_contact(writer *w, const backup_contact *c);
 void record_put_chain(writer *w, const backup_chain *c);
 /* `contact`: its place among the contacts of this backup, from 0. m->contact is not looked at. */
 void record_put_message(writer *w, uint32_t contact, const vault_message *m);
+void record_put_cursor(writer *w, const backup_cursor *c);
 void record_put_end(writer *w);
 
 /* The next record. TACET_OK: *kind, and *body is a reader over its body. TACET_E_AGAIN: it is not whole yet. TACET_E_MALFORMED: too long. r moves
@@ -51,4 +60,5 @@ TACET_MUST_USE int record_get_account(reader *body, backup_account *out);
 TACET_MUST_USE int record_get_contact(reader *body, backup_contact *out);
 TACET_MUST_USE int record_get_chain(reader *body, backup_chain *out);
 TACET_MUST_USE int record_get_message(reader *body, uint32_t *contact, vault_message *out);
+TACET_MUST_USE int record_get_cursor(reader *body, backup_cursor *out);
 #endif

@@ -20,7 +20,7 @@ typedef struct {
     size_t have;
     bool account, ended;
     int64_t *contact; /* the vault's id of each contact, by its place in the file */
-    size_t contacts, room;
+    size_t contacts, room, cursors;
     uint64_t messages;
 } importing;
 
@@ -37,7 +37,7 @@ static int forget_all(engine *e)
     for (size_t i = 0; rc == TACET_OK && i < count; i++)
         rc = vault_contact_remove(e->vault, ids[i]);
     free(ids);
-    return rc;
+    return rc == TACET_OK ? vault_cursor_remove_all(e->vault) : rc;
 }
 
 /* The account of `a`, which nobody else can have written: its list is signed by the key that is in it. */
@@ -164,13 +164,27 @@ static int on_message(importing *im, reader *body)
     return vault_message_add(im->e->vault, &m);
 }
 
+/* Behind the messages, which it names by their ids: their rows are others here. */
+static int on_cursor(importing *im, reader *body)
+{
+    vault *v = im->e->vault;
+    backup_cursor k;
+    bool there = false;
+    int rc = record_get_cursor(body, &k);
+    if (rc == TACET_OK)
+        rc = vault_cursor_find(v, k.c.name, &there);
+    if (rc == TACET_OK && !there)
+        rc = im->cursors++ < ENGINE_CURSORS_MAX ? vault_cursor_put(v, &k.c, k.upto) : TACET_E_MALFORMED;
+    for (size_t at = 0; rc == TACET_OK && at < k.taken.bytes; at += 16)
+        rc = vault_cursor_handed(v, k.c.name, k.taken.at + at);
+    return rc == TACET_OK ? vault_cursor_fold(v, k.c.name) : rc;
+}
+
 static int record_take(importing *im, record_kind kind, reader *body)
 {
     static int (*const take[])(importing *, reader *) = {
-        [RECORD_ACCOUNT] = on_account,
-        [RECORD_CONTACT] = on_contact,
-        [RECORD_CHAIN] = on_chain,
-        [RECORD_MESSAGE] = on_message,
+        [RECORD_ACCOUNT] = on_account, [RECORD_CONTACT] = on_contact, [RECORD_CHAIN] = on_chain,
+        [RECORD_MESSAGE] = on_message, [RECORD_CURSOR] = on_cursor,
     };
     if (kind == RECORD_END) {
         im->ended = true;

@@ -1,5 +1,6 @@
 /* Cursors: how far a program of its own has come. A cursor is a watermark, and the rows above it that were taken out of turn. */
 #include "sql.h"
+#include <string.h>
 
 /* Incoming rows that cursor ?1 has not taken. */
 #define UNTAKEN                                                                                                                                      \
@@ -30,6 +31,8 @@ int vault_cursor_add(vault *v, const char *name, uint64_t now_ms)
 }
 
 int vault_cursor_remove(vault *v, const char *name) { return vault_change(v, "DELETE FROM cursor WHERE name=?", "t", name); }
+
+int vault_cursor_remove_all(vault *v) { return vault_run(v, "DELETE FROM cursor", ""); }
 
 int vault_cursor_each(vault *v, vault_cursor_fn *each, void *ctx)
 {
@@ -79,4 +82,57 @@ int vault_cursor_fold(vault *v, const char *name)
     if (rc == TACET_OK)
         rc = vault_run(v, "DELETE FROM cursor_taken WHERE cursor=?1 AND row<=(SELECT upto FROM cursor WHERE name=?1)", "t", name);
     return rc;
+}
+
+/* --- from one vault to another ----------------------------------------------------------------------------------------------------------- */
+/* Rows and ids by a query over ?1 the cursor, ?2 the row behind which, ?3 how many. */
+static int ids_of(vault *v, int64_t *after, uint8_t (*ids)[16], size_t room, size_t *count, const char *sql, const char *name)
+{
+    sqlite3_stmt *st = NULL;
+    size_t n = 0;
+    int rc = vault_select(v, &st, sql, "tii", name, *after, (int64_t)room);
+    if (rc != TACET_OK)
+        return rc;
+    while ((rc = vault_next(v, st)) == TACET_OK) {
+        row_cursor r = row_of(st);
+        *after = row_i64(&r);
+        row_bytes(&r, ids[n++], sizeof ids[0]);
+        if (row_status(&r) != TACET_OK) {
+            vault_end(st);
+            return TACET_E_CORRUPT;
+        }
+    }
+    if (rc != TACET_E_NOT_FOUND)
+        return rc;
+    *count = n;
+    return TACET_OK;
+}
+
+int vault_cursor_upto(vault *v, const char *name, uint8_t id[16])
+{
+    int64_t after = 0;
+    size_t count = 0;
+    uint8_t newest[1][16] = { { 0 } };
+    int rc = ids_of(
+        v, &after, newest, 1, &count,
+        "SELECT row, id FROM message WHERE outgoing=0 AND row>?2 AND row<=(SELECT upto FROM cursor WHERE name=?1) ORDER BY row DESC LIMIT ?3", name);
+    if (rc == TACET_OK)
+        memcpy(id, newest[0], sizeof newest[0]);
+    return rc;
+}
+
+int vault_cursor_taken(vault *v, const char *name, int64_t *after, uint8_t (*ids)[16], size_t room, size_t *count)
+{
+    return ids_of(v, after, ids, room, count,
+                  "SELECT m.row, m.id FROM cursor_taken t JOIN message m ON m.row=t.row WHERE t.cursor=?1 AND t.row>?2 ORDER BY t.row LIMIT ?3",
+                  name);
+}
+
+int vault_cursor_put(vault *v, const vault_cursor *c, const uint8_t id[16])
+{
+    /* Two contacts may have used one id: the older one is right or too early, and too early is told again. */
+    return vault_run(v,
+                     "INSERT INTO cursor(name, created_ms, upto) VALUES(?1, ?2,"
+                     " coalesce((SELECT min(row) FROM message WHERE id=?3 AND outgoing=0 AND id<>zeroblob(16)), 0))",
+                     "tub", c->name, c->created_ms, id, (size_t)16);
 }

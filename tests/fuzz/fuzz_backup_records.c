@@ -17,6 +17,7 @@ static bool rewrite(record *out, record_kind kind, reader *body)
     static backup_contact contact;
     backup_chain chain;
     vault_message message;
+    backup_cursor cursor;
     uint32_t whose = 0;
     int rc = TACET_E_MALFORMED;
     writer w = writer_over(out->bytes, sizeof out->bytes);
@@ -28,6 +29,8 @@ static bool rewrite(record *out, record_kind kind, reader *body)
         record_put_chain(&w, &chain);
     else if (kind == RECORD_MESSAGE && (rc = record_get_message(body, &whose, &message)) == TACET_OK)
         record_put_message(&w, whose, &message);
+    else if (kind == RECORD_CURSOR && (rc = record_get_cursor(body, &cursor)) == TACET_OK)
+        record_put_cursor(&w, &cursor);
     PROMISE(rc == TACET_OK || rc == TACET_E_MALFORMED);
     PROMISE(rc != TACET_OK || writer_ok(&w));
     out->n = writer_bytes(&w);

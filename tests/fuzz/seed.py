@@ -70,7 +70,8 @@ account = record(1, be(8, 1_700_000_000_000) + bytes(32) + be(4, 1) + bytes(32) 
 contact = record(2, owner + be(1, 2) + be(4, 0x31) + bytes(32) * 4 + be(8, 1_700_000_000_000) + said("bob") + said("bob") + said(relay) + said(listed) + said("a draft"))
 chain = record(3, be(4, 1) + be(8, 17))
 message = record(4, be(4, 0) + bytes(16) + be(4, 1) + be(1, 1) + be(1, 4) + be(4, 1) + be(8, 1) + be(8, 1_700_000_000_000) * 2 + bytes(32 + 32 + 16) + be(4, 1) + be(8, 0) + said("hello") + said(b""))
-put("fuzz_backup_records", [account, contact, chain, message, account + contact + chain + message + record(9, b"newer") + b"\x00", record(4, b""), b"\x04\xff\xff\xff\xff"])
+cursor = record(5, be(8, 1_700_000_000_000) + said("bot") + bytes(16) + said(bytes(32)))
+put("fuzz_backup_records", [account, contact, chain, message, cursor, account + contact + chain + message + cursor + record(9, b"newer") + b"\x00", record(4, b""), b"\x04\xff\xff\xff\xff"])
 asked = ['{"jsonrpc":"2.0","id":1,"method":"subscribe"}', '{"jsonrpc":"2.0","id":"x","method":"send","params":{"to":"bob","text":"hi"}}', '{"jsonrpc":"2.0","id":2,"method":"receive"}', "", "[]",
     '{"jsonrpc":"2.0","id":3,"method":"handed","params":{"ids":["a"],"cursor":"c"}}', '{"jsonrpc":"2.0","method":"history","params":{"name":"bob","limit":7}}', '{"jsonrpc":"1.0","id":4}', "not json",
     '{"jsonrpc":"2.0","id":{},"method":"nothing"}', '{"id":1,"id":2}', "[" * 100]

@@ -9,8 +9,14 @@ user carol
 friends alice carol
 expect 0 as alice send bob "one from alice"
 expect 0 as bob receive
+expect 0 as alice receive --cursor bot # a bot of alice's, from here on
 expect 0 as bob send alice "one from bob"
 expect 0 as alice receive
+expect 0 as alice receive --cursor bot
+says "one from bob"
+expect 0 as bob send alice "not for the bot yet"
+expect 0 as alice receive
+says "not for the bot yet"
 
 # while it runs, through the host; and never over a file
 begin host as alice receive --follow
@@ -95,6 +101,15 @@ says "carol: carol's first"
 expect 0 as new send carol "and back"
 expect 0 as carol receive --timeout 1s
 says "alice: and back"
+
+# the bot goes on where it was: what it had dealt with is not told again, what it had not is
+expect 0 as new receive --cursor bot
+says "bob: not for the bot yet"
+says "bob: under way one"
+says "carol: carol's first"
+says_not "one from bob"
+expect 0 as new receive --cursor bot
+is "$out" ""
 
 # the old home
 refused 4 replaced as alice send bob "from the grave"

@@ -227,12 +227,19 @@ TACET_MUST_USE int vault_cursor_find(vault *v, const char *name, bool *there);
 /* Begins with what vault_unhanded gives now. TACET_E_EXISTS. */
 TACET_MUST_USE int vault_cursor_add(vault *v, const char *name, uint64_t now_ms);
 TACET_MUST_USE int vault_cursor_remove(vault *v, const char *name); /* TACET_E_NOT_FOUND */
+TACET_MUST_USE int vault_cursor_remove_all(vault *v);
 TACET_MUST_USE int vault_cursor_each(vault *v, vault_cursor_fn *each, void *ctx);
 TACET_MUST_USE int vault_cursor_waiting(vault *v, const char *name, uint64_t *count);
 /* The rows that it has not taken, oldest first, behind row `after`. */
 TACET_MUST_USE int vault_cursor_rows(vault *v, const char *name, int64_t after, int64_t *rows, size_t room, size_t *count);
 TACET_MUST_USE int vault_cursor_handed(vault *v, const char *name, const uint8_t id[16]); /* nothing when there is no such message */
 TACET_MUST_USE int vault_cursor_fold(vault *v, const char *name);                         /* after handed: what is one piece becomes one number */
+/* What carries a cursor to another vault, where rows have other numbers: the newest incoming message up to which all was taken (zeros: none), and
+ * those that were taken out of turn, oldest first, behind row *after, which moves to the last one given. */
+TACET_MUST_USE int vault_cursor_upto(vault *v, const char *name, uint8_t id[16]);
+TACET_MUST_USE int vault_cursor_taken(vault *v, const char *name, int64_t *after, uint8_t (*ids)[16], size_t room, size_t *count);
+/* There: a cursor that has taken everything up to `id`. TACET_E_EXISTS. */
+TACET_MUST_USE int vault_cursor_put(vault *v, const vault_cursor *c, const uint8_t id[16]);
 
 /* --- the chain of what came in, for each sending device -------------------------------------------------------------------------------- */
 TACET_MUST_USE int vault_chain_get(vault *v, int64_t contact, uint32_t device, uint64_t *sequence); /* 0 when nothing came yet */

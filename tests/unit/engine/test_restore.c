@@ -330,8 +330,107 @@ START_TEST(an_answer_that_went_to_the_lost_device)
 }
 END_TEST
 
+/* --- cursors -------------------------------------------------------------------------------------------------------------------------- */
+static json_t *waiting(world *w, size_t who, const char *cursor, const char *after)
+{
+    return must(w, who, "receive", json_pack("{ss ss*}", "cursor", cursor, "after", after));
+}
+
+static const char *last_id(const json_t *messages)
+{
+    return json_string_value(json_object_get(json_array_get(messages, json_array_size(messages) - 1), "id"));
+}
+
+/* All that waits, the same for both. How many. */
+static size_t same_waiting(world *w, size_t one, size_t two, const char *cursor)
+{
+    size_t all = 0;
+    json_t *a = waiting(w, one, cursor, NULL), *b = waiting(w, two, cursor, NULL);
+    while (json_array_size(a) > 0) {
+        char after[33];
+        ck_assert_msg(json_equal(a, b), "%s: %zu and %zu wait behind %zu", cursor, json_array_size(a), json_array_size(b), all);
+        all += json_array_size(a);
+        snprintf(after, sizeof after, "%s", last_id(a));
+        json_decref(a);
+        json_decref(b);
+        a = waiting(w, one, cursor, after);
+        b = waiting(w, two, cursor, after);
+    }
+    ck_assert_uint_eq(json_array_size(b), 0);
+    json_decref(a);
+    json_decref(b);
+    return all;
+}
+
+static void id_of(uint8_t id[16], unsigned number)
+{
+    memset(id, 0xc5, 16);
+    writer at = writer_over(id, 4);
+    write_be(&at, number, 4);
+}
+
+/* As if they had come in, from two contacts in turn. */
+static void come_in(world *w, size_t who, unsigned from, unsigned to)
+{
+    engine *e = w->person[who].e;
+    vault_contact bob, carol;
+    ck_assert_int_eq(vault_contact_by_alias(e->vault, "bob", &bob), TACET_OK);
+    ck_assert_int_eq(vault_contact_by_alias(e->vault, "carol", &carol), TACET_OK);
+    ck_assert_int_eq(txn_begin(e), TACET_OK);
+    for (unsigned i = from; i < to; i++) {
+        vault_message m = { .contact = i % 2 ? bob.id : carol.id, .kind = VAULT_TEXT, .state = VAULT_RECEIVED, .text = { (const uint8_t *)"x", 1 } };
+        id_of(m.id, i);
+        ck_assert_int_eq(vault_message_add(e->vault, &m), TACET_OK);
+    }
+    ck_assert_int_eq(txn_end(e, TACET_OK), TACET_OK);
+}
+
+static void deal_with(world *w, size_t who, const char *cursor, unsigned from, unsigned to, unsigned step)
+{
+    json_t *ids = json_array();
+    uint8_t id[16];
+    for (unsigned i = from; i < to; i += step) {
+        id_of(id, i);
+        json_array_append_new(ids, json_string(hex(id, sizeof id)));
+    }
+    json_decref(must(w, who, "handed", json_pack("{ss so}", "cursor", cursor, "ids", ids)));
+}
+
+/* Taken in turn, out of turn (more than one record holds), nothing, and not even there at first; and the restore goes twice. */
+START_TEST(each_cursor_goes_on_where_it_was)
+{
+    enum { IN_TURN = 100, END = IN_TURN + 3 * BACKUP_CURSOR_TAKEN_MAX };
+    size_t a, b;
+    world *w = pair(&a, &b);
+    world_befriend(w, a, world_join(w, "carol"));
+    json_decref(waiting(w, a, "turns", NULL));
+    json_decref(waiting(w, a, "fresh", NULL));
+    come_in(w, a, 0, END);
+    json_decref(waiting(w, a, "late", NULL));
+    deal_with(w, a, "turns", 0, IN_TURN, 1);
+    deal_with(w, a, "turns", IN_TURN + 1, END, 2);
+    deal_with(w, a, "late", 7, 8, 1);
+    w->hold = true;
+    backup(w, a);
+    size_t n = world_bare(w, "new");
+    w->down = true;
+    must_fail(w, n, "restore", restore_params(path_of(w, a)), "relay-unreachable", 3);
+    w->down = false;
+    json_decref(must(w, n, "restore", restore_params(path_of(w, a))));
+    same_answer(w, a, n, "cursors", NULL);
+    ck_assert_uint_eq(same_waiting(w, a, n, "turns"), (END - IN_TURN) / 2);
+    ck_assert_uint_eq(same_waiting(w, a, n, "fresh"), END);
+    ck_assert_uint_eq(same_waiting(w, a, n, "late"), END - 1);
+    deal_with(w, n, "turns", IN_TURN, END, 2);
+    json_t *left = waiting(w, n, "turns", NULL);
+    ck_assert_uint_eq(json_array_size(left), 0);
+    json_decref(left);
+    world_free(w);
+}
+END_TEST
+
 /* --- records -------------------------------------------------------------------------------------------------------------------------- */
-static const char *const kinds[] = { "account", "contact", "chain", "message" };
+static const char *const kinds[] = { "account", "contact", "chain", "message", "cursor" };
 static size_t a_record(unsigned which, uint8_t *out, size_t bytes)
 {
     static const uint8_t text[] = "text", draft[] = "draft";
@@ -346,14 +445,18 @@ static size_t a_record(unsigned which, uint8_t *out, size_t bytes)
     ck_assert_int_eq(vault_contact_by_alias(w->person[a].e->vault, "bob", &contact.c), TACET_OK);
     vault_message m = { .kind = VAULT_TEXT, .state = VAULT_RECEIVED, .text = { text, 4 } };
     backup_chain chain = { 7, 8 };
+    static const uint8_t ids[32] = "sixteen bytes of";
+    backup_cursor cursor = { .c = { "bot", 1 }, .taken = { ids, sizeof ids } };
     if (which == 0)
         record_put_account(&at, &account);
     else if (which == 1)
         record_put_contact(&at, &contact);
     else if (which == 2)
         record_put_chain(&at, &chain);
-    else
+    else if (which == 3)
         record_put_message(&at, 3, &m);
+    else
+        record_put_cursor(&at, &cursor);
     world_free(w);
     ck_assert(writer_ok(&at));
     return writer_bytes(&at);
@@ -365,11 +468,13 @@ static int get(unsigned which, reader *body)
     static backup_contact contact;
     static backup_chain chain;
     static vault_message m;
+    static backup_cursor cursor;
     uint32_t place;
     return which == 0   ? record_get_account(body, &account)
            : which == 1 ? record_get_contact(body, &contact)
            : which == 2 ? record_get_chain(body, &chain)
-                        : record_get_message(body, &place, &m);
+           : which == 3 ? record_get_message(body, &place, &m)
+                        : record_get_cursor(body, &cursor);
 }
 
 START_TEST(records_cut_short_at_every_length)
@@ -400,8 +505,36 @@ START_TEST(records_cut_short_at_every_length)
 }
 END_TEST
 
+static const struct {
+    const char *what, *name;
+    size_t taken_bytes;
+    int want;
+} cursors[] = {
+    { "none taken", "bot", 0, TACET_OK },
+    { "two taken", "bot", 32, TACET_OK },
+    { "a piece of an id", "bot", 17, TACET_E_MALFORMED },
+    { "no name", "", 16, TACET_E_MALFORMED },
+    { "a name that no call would take", "My Bot", 16, TACET_E_MALFORMED },
+};
+START_TEST(a_cursor_has_a_name_and_whole_ids)
+{
+    static const uint8_t ids[32];
+    uint8_t bytes[256];
+    record_kind kind;
+    reader body;
+    backup_cursor c = { .c.created_ms = 1, .taken = { ids, cursors[_i].taken_bytes } }, got;
+    memcpy(c.c.name, cursors[_i].name, strlen(cursors[_i].name));
+    writer w = writer_over(bytes, sizeof bytes);
+    record_put_cursor(&w, &c);
+    reader r = reader_over(bytes, writer_bytes(&w));
+    ck_assert_int_eq(record_next(&r, &kind, &body), TACET_OK);
+    ck_assert_msg(record_get_cursor(&body, &got) == cursors[_i].want, "%s", cursors[_i].what);
+}
+END_TEST
+
 SUITE("restore", TEST(everything_comes_back), TEST(what_was_under_way_reaches_the_new_device_once),
       TEST(the_new_device_alone_brings_what_was_under_way), TEST(a_token_that_went_to_the_lost_device), TEST(own_texts_go_again_and_show_once),
       TEST(a_replaced_profile_says_so_and_sends_nothing), TEST(a_running_profile_hears_that_it_was_replaced),
       TEST(M01_the_relay_rolls_the_own_list_back), TEST(M01_the_relay_forks_the_own_list), TEST(somebody_whom_the_backup_does_not_know),
-      TEST(an_answer_that_went_to_the_lost_device), LOOP(records_cut_short_at_every_length, ROWS(kinds)))
+      TEST(an_answer_that_went_to_the_lost_device), TEST(each_cursor_goes_on_where_it_was), LOOP(records_cut_short_at_every_length, ROWS(kinds)),
+      LOOP(a_cursor_has_a_name_and_whole_ids, ROWS(cursors)))
