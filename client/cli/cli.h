@@ -29,6 +29,9 @@ typedef struct cli {
     /* Set while a full screen is shown: away before the terminal is needed for a passphrase, back after it. */
     void (*screen_away)(void);
     void (*screen_back)(void);
+    /* While a call holds the engine up; see engine_options. */
+    void (*working)(void *ctx, uint64_t have, uint64_t of);
+    void *working_ctx;
 } cli;
 
 /* say.c ---------------------------------------------------------------------------------------------------------------------------- */
@@ -58,12 +61,14 @@ void say_bytes(char out[24], uint64_t bytes);
 /* A number for a sentence; returns out. */
 const char *say_number(char out[24], long long n);
 
-/* progress.c: how far files are, on stderr: a bar on a terminal, else a line every few seconds, nothing with --quiet. With --json the object on stdout. */
+/* progress.c: how far files and backups are, on stderr: a bar on a terminal, else a line every few seconds, nothing with --quiet. With --json the object on stdout. */
 typedef struct {
     uint64_t said_ms;
     bool bar; /* one stands on the last line */
 } progress;
 void progress_show(progress *p, const cli *c, const json_t *event, const char *name, uint64_t size);
+/* The same without an object: have of `of` pieces, which together are `size` bytes. */
+void progress_draw(progress *p, const cli *c, const char *name, uint64_t have, uint64_t of, uint64_t size, uint64_t bytes_per_s);
 void progress_end(progress *p); /* the bar's line is over */
 
 /* cmd_send_file.c: everything --file names, and with it the text that `send` has put into the outbox (text_id NULL: none). Before that text:

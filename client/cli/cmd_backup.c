@@ -41,18 +41,75 @@ static json_t *hex_text(const uint8_t *bytes, size_t n)
     return o;
 }
 
+static long long number_of(const json_t *o, const char *key) { return (long long)json_integer_value(json_object_get(o, key)); }
+
+/* --- how far it is ------------------------------------------------------------------------------------------------------------------- */
+enum { QUIET_MS = 1000, DRAW_MS = 200 }; /* what is over at once needs no bar */
+typedef struct {
+    const cli *c;
+    const char *name;
+    progress bar;
+    uint64_t start_ms, drawn_ms;
+} long_work;
+
+static long_work work_begin(const cli *c) { return (long_work){ .c = c, .name = c->args.operand[0], .start_ms = env_mono_ms(env_system()) }; }
+
+static void work_draw(void *ctx, uint64_t have, uint64_t of)
+{
+    long_work *w = ctx;
+    uint64_t now = env_mono_ms(env_system());
+    if (!isatty(STDERR_FILENO) || now - w->start_ms < QUIET_MS || now - w->drawn_ms < DRAW_MS)
+        return;
+    progress_draw(&w->bar, w->c, w->name, have, of, of, have * 1000 / (now - w->start_ms));
+    w->drawn_ms = now;
+}
+
+static bool is_progress(const json_t *event)
+{
+    const char *what = json_string_value(json_object_get(event, "event"));
+    return what && strcmp(what, "backup-progress") == 0;
+}
+
+static int backup_ask(cli *c, json_t *params, json_t **result)
+{
+    engine_error why = { 0 };
+    uint64_t subscribed = 0, ticket = 0;
+    long_work work = work_begin(c);
+    int exit = caller_begin(c->caller, "subscribe", NULL, &subscribed, &why);
+    if (exit == EXIT_DONE)
+        exit = caller_begin(c->caller, "backup", params, &ticket, &why);
+    else
+        json_decref(params);
+    while (exit == EXIT_DONE && !*result) {
+        caller_news n;
+        caller_next(c->caller, -1, &n);
+        if (n.kind == CALLER_REPLY && n.ticket == ticket && n.body) {
+            *result = json_incref(n.body);
+        } else if (n.kind == CALLER_REPLY && n.ticket == ticket) {
+            why = n.error;
+            exit = why.exit;
+        } else if (n.kind == CALLER_STOPPED) {
+            exit = stopped(c, &n, &why);
+        } else if (n.kind == CALLER_EVENT && is_progress(n.body)) {
+            work_draw(&work, (uint64_t)number_of(n.body, "have"), (uint64_t)number_of(n.body, "of"));
+        }
+        json_decref(n.body);
+    }
+    progress_end(&work.bar);
+    return exit == EXIT_DONE ? EXIT_DONE : fail_why(c, &why);
+}
+
+/* --- backup -------------------------------------------------------------------------------------------------------------------------- */
 /* The call and its parameters; the key is wiped from them afterwards as far as it is ours. */
-static int ask_with_key(cli *c, const char *method, const char *path, const uint8_t *head, const uint8_t *key, json_t **result)
+static json_t *params_with_key(const char *path, const uint8_t *head, const uint8_t *key)
 {
     json_t *params = json_object();
     json_object_set_new(params, "path", json_string(path));
     json_object_set_new(params, "key", hex_text(key, BACKUP_KEY_BYTES));
     if (head)
         json_object_set_new(params, "head", hex_text(head, BACKUP_HEAD_BYTES));
-    return engine_ask(c, method, params, -1, result);
+    return params;
 }
-
-static long long number_of(const json_t *o, const char *key) { return (long long)json_integer_value(json_object_get(o, key)); }
 
 static int backup_say(cli *c, json_t *made)
 {
@@ -94,7 +151,7 @@ int run_backup(cli *c)
             sentence_fill(&why, sentence_of_status(rc), sentence_text(SAY_WHY_PASSPHRASE_COST), NULL, NULL);
     }
     passphrase_free(&chosen, c->arena);
-    exit = rc == TACET_OK ? ask_with_key(c, "backup", path, head, key, &made) : fail_why(c, &why);
+    exit = rc == TACET_OK ? backup_ask(c, params_with_key(path, head, key), &made) : fail_why(c, &why);
     secret_free(c->arena, key);
     free(path);
     return exit == EXIT_DONE ? backup_say(c, made) : exit;
@@ -106,7 +163,7 @@ static int head_read(const char *path, uint8_t head[BACKUP_HEAD_BYTES], size_t *
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     ssize_t got = fd < 0 ? -1 : read(fd, head, BACKUP_HEAD_BYTES);
     if (got < 0)
-        sentence_fill(why, SAY_IO, path, strerror(errno), NULL);
+        sentence_fill(why, errno == ENOENT ? SAY_RESTORE_MISSING : errno == EIO ? SAY_IO : SAY_RESTORE_UNREADABLE, path, strerror(errno), NULL);
     if (fd >= 0)
         close(fd);
     *n = got < 0 ? 0 : (size_t)got;
@@ -180,13 +237,18 @@ int run_restore(cli *c)
     char *path = path_absolute(c->args.operand[0]);
     uint8_t *key = secret_alloc(c->arena, BACKUP_KEY_BYTES);
     exit = path && key ? backup_open(c, path, key) : fail(c, SAY_NO_MEMORY, NULL, NULL, NULL);
+    long_work work = work_begin(c);
+    c->working = work_draw;
+    c->working_ctx = &work;
     if (exit == EXIT_DONE) {
         exit = new_vault_reach(c, &why);
+        work.start_ms = env_mono_ms(env_system());
         if (exit != EXIT_DONE)
             exit = fail_why(c, &why);
     }
     if (exit == EXIT_DONE) /* a large history takes its time, and the relay is asked afterwards */
-        exit = ask_with_key(c, "restore", path, NULL, key, &me);
+        exit = engine_ask(c, "restore", params_with_key(path, NULL, key), -1, &me);
+    progress_end(&work.bar);
     if (exit == EXIT_DONE)
         exit = recovery_make(c, code);
     if (exit == EXIT_DONE)

@@ -16,6 +16,7 @@ typedef struct {
     uint64_t retry_at_ms, retry_ms; /* when the refused are tried again; 0: nothing was refused */
     uint64_t sync;
     bool synced;
+    json_t *kept;   /* an `error` event that the answer to sync may say again */
     json_t *coming; /* by id, files that were told of and may stand among what is to be fetched: true, or how they ended meanwhile */
 } receiving;
 
@@ -182,6 +183,21 @@ static int deliver(receiving *r)
     return exit == EXIT_DONE ? say_flush(r->c) : exit;
 }
 
+/* What was kept, unless it is what will be said anyway. */
+static void kept_say(receiving *r, const char *unless)
+{
+    if (r->kept && strcmp(word_of(r->kept, "message"), unless) != 0)
+        event_say(r->c, r->kept);
+    json_decref(r->kept);
+    r->kept = NULL;
+}
+
+static void error_keep(receiving *r, json_t *event)
+{
+    kept_say(r, word_of(event, "message"));
+    r->kept = json_incref(event);
+}
+
 /* The relay's answer to sync. Without --follow a relay that is not there ends the command, after what was here already has been shown. */
 static int synced(receiving *r, const caller_news *n)
 {
@@ -189,13 +205,15 @@ static int synced(receiving *r, const caller_news *n)
     r->synced = true;
     r->new_messages = true;
     engine_error why = n->error;
-    if (n->body && json_is_true(json_object_get(n->body, "online"))) {
+    bool online = n->body && json_is_true(json_object_get(n->body, "online"));
+    if (n->body && !online)
+        sentence_fill(&why, SAY_NO_RELAY, NULL, NULL, NULL);
+    kept_say(r, online ? "" : why.message);
+    if (online) {
         if (c->follows && isatty(STDERR_FILENO))
             note(c, SAY_FOLLOWING, NULL, NULL, NULL);
         return EXIT_DONE;
     }
-    if (n->body)
-        sentence_fill(&why, SAY_NO_RELAY, NULL, NULL, NULL);
     if (c->args.given[OPT_FOLLOW] && (why.exit == EXIT_UNREACHABLE || why.exit == EXIT_TIMEOUT)) {
         note_line(c, why.message);
         return EXIT_DONE;
@@ -242,6 +260,8 @@ static int step(receiving *r, int timeout_ms, bool *over)
     case CALLER_EVENT:
         if (to_fetch(r, n.body))
             r->new_messages = true;
+        else if (!r->synced && strcmp(word_of(n.body, "event"), "error") == 0)
+            error_keep(r, n.body);
         else
             event_say(r->c, n.body);
         if (!r->new_messages)
@@ -304,6 +324,7 @@ int run_receive(cli *c)
 {
     receiving r = { .c = c, .coming = json_object() };
     int exit = receive_all(&r);
+    kept_say(&r, "");
     json_decref(r.coming);
     return exit;
 }

@@ -44,18 +44,13 @@ static void bar(const char *name, uint64_t have, uint64_t of, const char *text)
     (void)fflush(stderr);
 }
 
-void progress_show(progress *p, const cli *c, const json_t *event, const char *name, uint64_t size)
+void progress_draw(progress *p, const cli *c, const char *name, uint64_t have, uint64_t of, uint64_t size, uint64_t bytes_per_s)
 {
     char text[96];
     uint64_t now = env_mono_ms(env_system());
-    uint64_t have = (uint64_t)json_integer_value(json_object_get(event, "have")), of = (uint64_t)json_integer_value(json_object_get(event, "of"));
-    if (c->json) {
-        (void)say_json(json_incref((json_t *)event));
-        (void)fflush(stdout);
-    }
     if (c->quiet)
         return;
-    figures(text, sizeof text, have, of, size, (uint64_t)json_integer_value(json_object_get(event, "bytes_per_s")));
+    figures(text, sizeof text, have, of, size, bytes_per_s);
     char *shown = harmless_copy(name, HARMLESS_ONE_LINE, 0);
     if (isatty(STDERR_FILENO)) {
         bar(shown ? shown : "", have, of, text);
@@ -65,6 +60,17 @@ void progress_show(progress *p, const cli *c, const json_t *event, const char *n
         p->said_ms = now;
     }
     free(shown);
+}
+
+static uint64_t number_at(const json_t *o, const char *key) { return (uint64_t)json_integer_value(json_object_get(o, key)); }
+
+void progress_show(progress *p, const cli *c, const json_t *event, const char *name, uint64_t size)
+{
+    if (c->json) {
+        (void)say_json(json_incref((json_t *)event));
+        (void)fflush(stdout);
+    }
+    progress_draw(p, c, name, number_at(event, "have"), number_at(event, "of"), size, number_at(event, "bytes_per_s"));
 }
 
 void progress_end(progress *p)

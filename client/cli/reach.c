@@ -156,7 +156,9 @@ int caller_reach(cli *c, bool attach_only, int (*prepare)(void *, engine_error *
                          .stop_fd = stop_pipe[0],
                          .prepare = prepare,
                          .key = key,
-                         .key_ctx = c };
+                         .key_ctx = c,
+                         .working = c->working,
+                         .working_ctx = c->working_ctx };
     int exit = caller_open(&c->caller, &o, why);
     if (exit == EXIT_DONE && proxy && !attach_only && !caller_is_host(c->caller)) {
         sentence_fill(why, SAY_PROXY_OF_HOST, NULL, NULL, NULL);

@@ -16,6 +16,7 @@ enum {
     SLICE_CONTACTS = 16,
     SLICE_MESSAGES = 128,
     SLICE_CHUNKS = 32,
+    TELL_MS = 500,
     PATH_MAX_BYTES = 4096,
     PLAIN_ROOM = BACKUP_PLAIN_BYTES + BACKUP_RECORD_MAX_BYTES + 8
 };
@@ -35,7 +36,9 @@ typedef struct {
     size_t contacts, next;
     vault_cursor *cursor;
     size_t cursors, next_cursor;
-    int64_t row; /* the message that went last, and then the one of a cursor */
+    int64_t newest;   /* message */
+    uint64_t told_ms; /* how far it is */
+    int64_t row;      /* the message that went last, and then the one of a cursor */
     int status;
 } backing_up;
 
@@ -357,6 +360,22 @@ static void backup_fail(engine *e, op *o, int rc)
     op_fail(e, o, &error);
 }
 
+/* How large the file will be is a guess while messages are read. */
+static void backup_tell(engine *e, backing_up *b)
+{
+    uint64_t have = b->chunks * BACKUP_CHUNK_BYTES, of = b->chunks_wanted * BACKUP_CHUNK_BYTES;
+    if (mono_ms(e) < b->told_ms + TELL_MS || have == 0)
+        return;
+    if (b->step == BACKUP_MESSAGES && b->row > 0)
+        of = (uint64_t)((double)have * (double)b->newest / (double)b->row);
+    b->told_ms = mono_ms(e);
+    json_t *o = json_event("backup-progress");
+    json_object_set_new(o, "path", json_string(b->path));
+    json_object_set_new(o, "have", json_integer((json_int_t)have));
+    json_object_set_new(o, "of", json_integer((json_int_t)(of > have ? of : have)));
+    emit(e, o);
+}
+
 static void backup_wake(engine *e, op *o)
 {
     static int (*const slice[])(engine *, backing_up *) = { slice_contacts, slice_messages, slice_cursors, slice_padding };
@@ -371,6 +390,8 @@ static void backup_wake(engine *e, op *o)
         json_object_set_new(result, "messages", json_integer((json_int_t)b->messages));
         json_object_set_new(result, "bytes", json_integer((json_int_t)b->chunks * BACKUP_CHUNK_BYTES + BACKUP_HEAD_BYTES + BACKUP_START_BYTES));
         op_finish(e, o, result);
+    } else {
+        backup_tell(e, b);
     }
 }
 
@@ -413,7 +434,10 @@ static int open_parts(engine *e, backing_up *b, const uint8_t head[BACKUP_HEAD_B
         rc = put_account(e, b);
     if (rc == TACET_OK)
         rc = contacts_list(b);
-    return rc == TACET_OK ? cursors_list(b) : rc;
+    if (rc == TACET_OK)
+        rc = cursors_list(b);
+    b->told_ms = mono_ms(e);
+    return rc == TACET_OK ? vault_message_newest(b->view, &b->newest) : rc;
 }
 
 static bool backup_runs(const engine *e)

@@ -70,7 +70,9 @@ static int vault_open(caller *c, engine_error *error)
                              .proxy_otherwise = c->o.proxy_otherwise,
                              .no_proxy = c->o.no_proxy,
                              .event = event_passes,
-                             .event_ctx = c };
+                             .event_ctx = c,
+                             .working = c->o.working,
+                             .working_ctx = c->o.working_ctx };
         if (engine_open(&c->e, &o, error) != TACET_OK)
             exit = error->exit;
     }

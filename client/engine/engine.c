@@ -61,7 +61,14 @@ int engine_open(engine **out, const engine_options *o, engine_error *error)
         sentence_fill(error, SAY_NO_MEMORY, NULL, NULL, NULL);
         return TACET_E_NOMEM;
     }
-    *e = (engine){ .env = o->env, .offline = o->offline, .event = o->event, .event_ctx = o->event_ctx, .mailbox = ENGINE_SLOTS_MAX, .next_link = 1 };
+    *e = (engine){ .env = o->env,
+                   .offline = o->offline,
+                   .event = o->event,
+                   .event_ctx = o->event_ctx,
+                   .working = o->working,
+                   .working_ctx = o->working_ctx,
+                   .mailbox = ENGINE_SLOTS_MAX,
+                   .next_link = 1 };
     text_put(e->proxy, sizeof e->proxy, o->proxy ? o->proxy : "");
     text_put(e->no_proxy, sizeof e->no_proxy, o->no_proxy && strlen(o->no_proxy) < sizeof e->no_proxy ? o->no_proxy : ""); /* no half names */
     text_put(e->proxy_otherwise, sizeof e->proxy_otherwise, o->proxy_otherwise ? o->proxy_otherwise : "");

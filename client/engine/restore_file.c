@@ -14,7 +14,7 @@ enum { PLAIN_ROOM = BACKUP_PLAIN_BYTES + BACKUP_RECORD_HEAD_BYTES + BACKUP_RECOR
 typedef struct {
     engine *e;
     int fd;
-    uint64_t left;         /* bytes of the file that were not read yet */
+    uint64_t size, left;   /* of the file, in bytes; what was not read yet */
     backup_stream *stream; /* in the arena, as is plain */
     uint8_t *plain, *sealed;
     size_t have;
@@ -249,6 +249,8 @@ static int chunks_take(importing *im)
             im->have += BACKUP_PLAIN_BYTES;
             rc = records_take(im);
         }
+        if (im->e->working)
+            im->e->working(im->e->working_ctx, im->size - im->left, im->size);
     }
     return rc == TACET_OK && !im->ended ? TACET_E_MALFORMED : rc;
 }
@@ -262,7 +264,7 @@ static int file_open(importing *im, const char *path, const uint8_t file_key[32]
         return TACET_E_IO;
     if (!S_ISREG(s.st_mode))
         return TACET_E_MALFORMED;
-    im->left = (uint64_t)s.st_size;
+    im->size = im->left = (uint64_t)s.st_size;
     im->stream = secret_alloc(im->e->arena, sizeof *im->stream);
     im->plain = secret_alloc(im->e->arena, PLAIN_ROOM);
     im->sealed = malloc(BACKUP_CHUNK_BYTES);
@@ -277,7 +279,7 @@ static int file_open(importing *im, const char *path, const uint8_t file_key[32]
 static void say_why(const engine *e, engine_error *error, const char *path, int rc)
 {
     if (rc == TACET_E_IO)
-        sentence_fill(error, SAY_IO, path, strerror(errno), NULL);
+        sentence_fill(error, errno == ENOENT ? SAY_RESTORE_MISSING : SAY_IO, path, strerror(errno), NULL);
     else if (rc == TACET_E_GAP)
         sentence_fill(error, SAY_BACKUP_CUT, path, NULL, NULL);
     else if (rc > 0)

@@ -110,6 +110,8 @@ struct engine {
     bool offline;
     void (*event)(void *ctx, json_t *event);
     void *event_ctx;
+    void (*working)(void *ctx, uint64_t have, uint64_t of);
+    void *working_ctx;
     char *vault_path;
     secret_arena *arena;
     vault *vault;

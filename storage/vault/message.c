@@ -134,6 +134,15 @@ int vault_history(vault *v, int64_t contact, int64_t before, size_t limit, vault
     return each_message(v, st, rc, each, ctx);
 }
 
+int vault_message_newest(vault *v, int64_t *row)
+{
+    uint64_t newest = 0;
+    int rc = vault_number(v, &newest, "SELECT coalesce(max(row), 0) FROM message", "");
+    if (rc == TACET_OK)
+        *row = (int64_t)newest;
+    return rc;
+}
+
 int vault_messages_after(vault *v, int64_t after, size_t limit, vault_message_fn *each, void *ctx)
 {
     sqlite3_stmt *st = NULL;

@@ -53,7 +53,7 @@ refused 1 no-backup as new restore "$dir/junk" $b --no-passphrase
 head -c 100 "$dir/alice.backup" >"$dir/cut"
 refused 1 backup-cut as new restore "$dir/cut" $b --no-passphrase
 refused 6 wrong-passphrase as new restore "$dir/alice.backup" --backup-passphrase-file "$dir/wrong" --no-passphrase
-refused 1 io as new restore "$dir/nowhere" $b --no-passphrase
+refused 5 no-such-file as new restore "$dir/nowhere" $b --no-passphrase
 relay_stop
 refused 3 relay-unreachable as new restore "$dir/alice.backup" $b --no-passphrase # what it brought stays, and the same command goes on
 refused 5 restore-unfinished as new history bob
@@ -112,8 +112,8 @@ expect 0 as new receive --cursor bot
 is "$out" ""
 
 # the old home
+refused 4 replaced as alice receive # where it hears of it
 refused 4 replaced as alice send bob "from the grave"
-refused 4 replaced as alice receive
 refused 4 replaced as alice add "$link_carol"
 expect 0 as alice history bob
 says "after the backup"

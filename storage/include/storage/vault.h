@@ -203,6 +203,7 @@ TACET_MUST_USE int vault_message_sealed(vault *v, int64_t row, uint64_t sequence
 TACET_MUST_USE int vault_history(vault *v, int64_t contact, int64_t before, size_t limit, vault_message_fn *each, void *ctx);
 /* All messages of all contacts in order of row, those above `after`, at most limit. */
 TACET_MUST_USE int vault_messages_after(vault *v, int64_t after, size_t limit, vault_message_fn *each, void *ctx);
+TACET_MUST_USE int vault_message_newest(vault *v, int64_t *row); /* 0: there is none */
 /* Rows of own messages of one kind to a contact that have no `delivered` and are not given up, in order, above `after`. */
 TACET_MUST_USE int vault_messages_open(vault *v, int64_t contact, uint32_t kind, int64_t after, int64_t *rows, size_t room, size_t *count);
 /* The first `limit` from row `from` on, oldest first. */

@@ -6,6 +6,7 @@
 #include "suite.h"
 #include "world.h"
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char room[65536];
@@ -330,6 +331,41 @@ START_TEST(an_answer_that_went_to_the_lost_device)
 }
 END_TEST
 
+typedef struct {
+    uint64_t have, of, size;
+    unsigned calls;
+} seen_work;
+
+static void work_seen(void *ctx, uint64_t have, uint64_t of)
+{
+    seen_work *s = ctx;
+    ck_assert_uint_gt(have, s->have);
+    *s = (seen_work){ have, of, s->size, s->calls + 1 };
+    ck_assert_uint_eq(of, s->size);
+}
+
+START_TEST(a_restore_says_how_far_it_is)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    memset(room, 'x', 12000);
+    room[12000] = '\0';
+    for (int i = 0; i < 14; i++) /* three chunks */
+        world_send(w, a, "bob", room);
+    backup(w, a);
+    struct stat s;
+    ck_assert_int_eq(stat(path_of(w, a), &s), 0);
+    size_t n = world_bare(w, "new");
+    seen_work seen = { .size = (uint64_t)s.st_size };
+    w->person[n].e->working = work_seen;
+    w->person[n].e->working_ctx = &seen;
+    json_decref(must(w, n, "restore", restore_params(path_of(w, a))));
+    ck_assert_uint_ge(seen.calls, 3);
+    ck_assert_uint_eq(seen.have, seen.size);
+    world_free(w);
+}
+END_TEST
+
 /* --- cursors -------------------------------------------------------------------------------------------------------------------------- */
 static json_t *waiting(world *w, size_t who, const char *cursor, const char *after)
 {
@@ -536,5 +572,5 @@ SUITE("restore", TEST(everything_comes_back), TEST(what_was_under_way_reaches_th
       TEST(the_new_device_alone_brings_what_was_under_way), TEST(a_token_that_went_to_the_lost_device), TEST(own_texts_go_again_and_show_once),
       TEST(a_replaced_profile_says_so_and_sends_nothing), TEST(a_running_profile_hears_that_it_was_replaced),
       TEST(M01_the_relay_rolls_the_own_list_back), TEST(M01_the_relay_forks_the_own_list), TEST(somebody_whom_the_backup_does_not_know),
-      TEST(an_answer_that_went_to_the_lost_device), TEST(each_cursor_goes_on_where_it_was), LOOP(records_cut_short_at_every_length, ROWS(kinds)),
-      LOOP(a_cursor_has_a_name_and_whole_ids, ROWS(cursors)))
+      TEST(an_answer_that_went_to_the_lost_device), TEST(a_restore_says_how_far_it_is), TEST(each_cursor_goes_on_where_it_was),
+      LOOP(records_cut_short_at_every_length, ROWS(kinds)), LOOP(a_cursor_has_a_name_and_whole_ids, ROWS(cursors)))

@@ -28,6 +28,8 @@ typedef struct {
     int (*prepare)(void *ctx, engine_error *error);
     int (*key)(void *ctx, uint8_t key[32], engine_error *error);
     void *key_ctx;
+    void (*working)(void *ctx, uint64_t have, uint64_t of); /* as proxy */
+    void *working_ctx;
 } caller_options;
 
 /* 0, or the exit code with *error filled. */

@@ -29,6 +29,9 @@ typedef struct {
      * after the transaction that caused it has been committed. May be NULL. */
     void (*event)(void *ctx, json_t *event);
     void *event_ctx;
+    /* How far a call is that holds everything else up until it is done (`restore`), in bytes, every now and then from inside of it. May be NULL. */
+    void (*working)(void *ctx, uint64_t have, uint64_t of);
+    void *working_ctx;
 } engine_options;
 
 /* Opens the vault and, unless offline, will connect as soon as it is driven (when the profile has an account).

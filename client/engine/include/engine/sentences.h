@@ -70,6 +70,8 @@ typedef enum {
     SAY_BACKUP_CUT,
     SAY_BACKUP_DAMAGED,
     SAY_BACKUP_PASSPHRASE,
+    SAY_RESTORE_MISSING,
+    SAY_RESTORE_UNREADABLE,
     /* names and contacts */
     SAY_BAD_NAME,
     SAY_BAD_LINK,
