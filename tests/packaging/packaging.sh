@@ -108,6 +108,15 @@ for word in "ExecStart=$prefix/bin/tacetd run " LoadCredential=tacetd.key: NoNew
     grep -q "^$word" "$unit" || fail "the unit lacks $word"
 done
 grep -q '@[A-Z]*@' "$unit" && fail "the unit was not filled in"
+# what systemd says to it, where it is installed; its program is the staged one
+if command -v systemd-analyze >/dev/null; then
+    mkdir "$dir/unit" && sed "s|^ExecStart=$prefix/|ExecStart=$at/|" "$unit" >"$dir/unit/tacetd.service"
+    said=$(systemd-analyze verify --man=no "$dir/unit/tacetd.service" 2>&1) && [ -z "$said" ] || fail "systemd does not take the unit: $said"
+    systemd-analyze security --offline=true --no-pager --threshold=14 "$dir/unit/tacetd.service" >"$dir/security" || fail "the unit leaves more open than it did:
+$(grep -e '^✗' -e exposure "$dir/security")"
+else
+    echo "systemd-analyze is not installed: the unit was only read"
+fi
 # what LoadCredential does: the key in a folder of its own, and none beside the store
 mkdir -m 700 "$dir/credentials" && mv "$dir/relay/relay.key" "$dir/credentials/tacetd.key"
 "$tacetd" check --data "$dir/relay" >/dev/null 2>&1 && fail "a store without its key was opened"
