@@ -2,6 +2,7 @@
  * goes on. The engine gets a head and the file's key and never sees the passphrase: whoever asks has stretched it (a second and 256 MiB are not the
  * engine's to spend). Beside the name, fsync, then the name: under it there is a whole backup or nothing. */
 #include "backup_records.h"
+#include "base/fd.h"
 #include "identity/backup.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -43,20 +44,6 @@ typedef struct {
 } backing_up;
 
 /* --- bytes --------------------------------------------------------------------------------------------------------------------------- */
-static bool write_all(int fd, const uint8_t *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t put = write(fd, bytes, n);
-        if (put < 0 && errno != EINTR)
-            return false;
-        if (put > 0) {
-            bytes += put;
-            n -= (size_t)put;
-        }
-    }
-    return true;
-}
-
 static int status_of_errno(void)
 {
     return errno == ENOSPC || errno == EDQUOT ? TACET_E_FULL : errno == EROFS || errno == EACCES || errno == EPERM ? TACET_E_READONLY : TACET_E_IO;
@@ -68,7 +55,7 @@ static int chunk_write(backing_up *b, bool last)
     size_t waits = writer_bytes(&b->w), gone = waits < BACKUP_PLAIN_BYTES ? waits : BACKUP_PLAIN_BYTES;
     memset(b->plain + waits, 0, waits < BACKUP_PLAIN_BYTES ? BACKUP_PLAIN_BYTES - waits : 0);
     int rc = backup_chunk_seal(b->stream, b->sealed, b->plain, last);
-    if (rc == TACET_OK && !write_all(b->fd, b->sealed, BACKUP_CHUNK_BYTES))
+    if (rc == TACET_OK && !fd_write_all(b->fd, b->sealed, BACKUP_CHUNK_BYTES))
         rc = status_of_errno();
     b->chunks++;
     memmove(b->plain, b->plain + gone, waits - gone);
@@ -233,7 +220,7 @@ static int part_open(backing_up *b, const uint8_t *head, const uint8_t *start)
     if (unlink(b->part) != 0 && errno != ENOENT)
         return status_of_errno();
     b->fd = open(b->part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (b->fd < 0 || !write_all(b->fd, head, BACKUP_HEAD_BYTES) || !write_all(b->fd, start, BACKUP_START_BYTES))
+    if (b->fd < 0 || !fd_write_all(b->fd, head, BACKUP_HEAD_BYTES) || !fd_write_all(b->fd, start, BACKUP_START_BYTES))
         return status_of_errno();
     return TACET_OK;
 }

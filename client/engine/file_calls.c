@@ -69,18 +69,6 @@ void json_file(engine *e, json_t *o, const vault_message *m)
 }
 
 /* --- files, save, cancel --------------------------------------------------------------------------------------------------------------------------------- */
-typedef struct {
-    engine *e;
-    json_t *list;
-} collecting;
-
-static bool collect(void *ctx, const vault_message *m)
-{
-    collecting *c = ctx;
-    json_array_append_new(c->list, json_message(c->e, m));
-    return true;
-}
-
 void call_files(engine *e, json_t *params, engine_done done, void *ctx)
 {
     vault_contact c = { 0 };
@@ -93,7 +81,7 @@ void call_files(engine *e, json_t *params, engine_done done, void *ctx)
     int64_t *rows = calloc(ENGINE_HISTORY_MAX, sizeof *rows);
     int rc = rows ? vault_file_messages(e->vault, c.id, rows, ENGINE_HISTORY_MAX, &count) : TACET_E_NOMEM;
     for (size_t i = 0; rc == TACET_OK && i < count && i < ENGINE_HISTORY_MAX; i++)
-        rc = vault_message_each_row(e->vault, rows[i], collect, &list);
+        rc = vault_message_each_row(e->vault, rows[i], collect_message, &list);
     free(rows);
     if (rc == TACET_OK) {
         complete(e, done, ctx, list.list, NULL);
@@ -125,7 +113,7 @@ static bool file_param(engine *e, json_t *params, const char *method, vault_file
 static void complete_file(engine *e, int64_t message, engine_done done, void *ctx)
 {
     collecting c = { e, json_array() };
-    int rc = vault_message_each_row(e->vault, message, collect, &c);
+    int rc = vault_message_each_row(e->vault, message, collect_message, &c);
     if (rc == TACET_OK)
         complete(e, done, ctx, json_incref(json_array_get(c.list, 0)), NULL);
     else

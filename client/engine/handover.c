@@ -3,28 +3,6 @@
 #include "state.h"
 #include <string.h>
 
-typedef struct {
-    engine *e;
-    json_t *list;
-} collecting;
-
-static bool collect(void *ctx, const vault_message *m)
-{
-    collecting *c = ctx;
-    json_array_append_new(c->list, json_message(c->e, m));
-    return true;
-}
-
-static void complete_json(engine *e, json_t *result, int rc, engine_done done, void *ctx)
-{
-    if (rc == TACET_OK) {
-        complete(e, done, ctx, result, NULL);
-    } else {
-        json_decref(result);
-        complete_status(e, done, ctx, rc);
-    }
-}
-
 /* --- cursors ------------------------------------------------------------------------------------------------------------------------------- */
 static bool count_cursor(void *ctx, const vault_cursor *c)
 {
@@ -112,7 +90,7 @@ static int cursor_collect(engine *e, const char *cursor, int64_t after, size_t l
     size_t count = 0;
     int rc = vault_cursor_rows(e->vault, cursor, after, rows, limit, &count);
     for (size_t i = 0; rc == TACET_OK && i < count; i++)
-        rc = vault_message_each_row(e->vault, rows[i], collect, c);
+        rc = vault_message_each_row(e->vault, rows[i], collect_message, c);
     return rc;
 }
 
@@ -134,7 +112,7 @@ void call_receive(engine *e, json_t *params, engine_done done, void *ctx)
     }
     collecting c = { e, json_array() };
     if (rc == TACET_OK)
-        rc = cursor ? cursor_collect(e, cursor, row, limit, &c) : vault_unhanded(e->vault, row, limit, collect, &c);
+        rc = cursor ? cursor_collect(e, cursor, row, limit, &c) : vault_unhanded(e->vault, row, limit, collect_message, &c);
     complete_json(e, c.list, rc, done, ctx);
 }
 

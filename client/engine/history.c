@@ -137,28 +137,6 @@ void call_send(engine *e, json_t *params, engine_done done, void *ctx)
 }
 
 /* --- lists of messages ------------------------------------------------------------------------------------------------------------------------------------ */
-typedef struct {
-    engine *e;
-    json_t *list;
-} collecting;
-
-static bool collect(void *ctx, const vault_message *m)
-{
-    collecting *c = ctx;
-    json_array_append_new(c->list, json_message(c->e, m));
-    return true;
-}
-
-static void complete_list(engine *e, json_t *list, int rc, engine_done done, void *ctx)
-{
-    if (rc == TACET_OK) {
-        complete(e, done, ctx, list, NULL);
-    } else {
-        json_decref(list);
-        complete_status(e, done, ctx, rc);
-    }
-}
-
 /* What a person types becomes quoted words, all of which must occur, the last one as a beginning: no FTS syntax gets through. False: no word. */
 static bool match_of(const char *query, char *out, size_t room)
 {
@@ -197,8 +175,8 @@ static void search(engine *e, int64_t contact, const char *query, size_t limit, 
         return;
     }
     collecting c = { e, json_array() };
-    int rc = vault_search(e->vault, contact, match, limit, collect, &c);
-    complete_list(e, c.list, rc, done, ctx);
+    int rc = vault_search(e->vault, contact, match, limit, collect_message, &c);
+    complete_json(e, c.list, rc, done, ctx);
 }
 
 void call_history(engine *e, json_t *params, engine_done done, void *ctx)
@@ -219,8 +197,9 @@ void call_history(engine *e, json_t *params, engine_done done, void *ctx)
         return;
     }
     collecting list = { e, json_array() };
-    int rc = from ? vault_history_from(e->vault, c.id, row, limit, collect, &list) : vault_history(e->vault, c.id, row, limit, collect, &list);
-    complete_list(e, list.list, rc, done, ctx);
+    int rc = from ? vault_history_from(e->vault, c.id, row, limit, collect_message, &list)
+                  : vault_history(e->vault, c.id, row, limit, collect_message, &list);
+    complete_json(e, list.list, rc, done, ctx);
 }
 
 void call_search(engine *e, json_t *params, engine_done done, void *ctx)
@@ -263,7 +242,7 @@ void call_read(engine *e, json_t *params, engine_done done, void *ctx)
     int rc = txn_begin(e);
     if (rc == TACET_OK)
         rc = txn_end(e, mark_read(e, &c));
-    complete_list(e, json_object(), rc, done, ctx);
+    complete_json(e, json_object(), rc, done, ctx);
 }
 
 void call_draft(engine *e, json_t *params, engine_done done, void *ctx)
@@ -279,7 +258,7 @@ void call_draft(engine *e, json_t *params, engine_done done, void *ctx)
     int rc = txn_begin(e);
     if (rc == TACET_OK)
         rc = txn_end(e, vault_draft_put(e->vault, c.id, text));
-    complete_list(e, json_object(), rc, done, ctx);
+    complete_json(e, json_object(), rc, done, ctx);
 }
 
 /* --- outbox ---------------------------------------------------------------------------------------------------------------------------------------------------- */
@@ -355,5 +334,5 @@ void call_outbox(engine *e, json_t *params, engine_done done, void *ctx)
         rc = rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
     }
     free(r.messages);
-    complete_list(e, c.list, rc, done, ctx);
+    complete_json(e, c.list, rc, done, ctx);
 }

@@ -165,6 +165,13 @@ json_t *json_message(engine *e, const vault_message *m)
     return o;
 }
 
+bool collect_message(void *ctx, const vault_message *m)
+{
+    collecting *c = ctx;
+    json_array_append_new(c->list, json_message(c->e, m));
+    return true;
+}
+
 json_t *json_receipt(engine *e, int64_t contact, const uint8_t id[16], const char *state)
 {
     vault_contact c;
@@ -201,6 +208,16 @@ void complete_status(engine *e, engine_done done, void *ctx, int status)
     engine_error error;
     error_of_status(e, &error, status);
     complete(e, done, ctx, NULL, &error);
+}
+
+void complete_json(engine *e, json_t *result, int status, engine_done done, void *ctx)
+{
+    if (status == TACET_OK) {
+        complete(e, done, ctx, result, NULL);
+    } else {
+        json_decref(result);
+        complete_status(e, done, ctx, status);
+    }
 }
 
 bool contact_param(engine *e, json_t *params, const char *method, const char *key, vault_contact *out, engine_done done, void *ctx)

@@ -468,6 +468,12 @@ json_t *json_hex(const uint8_t *bytes, size_t n);
 json_t *json_contact(engine *e, const vault_contact *c);
 json_t *json_request(engine *e, const vault_contact *c);
 json_t *json_message(engine *e, const vault_message *m);
+/* A list of such objects: collect_message is a vault_message_fn over `collecting`. */
+typedef struct {
+    engine *e;
+    json_t *list;
+} collecting;
+bool collect_message(void *ctx, const vault_message *m);
 json_t *json_receipt(engine *e, int64_t contact, const uint8_t id[16], const char *state);
 const char *message_state_word(uint32_t state);
 /* Parameters: NULL or false when missing or of another type. */
@@ -477,6 +483,8 @@ int64_t param_int(json_t *params, const char *name, int64_t otherwise);
 size_t param_limit(json_t *params, int64_t otherwise, int64_t most); /* `limit`, at least 1 */
 void complete_bad_param(engine *e, engine_done done, void *ctx, const char *method, const char *name);
 void complete_status(engine *e, engine_done done, void *ctx, int status);
+/* With result (stolen) when status is TACET_OK, else with its error. */
+void complete_json(engine *e, json_t *result, int status, engine_done done, void *ctx);
 /* The contact that params name under `name`; completes the call with an error and returns false when there is none. Pending ones only when wanted. */
 bool contact_param(engine *e, json_t *params, const char *method, const char *key, vault_contact *out, engine_done done, void *ctx);
 void text_put(char *out, size_t room, const char *text); /* cut where it does not fit */

@@ -1,6 +1,7 @@
 /* The key file on disk, and the order of the three ways to open it. Changes happen under a lock on the folder (not the profile's lock, which a
  * running host holds), are written beside the old file and take its name only when they are on the disk. */
 #include "engine/unlock.h"
+#include "base/fd.h"
 #include "base/text.h"
 #include "keyring.h"
 #include "profile_file.h"
@@ -93,20 +94,6 @@ static int key_file_load(keyfile **out, const profile *p, engine_error *error)
 
 /* ---- writing ------------------------------------------------------------------------------------------------------------------------- */
 
-static bool write_all(int fd, const uint8_t *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t put = write(fd, bytes, n);
-        if (put < 0 && errno != EINTR)
-            return false;
-        if (put > 0) {
-            bytes += put;
-            n -= (size_t)put;
-        }
-    }
-    return true;
-}
-
 /* The bytes are on the disk under the new name, complete, or there is no such name. */
 static int new_file_write(const profile *p, const uint8_t *bytes, size_t n, engine_error *error)
 {
@@ -115,7 +102,7 @@ static int new_file_write(const profile *p, const uint8_t *bytes, size_t n, engi
     int fd = openat(p->fd, KEY_FILE_NEW, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return file_failed(error, p->key_file);
-    bool ok = write_all(fd, bytes, n) && fsync(fd) == 0;
+    bool ok = fd_write_all(fd, bytes, n) && fsync(fd) == 0;
     int why = errno;
     if (close(fd) != 0 && ok) {
         ok = false;

@@ -35,8 +35,9 @@ int vault_file_settle(vault *v, const vault_file *f)
                         f->mode, f->name, f->media, f->row);
 }
 
-static int file_of_row(sqlite3_stmt *st, vault_file *f)
+static int file_of_row(sqlite3_stmt *st, void *ctx)
 {
+    vault_file *f = ctx;
     row_cursor r = row_of(st);
     *f = (vault_file){ .row = row_i64(&r) };
     f->outgoing = row_bool(&r);
@@ -67,13 +68,7 @@ int vault_file_get(vault *v, int64_t row, vault_file *out)
 {
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT " COLUMNS " FROM file f WHERE f.row=?", "i", row);
-    if (rc == TACET_OK)
-        rc = vault_next(v, st);
-    if (rc != TACET_OK)
-        return rc;
-    rc = file_of_row(st, out);
-    vault_end(st);
-    return rc;
+    return vault_one(v, st, rc, file_of_row, out);
 }
 
 int vault_file_rows(vault *v, uint32_t state, int64_t *rows, size_t room, size_t *count)
@@ -135,8 +130,9 @@ int vault_file_link_update(vault *v, const vault_file_link *l)
 
 #define LINK "SELECT l.message, l.file, l.contact, l.capability, l.seal_id, l.offer_sequence, l.seal_sequence, l.ended FROM file_link l "
 
-static int link_of_row(sqlite3_stmt *st, vault_file_link *l)
+static int link_of_row(sqlite3_stmt *st, void *ctx)
 {
+    vault_file_link *l = ctx;
     row_cursor r = row_of(st);
     l->message = row_i64(&r);
     l->file = row_i64(&r);
@@ -149,22 +145,11 @@ static int link_of_row(sqlite3_stmt *st, vault_file_link *l)
     return row_status(&r);
 }
 
-static int one_link(vault *v, sqlite3_stmt *st, int rc, vault_file_link *out)
-{
-    if (rc == TACET_OK)
-        rc = vault_next(v, st);
-    if (rc != TACET_OK)
-        return rc;
-    rc = link_of_row(st, out);
-    vault_end(st);
-    return rc;
-}
-
 int vault_file_link_get(vault *v, int64_t message, vault_file_link *out)
 {
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, LINK "WHERE l.message=?", "i", message);
-    return one_link(v, st, rc, out);
+    return vault_one(v, st, rc, link_of_row, out);
 }
 
 int vault_file_link_by_blob(vault *v, int64_t contact, bool outgoing, const uint8_t blob[16], vault_file_link *out)
@@ -172,14 +157,14 @@ int vault_file_link_by_blob(vault *v, int64_t contact, bool outgoing, const uint
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, LINK "JOIN file f ON f.row=l.file WHERE f.blob=? AND f.outgoing=? AND l.contact=?", "bni", blob, (size_t)16,
                           outgoing, contact);
-    return one_link(v, st, rc, out);
+    return vault_one(v, st, rc, link_of_row, out);
 }
 
 int vault_file_link_by_seal(vault *v, int64_t contact, const uint8_t seal_id[16], vault_file_link *out)
 {
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, LINK "WHERE l.seal_id=? AND l.contact=? AND l.seal_sequence>0", "bi", seal_id, (size_t)16, contact);
-    return one_link(v, st, rc, out);
+    return vault_one(v, st, rc, link_of_row, out);
 }
 
 int vault_file_links(vault *v, int64_t file, vault_file_link *out, size_t room, size_t *count)

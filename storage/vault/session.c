@@ -139,8 +139,9 @@ int vault_prekey_put(vault *v, const vault_prekey *p)
                      p->secret, sizeof p->secret, p->encoded, p->encoded_bytes, p->published);
 }
 
-static int prekey_of_row(sqlite3_stmt *st, vault_prekey *out)
+static int prekey_of_row(sqlite3_stmt *st, void *ctx)
 {
+    vault_prekey *out = ctx;
     row_cursor r = row_of(st);
     out->kind = row_u32(&r);
     out->id = row_u32(&r);
@@ -154,29 +155,18 @@ static int prekey_of_row(sqlite3_stmt *st, vault_prekey *out)
     return row_status(&r);
 }
 
-static int one_prekey(vault *v, sqlite3_stmt *st, int rc, vault_prekey *out)
-{
-    if (rc == TACET_OK)
-        rc = vault_next(v, st);
-    if (rc != TACET_OK)
-        return rc;
-    rc = prekey_of_row(st, out);
-    vault_end(st);
-    return rc;
-}
-
 int vault_prekey_get(vault *v, uint32_t kind, uint32_t id, vault_prekey *out)
 {
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT " PREKEY_COLUMNS " FROM prekey WHERE kind=? AND id=?", "nn", kind, id);
-    return one_prekey(v, st, rc, out);
+    return vault_one(v, st, rc, prekey_of_row, out);
 }
 
 int vault_prekey_newest(vault *v, uint32_t kind, vault_prekey *out)
 {
     sqlite3_stmt *st = NULL;
     int rc = vault_select(v, &st, "SELECT " PREKEY_COLUMNS " FROM prekey WHERE kind=? ORDER BY id DESC LIMIT 1", "n", kind);
-    return one_prekey(v, st, rc, out);
+    return vault_one(v, st, rc, prekey_of_row, out);
 }
 
 int vault_prekey_remove(vault *v, uint32_t kind, uint32_t id) { return vault_change(v, "DELETE FROM prekey WHERE kind=? AND id=?", "nn", kind, id); }

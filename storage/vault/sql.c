@@ -122,6 +122,17 @@ int vault_number(vault *v, uint64_t *out, const char *sql, const char *types, ..
     return TACET_OK;
 }
 
+int vault_one(vault *v, sqlite3_stmt *st, int rc, int (*read)(sqlite3_stmt *st, void *out), void *out)
+{
+    if (rc == TACET_OK)
+        rc = vault_next(v, st);
+    if (rc != TACET_OK)
+        return rc;
+    rc = read(st, out);
+    vault_end(st);
+    return rc;
+}
+
 int vault_numbers(vault *v, int64_t *out, size_t room, size_t *count, const char *sql, const char *types, ...)
 {
     sqlite3_stmt *st = NULL;

@@ -22,6 +22,8 @@ TACET_MUST_USE int vault_run(vault *v, const char *sql, const char *types, ...);
 TACET_MUST_USE int vault_change(vault *v, const char *sql, const char *types, ...);
 /* One number of one row. */
 TACET_MUST_USE int vault_number(vault *v, uint64_t *out, const char *sql, const char *types, ...);
+/* The one row of a statement that vault_select gave rc for, as `read` fills it into `out`. TACET_E_NOT_FOUND. */
+TACET_MUST_USE int vault_one(vault *v, sqlite3_stmt *st, int rc, int (*read)(sqlite3_stmt *st, void *out), void *out);
 /* A column of numbers, at most room; *count all the rows. */
 TACET_MUST_USE int vault_numbers(vault *v, int64_t *out, size_t room, size_t *count, const char *sql, const char *types, ...);
 int64_t vault_last_row(const vault *v);
