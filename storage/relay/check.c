@@ -8,6 +8,7 @@ typedef struct {
     char *where;
     size_t where_bytes;
     uint64_t waiting; /* messages at or below indexed_through that wait, by the log */
+    uint64_t in_ring; /* the same above it */
 } checking;
 
 static int complain(checking *c, const char *text, uint64_t number, uint64_t mailbox)
@@ -23,6 +24,7 @@ static int message_check(checking *c, uint64_t number, uint32_t mailbox, uint64_
     sqlite3_stmt *q = NULL;
     if (number > s->index.indexed_through) {
         const entry *e = index_find(&s->index, mailbox, number);
+        c->in_ring++;
         return e && !(e->flags & ENTRY_DEAD) ? TACET_OK : complain(c, "in the log, not in memory", number, mailbox);
     }
     c->waiting++;
@@ -54,18 +56,28 @@ static int log_check(checking *c)
     return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
 }
 
-/* Each entry of the index that waits was met by its row: so the numbers are equal, or rows are missing. */
+static int count_check(checking *c, const char *what, uint64_t named, uint64_t there)
+{
+    if (named == there)
+        return TACET_OK;
+    (void)snprintf(c->where, c->where_bytes, "the %s names %llu messages that wait, the log has %llu", what, (unsigned long long)named,
+                   (unsigned long long)there);
+    return TACET_E_CORRUPT;
+}
+
+/* Each entry of the index and of the ring that waits was met by its row: so the numbers are equal, or rows are missing. */
 static int index_check(checking *c)
 {
-    relay_store *s = c->s;
-    uint64_t in_table = 0;
-    for (uint32_t i = 0; i < s->index.states; i++)
-        in_table += s->index.state[i].alive ? s->index.state[i].in_table : 0;
-    if (in_table == c->waiting)
-        return TACET_OK;
-    (void)snprintf(c->where, c->where_bytes, "the index names %llu messages that wait, the log has %llu", (unsigned long long)in_table,
-                   (unsigned long long)c->waiting);
-    return TACET_E_CORRUPT;
+    const mailbox_index *ix = &c->s->index;
+    uint64_t in_table = 0, in_ring = 0;
+    for (uint32_t i = 0; i < ix->states; i++)
+        in_table += ix->state[i].alive ? ix->state[i].in_table : 0;
+    for (uint64_t seq = ix->first; seq < ix->end; seq++) {
+        const entry *e = index_at(ix, seq);
+        in_ring += !(e->flags & ENTRY_DEAD) && !index_settled(ix, e->mailbox, e->number);
+    }
+    int rc = count_check(c, "index", in_table, c->waiting);
+    return rc == TACET_OK ? count_check(c, "ring", in_ring, c->in_ring) : rc;
 }
 
 /* Where the log cannot be read any more: behind which message. Best effort: a page that does not open names nothing itself. */

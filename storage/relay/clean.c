@@ -41,6 +41,8 @@ static int row_expire(sweep *w, const removal *r)
     int rc = log_delete_row(w->s, r->mailbox, r->number, false);
     if (rc == TACET_OK)
         rc = log_remove(w->s, &gone);
+    if (rc == TACET_OK)
+        rc = ring_part_gone(w->s, r->number);
     return rc == TACET_OK ? row_delete(w, r->number) : rc;
 }
 

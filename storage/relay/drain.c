@@ -77,17 +77,22 @@ static int run_finish(relay_store *s)
         rc = relay_do(s, NULL, "INSERT INTO run VALUES(?, ?, ?, ?)", "iiii", r.first, r.last, (uint64_t)r.rows, (uint64_t)r.expires_min);
     if (rc == TACET_OK)
         rc = relay_do(s, NULL, "UPDATE log SET indexed_through = ?", "i", r.last);
+    if (rc == TACET_OK)
+        rc = ring_part_forget(s, r.last);
     s->drain.finished = rc == TACET_OK;
     return rc;
 }
 
 int drain_some(relay_store *s, uint32_t rows)
 {
+    enum { AHEAD = 4 };
     int rc = TACET_OK;
     if (!s->drain.end || s->drain.finished)
         return TACET_OK;
     for (; rc == TACET_OK && rows && s->drain.at < s->drain.count; rows--) {
         entry *e = &s->index.ring[s->drain.order[s->drain.at]];
+        if (s->drain.at + AHEAD < s->drain.count) /* sorted by mailbox they lie anywhere in the ring */
+            __builtin_prefetch(&s->index.ring[s->drain.order[s->drain.at + AHEAD]], 1);
         if (entry_waits(e) && (rc = index_write(s, e)) == TACET_OK)
             e->notes |= NOTE_INDEXED;
         s->drain.at++;

@@ -1,4 +1,4 @@
-/* Start: the tables as memory. Only the rows above indexed_through are read from the log itself. */
+/* Start: the tables as memory. Only the rows above indexed_through that are in no part of the ring yet are read from the log itself. */
 #include "parts.h"
 #include "base/reader.h"
 #include <stdlib.h>
@@ -92,18 +92,9 @@ static int index_row(relay_store *s, sqlite3_stmt *q)
     return TACET_OK;
 }
 
-static int message_row(relay_store *s, sqlite3_stmt *q)
+/* What the ring gets: in the order of the numbers. */
+static int ring_add(relay_store *s, entry e)
 {
-    entry e = { .number = column(q, 0),
-                .mailbox = (uint32_t)column(q, 1),
-                .expires_hour = (uint32_t)column(q, 2),
-                .kind = (uint8_t)column(q, 3),
-                .bytes = (uint32_t)column(q, 5),
-                .next = NO_PLACE };
-    const void *hash = sqlite3_column_blob(q, 4);
-    if (sqlite3_column_bytes(q, 4) != 32)
-        return TACET_E_CORRUPT;
-    e.tag = *(const uint8_t *)hash;
     int rc = index_room_for_mailbox(&s->index, e.mailbox);
     /* As much room as run_rows more messages want (relay_append) */
     if (rc == TACET_OK && s->index.end - s->index.first + 2 * (uint64_t)s->tuning.run_rows >= s->index.room)
@@ -122,6 +113,54 @@ static int message_row(relay_store *s, sqlite3_stmt *q)
     return TACET_OK;
 }
 
+static int gone_row(relay_store *s, sqlite3_stmt *q)
+{
+    int rc = RESERVE(&s->parts.gone);
+    if (rc == TACET_OK)
+        s->parts.gone.at[s->parts.gone.count++] = column(q, 0);
+    return rc;
+}
+
+static int part_entry(void *ctx, const entry *e)
+{
+    relay_store *s = ctx;
+    if (e->number <= s->parts.last)
+        return TACET_E_CORRUPT; /* the ring is searched by number */
+    s->parts.last = e->number;
+    while (s->parts.gone_at < s->parts.gone.count && s->parts.gone.at[s->parts.gone_at] < e->number)
+        s->parts.gone_at++;
+    bool gone = s->parts.gone_at < s->parts.gone.count && s->parts.gone.at[s->parts.gone_at] == e->number;
+    return gone || e->number <= s->index.indexed_through ? TACET_OK : ring_add(s, *e);
+}
+
+static int part_row(relay_store *s, sqlite3_stmt *q)
+{
+    uint64_t last = column(q, 0);
+    const void *packed = sqlite3_column_blob(q, 1);
+    size_t bytes = (size_t)sqlite3_column_bytes(q, 1);
+    int rc = bytes && !packed ? TACET_E_NOMEM : ring_part_unpack(packed, bytes, part_entry, s);
+    if (rc == TACET_OK && last < s->parts.last)
+        rc = TACET_E_CORRUPT;
+    s->parts.last = last;
+    s->parts.written = s->parts.committed = s->index.end;
+    return rc;
+}
+
+static int message_row(relay_store *s, sqlite3_stmt *q)
+{
+    entry e = { .number = column(q, 0),
+                .mailbox = (uint32_t)column(q, 1),
+                .expires_hour = (uint32_t)column(q, 2),
+                .kind = (uint8_t)column(q, 3),
+                .bytes = (uint32_t)column(q, 5),
+                .next = NO_PLACE };
+    const void *hash = sqlite3_column_blob(q, 4);
+    if (sqlite3_column_bytes(q, 4) != 32)
+        return TACET_E_CORRUPT;
+    e.tag = *(const uint8_t *)hash;
+    return ring_add(s, e);
+}
+
 int load_index(relay_store *s)
 {
     static const struct {
@@ -133,13 +172,18 @@ int load_index(relay_store *s)
         { "SELECT mailbox, watermark, exceptions FROM mark", mark_row },
         { "SELECT first, last, rows, expires_min FROM run ORDER BY first", run_row },
         { "SELECT mailbox, number, what FROM mailbox_index", index_row },
+        { "SELECT number FROM ring_gone ORDER BY number", gone_row },
+        { "SELECT last, entries FROM ring_part ORDER BY last", part_row },
         { "SELECT number, mailbox, expires_hour, kind, token_hash, length(ciphertext) FROM message"
-          " WHERE number > (SELECT indexed_through FROM log) ORDER BY number",
+          " WHERE number > (SELECT max(indexed_through, ifnull((SELECT max(last) FROM ring_part), 0)) FROM log) ORDER BY number",
           message_row },
     };
     int rc = TACET_OK;
     for (size_t i = 0; rc == TACET_OK && i < sizeof step / sizeof *step; i++)
         rc = each_row(s, step[i].sql, step[i].row);
+    free(s->parts.gone.at);
+    s->parts.gone.at = NULL;
+    s->parts.gone.count = s->parts.gone.room = 0;
     for (uint32_t i = 0; rc == TACET_OK && i < s->index.states; i++)
         index_skip_dead(&s->index, &s->index.state[i]);
     s->last_number = s->committed_number;

@@ -79,7 +79,7 @@ int log_delete_row(relay_store *s, uint32_t mailbox, uint64_t number, bool row)
     s->tx.rows_deleted |= row;
     if (rc == TACET_OK && row)
         rc = relay_do(s, NULL, "DELETE FROM message WHERE number = ?", "i", number);
-    return rc;
+    return rc == TACET_OK && row ? ring_part_gone(s, number) : rc;
 }
 
 run *log_run_of(relay_store *s, uint64_t number)

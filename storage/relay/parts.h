@@ -164,6 +164,12 @@ struct relay_store {
         bool finished; /* by the transaction under way */
     } drain;
     struct {
+        uint64_t written, committed; /* sequence number up to which the ring is in ring_part */
+        uint64_t last;               /* number of the last entry that a start found there */
+        VECTOR(uint64_t) gone;       /* a start's own: numbers in ring_gone, ascending */
+        size_t gone_at;
+    } parts;
+    struct {
         uint64_t ring_dead;    /* dead entries of the ring whose rows are still there */
         uint64_t ring_cursor;  /* sequence number */
         uint32_t ring_expires; /* earliest hour at which something in the ring expires */
@@ -209,6 +215,14 @@ TACET_MUST_USE int drain_some(relay_store *s, uint32_t rows); /* inside the tran
 void drain_undo(relay_store *s);
 void drain_publish(relay_store *s); /* index lock held */
 TACET_MUST_USE int drain_start_if_due(relay_store *s);
+/* ring_part.c */
+TACET_MUST_USE int ring_part_some(relay_store *s); /* inside the transaction; nothing to do is fine */
+void ring_part_undo(relay_store *s);
+void ring_part_publish(relay_store *s);
+TACET_MUST_USE int ring_part_forget(relay_store *s, uint64_t through); /* up to this number the ring is not needed any more */
+/* The row of this number is being deleted although no mark says that it is acknowledged. */
+TACET_MUST_USE int ring_part_gone(relay_store *s, uint64_t number);
+TACET_MUST_USE int ring_part_unpack(const uint8_t *packed, size_t bytes, int (*each)(void *ctx, const entry *e), void *ctx);
 /* log.c */
 TACET_MUST_USE int log_delete_row(relay_store *s, uint32_t mailbox, uint64_t number, bool row);
 TACET_MUST_USE int log_remove(relay_store *s, const removal *r);

@@ -37,5 +37,8 @@ const migration relay_migrations[] = {
          "  PRIMARY KEY(number, who, page)) WITHOUT ROWID;"
          "CREATE TABLE blob_sum(id INTEGER PRIMARY KEY CHECK(id = 1), blobs INTEGER NOT NULL, room INTEGER NOT NULL);"
          "INSERT INTO blob_sum VALUES(1, 0, 0);" },
+    /* The ring (ring_part.c). entries: packed; last: the number of the last one that was looked at for them */
+    { 3, "CREATE TABLE ring_part(last INTEGER PRIMARY KEY, entries BLOB NOT NULL);"
+         "CREATE TABLE ring_gone(number INTEGER PRIMARY KEY);" },
 };
 const size_t relay_migration_count = sizeof relay_migrations / sizeof *relay_migrations;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 const relay_tuning relay_tuning_default = {
-    .run_rows = 65536, .exceptions_max = 64, .clean_rows = 4096, .checkpoint_bytes = 64 << 20, .background = true, .beside_wal_bytes = 2ull << 30
+    .run_rows = 131072, .exceptions_max = 64, .clean_rows = 4096, .checkpoint_bytes = 64 << 20, .background = true, .beside_wal_bytes = 2ull << 30
 };
 
 /* --- open -------------------------------------------------------------------------------------------------------------------------------- */
@@ -112,6 +112,8 @@ static int commit_prepare(relay_store *s)
     int rc = marks_settle(s);
     if (rc == TACET_OK && appended)
         rc = drain_some(s, appended * DRAIN_FACTOR > least ? appended * DRAIN_FACTOR : least);
+    if (rc == TACET_OK && appended)
+        rc = ring_part_some(s);
     if (rc == TACET_OK && s->tx.rows_deleted)
         rc = relay_do(s, NULL, "UPDATE log SET highest = max(highest, ?)", "i", s->last_number);
     return rc;
@@ -122,6 +124,7 @@ static void publish(relay_store *s)
     (void)pthread_mutex_lock(&s->index.lock);
     log_publish(s);
     drain_publish(s);
+    ring_part_publish(s);
     (void)pthread_mutex_unlock(&s->index.lock);
 }
 
@@ -129,6 +132,7 @@ static void undo(relay_store *s)
 {
     database_rollback(s->db);
     drain_undo(s);
+    ring_part_undo(s);
     log_unstage(s, false);
 }
 

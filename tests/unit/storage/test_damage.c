@@ -227,6 +227,7 @@ static const struct {
     { "DELETE FROM mailbox_index WHERE number = 5", "message 5 of mailbox 1: in the log, not in the index" },
     { "UPDATE mailbox_index SET what = what + 1024 WHERE number = 5", "message 5 of mailbox 1: its length is not that of the index" },
     { "DELETE FROM message WHERE number = 5", "the index names" },
+    { "DELETE FROM message WHERE number = (SELECT max(number) FROM message)", "the ring names" },
     { "INSERT INTO message SELECT number + 1000, mailbox, expires_hour, stored_hour, kind, token_hash, ciphertext FROM message WHERE number = 5",
       "message 1005 of mailbox 1: in the log, not in memory" },
 };
