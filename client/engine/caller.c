@@ -108,11 +108,16 @@ static int serve_ourselves(caller *c, engine_error *error)
     return EXIT_DONE;
 }
 
-static void leave(caller *c)
+static void host_is_gone(caller *c)
 {
     if (c->fd >= 0)
         close(c->fd);
     c->fd = -1;
+}
+
+static void leave(caller *c)
+{
+    host_is_gone(c);
     line_in_free(&c->in);
     line_out_free(&c->out);
     c->in.max = CALLER_LINE_MAX_BYTES;
@@ -328,9 +333,14 @@ static bool line_means(caller *c, const char *line, size_t n, caller_news *out)
             question *q = &c->asked[i];
             if (q->ticket != (uint64_t)id)
                 continue;
-            *out = (caller_news){ .kind = CALLER_REPLY, .ticket = q->ticket, .body = json_incref(result) };
+            caller_news reply = { .kind = CALLER_REPLY, .ticket = q->ticket, .body = json_incref(result) };
             if (!result)
-                error_read(&out->error, json_object_get(o, "error"));
+                error_read(&reply.error, json_object_get(o, "error"));
+            if (!result && strcmp(reply.error.code, sentence_code(SAY_STOPPING)) == 0) { /* it ends: whoever is the host next gets the question */
+                host_is_gone(c);
+                break;
+            }
+            *out = reply;
             question_forget(c, q->ticket);
         }
     }
@@ -393,10 +403,8 @@ static bool next_line(caller *c, caller_news *out)
     while ((got = line_next(&c->in, &line, &n)) > 0)
         if (line_means(c, line, n, out))
             return true;
-    if (got < 0 && c->fd >= 0) { /* nothing that a host of ours says: as good as gone */
-        close(c->fd);
-        c->fd = -1;
-    }
+    if (got < 0) /* nothing that a host of ours says: as good as gone */
+        host_is_gone(c);
     return false;
 }
 

@@ -21,6 +21,7 @@ enum engine_limits {
     ENGINE_BACKOFF_FIRST_MS = 250,
     ENGINE_BACKOFF_LEVEL = 8, /* failures in a row before it doubles */
     ENGINE_BACKOFF_MAX_MS = 60000,
+    ENGINE_EARLY_TRIES = 3,       /* handshakes broken off in a row, before it is said that this is not the relay with that key */
     ENGINE_LANE_RETRY_MS = 30000, /* after a quota or rate answer */
     ENGINE_RETRY_CONTACTS = 64,   /* for which keys are fetched again at a time */
     ENGINE_OPEN_IDLE_MS = 30000,  /* an open link without work is closed: the relay sees it no longer than it is needed */

@@ -148,6 +148,7 @@ void engine_link_up(engine *e, uint64_t link, const uint8_t handshake_hash[64])
     if (!s)
         return;
     s->up = true;
+    s->early = 0;
     s->touched_ms = mono_ms(e);
     memcpy(s->hash, handshake_hash, sizeof s->hash);
     mailbox_info(e, index_of(e, s));
@@ -163,9 +164,10 @@ void engine_link_down(engine *e, uint64_t link, link_reason why)
     relay_slot *s = slot_of_link(e, link);
     if (!s)
         return;
-    bool again = why == LINK_EARLY && s->failures == 0;
+    s->early = why == LINK_EARLY ? s->early + 1 : 0;
+    bool again = s->early > 0 && s->early < ENGINE_EARLY_TRIES;
     slot_down(e, s, why, true);
-    if (again) /* a relay that is just going down breaks handshakes off as well as one with another key: the second try tells */
+    if (again) /* a relay that is just going down or coming up breaks handshakes off as well as one with another key: the last try tells */
         slot_want(e, index_of(e, s), true);
     engine_settle(e);
 }

@@ -60,6 +60,7 @@ typedef struct {
     tacet_role role;
     uint64_t retry_at_ms, touched_ms;
     unsigned failures;
+    unsigned early; /* handshakes in a row that were broken off */
     link_reason why;
     uint32_t next_id;
     asked_request asked[ENGINE_ASKED_MAX];

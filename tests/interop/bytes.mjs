@@ -1,4 +1,5 @@
 // Primitives and byte helpers (PROTOCOL.md, head and §1).
+import './webcrypto.mjs';
 import sodium from 'libsodium-wrappers-sumo';
 import { createHmac, createHash } from 'node:crypto';
 await sodium.ready;

@@ -37,7 +37,7 @@ static size_t object_write(const device_list *l, uint8_t out[TACET_DEVICE_LIST_M
 
 int device_list_sign(device_list *l, uint8_t *out, size_t *out_bytes, const uint8_t ik_secret[TACET_SIGN_SECRET_BYTES])
 {
-    uint8_t buf[TACET_DEVICE_LIST_MAX_BYTES];
+    uint8_t buf[TACET_DEVICE_LIST_MAX_BYTES] = { 0 }; /* whatever is written into it: it is read back below */
     device_list check;
     account_id account;
     if (l->count > TACET_DEVICES_MAX)

@@ -211,7 +211,8 @@ START_TEST(S09_the_second_attaches_and_asks_for_no_key)
 }
 END_TEST
 
-START_TEST(S09_an_unanswered_question_is_asked_again_of_the_next_host)
+/* The host is killed, or ends in order and says so: whoever asked something and has no answer asks the next one. */
+static void asked_again_of_the_next_host(bool killed)
 {
     int stop[2];
     ck_assert_int_eq(pipe(stop), 0);
@@ -228,11 +229,16 @@ START_TEST(S09_an_unanswered_question_is_asked_again_of_the_next_host)
     ck_assert_int_eq(n.kind, CALLER_REPLY);
     ck_assert_uint_eq(n.ticket, subscribed);
     json_decref(n.body);
-    kill(first, SIGKILL);
-    waitpid(first, NULL, 0);
-    char path[96];
-    path_in(path, "opened");
-    unlink(path); /* what the killed engine could not do */
+    if (killed) {
+        kill(first, SIGKILL);
+        waitpid(first, NULL, 0);
+        char path[96];
+        path_in(path, "opened");
+        unlink(path); /* what the killed engine could not do */
+    } else {
+        ck_assert_int_eq(write(stop[1], "x", 1), 1);
+        ended_well(first);
+    }
     caller_next(c, 200, &n);
     ck_assert_int_eq(n.kind, CALLER_NOTHING);
     ck_assert(caller_is_host(c));
@@ -244,6 +250,10 @@ START_TEST(S09_an_unanswered_question_is_asked_again_of_the_next_host)
     json_decref(n.body);
     caller_close(c); /* completes "never" */
 }
+
+START_TEST(S09_an_unanswered_question_is_asked_again_of_the_next_host) { asked_again_of_the_next_host(true); }
+END_TEST
+START_TEST(S09_a_host_that_ends_in_order_leaves_its_questions_to_the_next) { asked_again_of_the_next_host(false); }
 END_TEST
 
 /* The host goes, and the disk is full: nobody can be the next one. A subscriber that asked nothing waits for room, who asked something is told. */
@@ -405,7 +415,7 @@ START_TEST(S09_a_holder_that_does_not_listen_is_named)
 END_TEST
 
 SUITE("caller", tcase_add_checked_fixture(tc, setup, teardown), TEST(alone_it_becomes_the_host), TEST(S09_the_second_attaches_and_asks_for_no_key),
-      TEST(S09_an_unanswered_question_is_asked_again_of_the_next_host), LOOP(F08_a_follower_waits_for_room, 2),
-      TEST(S09_many_start_at_once_and_one_engine_is_open_at_a_time), TEST(a_locked_vault_is_told_and_nothing_is_left_behind),
-      TEST(lock_ends_another_process), TEST(a_call_ends_with_its_timeout), TEST(a_stop_ends_a_call_and_a_wait),
-      TEST(S09_a_holder_that_does_not_listen_is_named))
+      TEST(S09_an_unanswered_question_is_asked_again_of_the_next_host), TEST(S09_a_host_that_ends_in_order_leaves_its_questions_to_the_next),
+      LOOP(F08_a_follower_waits_for_room, 2), TEST(S09_many_start_at_once_and_one_engine_is_open_at_a_time),
+      TEST(a_locked_vault_is_told_and_nothing_is_left_behind), TEST(lock_ends_another_process), TEST(a_call_ends_with_its_timeout),
+      TEST(a_stop_ends_a_call_and_a_wait), TEST(S09_a_holder_that_does_not_listen_is_named))
