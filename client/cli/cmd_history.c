@@ -104,27 +104,6 @@ static void outbox_say(const cli *c, json_t *o)
     say("%s  %-20s %-8s %s", at, to, state, id);
 }
 
-/* Files that the relay does not have whole yet. Their messages went ahead, so they do not stand among those. */
-static int files_left(cli *c, size_t *waiting)
-{
-    json_t *files = NULL, *f;
-    size_t i;
-    int exit = engine_ask(c, "files", NULL, -1, &files);
-    json_array_foreach(files, i, f)
-    {
-        const char *id = "", *to = "", *state = "", *made = "";
-        (void)json_unpack(f, "{s?s,s?s,s?s,s?s}", "id", &id, "conversation", &to, "state", &state, "sent_at", &made);
-        if (strcmp(state, "sending") != 0)
-            continue;
-        json_t *o = json_pack("{s:s,s:s,s:s,s:s}", "id", id, "conversation", to, "state", state, "created_at", made);
-        ++*waiting;
-        outbox_say(c, o);
-        json_decref(o);
-    }
-    json_decref(files);
-    return exit;
-}
-
 int run_outbox(cli *c)
 {
     json_t *rows = NULL, *o;
@@ -137,8 +116,6 @@ int run_outbox(cli *c)
         waiting++;
         outbox_say(c, o);
     }
-    if (exit == EXIT_DONE)
-        exit = files_left(c, &waiting);
     if (exit == EXIT_DONE && waiting == 0)
         note(c, SAY_NOTHING_WAITS, NULL, NULL, NULL);
     json_decref(rows);

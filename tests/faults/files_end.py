@@ -25,13 +25,17 @@ def cancelled_while_the_relay_is_away(w, alice):
     print("a blob that could not be dropped is dropped at the next start", flush=True)
 
 
+def is_listed(alice, name):
+    listed = [m["id"] for m in alice.json("outbox")]
+    if listed.count(alice.file(name)["id"]) != 1:
+        fail(f"{alice.file(name)} is not in {listed}, or not once")
+
+
 def listed_until_it_is_there(w, alice):
     """Without a relay nothing of it can be uploaded: it waits, and is listed."""
     w.kill_relay()
     alice.run("send", "bob", "--file", w.random_file("waiting", 1 << 20), expect=3)
-    listed = [m["id"] for m in alice.json("outbox")]
-    if alice.file("waiting")["id"] not in listed:
-        fail(f"{alice.file('waiting')} is not in {listed}")
+    is_listed(alice, "waiting")
     w.start()
     carrier = alice.host()
     wait_until("it is stored", lambda: alice.file("waiting")["state"] == "stored", 30)
@@ -40,7 +44,7 @@ def listed_until_it_is_there(w, alice):
     print("a file that is still to be uploaded stands in the outbox", flush=True)
 
 
-def interrupted(w, alice):
+def interrupted(w, alice, bob):
     """Ctrl-C in mid-upload, with puts that have no answer yet: it ends as interrupted, and what it withdrew is nothing."""
     path = w.random_file("interrupted", 100 << 20)
     sender = alice.popen("send", "bob", "--file", path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -48,6 +52,9 @@ def interrupted(w, alice):
     sender.send_signal(signal.SIGINT)
     if sender.wait(timeout=20) != -signal.SIGINT:
         fail(f"interrupted, it ended with {sender.returncode}")
+    bob.run("receive")
+    alice.run("receive")
+    is_listed(alice, "interrupted")  # its seal is not made yet, so no message of it waits
     alice.run("cancel", alice.file("interrupted")["id"])
     alice.run("receive")
     print("an upload that is interrupted ends in order", flush=True)
@@ -77,7 +84,7 @@ def main():
         alice, bob = w.friends("alice", "bob")
         cancelled_while_the_relay_is_away(w, alice)
         listed_until_it_is_there(w, alice)
-        interrupted(w, alice)
+        interrupted(w, alice, bob)
         nobody_fetches_it(w, alice, bob)
 
 

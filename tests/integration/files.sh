@@ -211,7 +211,8 @@ no_parts
 relay_stop
 expect 3 as alice send bob --file "$src/y.txt"
 expect 0 as alice outbox
-says sending
+says queued
+is "$(lines)" 1
 echo both >"$src/both.txt"
 expect 3 as alice send bob 'a text and its file' --file "$src/both.txt"
 refused 5 no-such-file as alice send bob 'a text without its file' --file "$src/none"
