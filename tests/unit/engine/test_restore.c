@@ -209,6 +209,26 @@ START_TEST(own_texts_go_again_and_show_once)
 }
 END_TEST
 
+/* What the lost device had only in its outbox goes from the new one. */
+START_TEST(own_texts_that_had_not_left_go_from_the_new_device)
+{
+    size_t a, b;
+    world *w = pair(&a, &b);
+    world_close(w, a);
+    w->down = true;
+    world_open(w, a);
+    world_send(w, a, "bob", "never left");
+    backup(w, a);
+    world_close(w, a);
+    w->down = false;
+    size_t n = world_bare(w, "new");
+    json_decref(must(w, n, "restore", restore_params(path_of(w, a))));
+    world_advance(w, 20000);
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "new device 2; gone: device 1|never left");
+    world_free(w);
+}
+END_TEST
+
 START_TEST(a_replaced_profile_says_so_and_sends_nothing)
 {
     size_t a, b;
@@ -570,7 +590,8 @@ END_TEST
 
 SUITE("restore", TEST(everything_comes_back), TEST(what_was_under_way_reaches_the_new_device_once),
       TEST(the_new_device_alone_brings_what_was_under_way), TEST(a_token_that_went_to_the_lost_device), TEST(own_texts_go_again_and_show_once),
-      TEST(a_replaced_profile_says_so_and_sends_nothing), TEST(a_running_profile_hears_that_it_was_replaced),
-      TEST(M01_the_relay_rolls_the_own_list_back), TEST(M01_the_relay_forks_the_own_list), TEST(somebody_whom_the_backup_does_not_know),
-      TEST(an_answer_that_went_to_the_lost_device), TEST(a_restore_says_how_far_it_is), TEST(each_cursor_goes_on_where_it_was),
-      LOOP(records_cut_short_at_every_length, ROWS(kinds)), LOOP(a_cursor_has_a_name_and_whole_ids, ROWS(cursors)))
+      TEST(own_texts_that_had_not_left_go_from_the_new_device), TEST(a_replaced_profile_says_so_and_sends_nothing),
+      TEST(a_running_profile_hears_that_it_was_replaced), TEST(M01_the_relay_rolls_the_own_list_back), TEST(M01_the_relay_forks_the_own_list),
+      TEST(somebody_whom_the_backup_does_not_know), TEST(an_answer_that_went_to_the_lost_device), TEST(a_restore_says_how_far_it_is),
+      TEST(each_cursor_goes_on_where_it_was), LOOP(records_cut_short_at_every_length, ROWS(kinds)),
+      LOOP(a_cursor_has_a_name_and_whole_ids, ROWS(cursors)))
