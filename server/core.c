@@ -73,7 +73,7 @@ core *core_free(core *c)
 {
     if (!c)
         return NULL;
-    for (uint32_t i = 0; i < c->conns; i++) {
+    for (uint32_t i = 0; c->conn && i < c->conns; i++) {
         if (c->conn[i].sub)
             free(c->conn[i].sub->ring);
         free(c->conn[i].sub);

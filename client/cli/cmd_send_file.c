@@ -132,9 +132,12 @@ static int params_for(cli *c, const char *path, json_t **out)
 static bool reserve(batch *b, size_t more)
 {
     sent_file *grown = realloc(b->file, (b->count + more) * sizeof *grown);
-    if (grown)
-        b->file = grown;
-    return grown || fail(b->c, SAY_FILES_MEMORY, NULL, NULL, NULL) == EXIT_DONE;
+    if (!grown) {
+        (void)fail(b->c, SAY_FILES_MEMORY, NULL, NULL, NULL);
+        return false;
+    }
+    b->file = grown;
+    return true;
 }
 
 static int add_text(batch *b, const char *id, bool waits)
