@@ -21,7 +21,7 @@ bool name_valid(const char *name, size_t chars)
 
 int directory_entry_sign(directory_entry *e, uint8_t out[TACET_DIRECTORY_ENTRY_BYTES], const uint8_t ik_secret[TACET_SIGN_SECRET_BYTES])
 {
-    uint8_t buf[TACET_DIRECTORY_ENTRY_BYTES], typed[TACET_TYPED_KEY_BYTES];
+    uint8_t buf[TACET_DIRECTORY_ENTRY_BYTES] = { 0 }, typed[TACET_TYPED_KEY_BYTES];
     directory_entry check;
     account_id account;
     size_t chars = strnlen(e->name, sizeof e->name);
