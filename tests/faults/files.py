@@ -90,13 +90,13 @@ def F01_killed_anywhere(w, whole_wire):
 def F05_swapped_for_a_link(w):
     """The unfinished file is swapped for a symbolic link while the receiver is down: nothing behind the link is touched."""
     alice, bob = w.friends("alice5", "bob5")
-    path = w.random_file("five.bin", 90 << 20)
+    path = w.random_file("five.bin", 96 << 20)
     victim = os.path.join(w.dir, "victim")
     with open(victim, "w") as f:
         f.write("untouched")
     alice.run("send", "bob5", "--file", path)
     receiver = bob.host()
-    wait_until("it is begun", lambda: bob.file()["have"] > 0, 30)
+    wait_until("it is begun", lambda: any(os.stat(part).st_blocks > 2048 for part in bob.parts()), 30, every=0.001)
     end(receiver)
     parts = bob.parts()
     if not parts:

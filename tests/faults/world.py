@@ -112,13 +112,14 @@ class World:
             self.relay = None
 
     def relay_is_gone(self):
-        """Its dead children may wait for a while until somebody reaps them: they hold nothing any more."""
+        """Its dead children may wait for a while until somebody reaps them: they hold nothing any more, once their last thread has gone."""
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 state, _, group = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[:3]
+                threads = len(os.listdir(f"/proc/{pid}/task"))
             except OSError:
                 continue
-            if int(group) == self.relay.pid and state not in "ZX":
+            if int(group) == self.relay.pid and (state not in "ZX" or threads > 1):
                 return False
         return True
 
@@ -166,10 +167,10 @@ def same(one, other):
         fail(f"{one} and {other} are not the same bytes")
 
 
-def wait_until(what, condition, seconds=60):
+def wait_until(what, condition, seconds=60, every=0.05):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
             return
-        time.sleep(0.05)
+        time.sleep(every)
     fail(f"not within {seconds} s: {what}")
