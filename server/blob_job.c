@@ -23,6 +23,7 @@ void blob_job_free(blob_job *j)
     if (!j)
         return;
     free(j->page);
+    promises_free(&j->told);
     sodium_memzero(&j->blob, sizeof j->blob);
     free(j);
 }

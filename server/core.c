@@ -84,7 +84,7 @@ core *core_free(core *c)
     }
     core_blobs_free(c);
     free(c->conn);
-    free(c->accepts);
+    promises_free(&c->accepts);
     mailboxes_free(&c->boxes);
     routes_free(c->routes);
     limiter_free(c->registers);
@@ -127,7 +127,7 @@ bool core_wants_input(const core *c) { return c->memory < RELAY_MEMORY_MAX_BYTES
 
 void core_stop(core *c) { c->stopping = true; }
 
-bool core_idle(const core *c) { return !c->first && !c->group_out && !c->accept_count && !c->verifying && core_blobs_idle(c); }
+bool core_idle(const core *c) { return !c->first && !c->group_out && !c->accepts.count && !c->verifying && core_blobs_idle(c); }
 
 void core_count(const core *c, core_counters *out)
 {

@@ -63,6 +63,7 @@ static void entry_free(core *c, blob_entry *e)
     c->blobs.count--;
     c->blobs.dirty -= e->dirty_count != 0;
     bits_free(e);
+    promises_free(&e->told);
     free(e->watch);
     free(e->dirty);
     sodium_memzero(&e->blob, sizeof e->blob);
@@ -71,7 +72,7 @@ static void entry_free(core *c, blob_entry *e)
 
 static bool entry_idle(const blob_entry *e)
 {
-    return e->state != BLOB_LOADING && !e->watchers && !e->in_memory && !e->writing && !e->marking && !e->jobs && !e->waiting &&
+    return e->state != BLOB_LOADING && !e->watchers && !e->in_memory && !e->writing && !e->marking && !e->told.count && !e->jobs && !e->waiting &&
            (!e->dirty_count || e->state == BLOB_GONE);
 }
 
@@ -295,8 +296,13 @@ static void done_done(core *c, blob_job *j, bool written)
 {
     blob_entry *e = j->of;
     e->finishing = false;
-    if (!written || e->hidden)
-        return; /* tried again at the next tick that finds something to mark, or it expires; or it has expired in the same group */
+    if (e->hidden)
+        return;                  /* it has expired in the same group */
+    core_chunks_answer(c, e, 0); /* all have everything, whether that could be written or not */
+    if (!written) {
+        core_blob_dirty(c, e, 1, 0); /* so that the next tick tries again */
+        return;
+    }
     c->n.blobs_done++;
     c->blobs.reserved_chunks -= e->blob.chunks;
     e->blob.done = true;

@@ -1,6 +1,7 @@
-/* server/core_chunks.c: chunks in memory. A put is held back while every receiver that lacks it watches and keeps up; when all of them have it, it is
- * answered and was never written. Else it goes to the writer, then its bit goes to the committer, and only then is it answered: segment, relay.db, ok.
- * One write and one mark of a blob are under way at a time; what comes meanwhile is the next one. */
+/* server/core_chunks.c: chunks in memory. A put is held back while every receiver that lacks it watches and keeps up; when all of them have it, it is never
+ * written, but what they said is, and then it is answered. Else it goes to the writer, then its bit goes to the committer, and only then is it answered:
+ * segment, relay.db, ok. So what was answered is never asked for again, whoever dies. One write and one mark of a blob are under way at a time; what comes
+ * meanwhile is the next one. */
 #include "server/core_parts.h"
 #include "server/limits.h"
 #include <stdlib.h>
@@ -19,6 +20,9 @@ static chunk *chunk_new(core *c, conn *k, blob_entry *e, const frame *f)
     h->stream_bytes = (uint32_t)chunk_event(h->stream, e->blob.id, h->index, f->put.chunk.at, h->bytes);
     *(e->last ? &e->last->next : &e->first) = h;
     e->last = h;
+    for (uint32_t r = 0; r < e->blob.receivers; r++)
+        if (e->watch[r] && !e->watch[r]->fresh)
+            e->watch[r]->fresh = h;
     e->in_memory++;
     c->blobs.chunks++;
     c->blobs.memory += sizeof *h + CHUNK_EVENT_ROOM_BYTES;
@@ -30,6 +34,9 @@ static void chunk_free(core *c, chunk *h)
     blob_entry *e = h->of;
     *(h->previous ? &h->previous->next : &e->first) = h->next;
     *(h->next ? &h->next->previous : &e->last) = h->previous;
+    for (uint32_t r = 0; r < e->blob.receivers; r++)
+        if (e->watch[r] && e->watch[r]->fresh == h)
+            e->watch[r]->fresh = h->next;
     e->in_memory--;
     c->blobs.chunks--;
     c->blobs.memory -= sizeof *h + CHUNK_EVENT_ROOM_BYTES;
@@ -45,8 +52,19 @@ static void chunk_answer(core *c, chunk *h, error_code no)
     chunk_free(c, h);
 }
 
+static void answer_told(core *c, promises *a, error_code no)
+{
+    for (uint32_t i = 0; i < a->count; i++)
+        if (no)
+            core_reply_error(c, a->at[i].to, a->at[i].id, no);
+        else
+            core_reply_ok(c, a->at[i].to, a->at[i].id);
+    promises_free(a);
+}
+
 static void answer_written(core *c, blob_entry *e, error_code no)
 {
+    answer_told(c, &e->told, no);
     for (chunk *h = e->written, *next; h; h = next) {
         next = h->step;
         chunk_answer(c, h, no);
@@ -66,6 +84,14 @@ void core_chunks_answer(core *c, blob_entry *e, error_code no)
 
 /* False: somebody lacks it. */
 static bool had_by_all(const blob_entry *e, const chunk *h) { return e->blob.done || core_blob_all_have(e, h->index); }
+
+/* All have it, so it need not be kept. Answered when what they said is written; without memory for the list at once, since it is true already. */
+static void safe(core *c, blob_entry *e, chunk *h)
+{
+    if (!promises_add(&e->told, h->from, h->id))
+        core_reply_ok(c, h->from, h->id);
+    chunk_free(c, h);
+}
 
 /* It cannot wait for its receivers any longer. */
 static bool due(const core *c, const blob_entry *e, const chunk *h)
@@ -143,7 +169,7 @@ static void write_done(core *c, chunk_work *w)
         if (e->state == BLOB_GONE && e->hidden) {
             chunk_answer(c, h, ERROR_NOT_FOUND);
         } else if (had_by_all(e, h)) {
-            chunk_answer(c, h, 0);
+            safe(c, e, h);
         } else if (h->status != TACET_OK) {
             chunk_answer(c, h, why_not(h->status));
         } else {
@@ -210,13 +236,19 @@ static void add_written(blob_job *j, blob_entry *e)
 static void mark_some(core *c, blob_entry *e)
 {
     blob_job *j = core_blob_job(c, BLOB_MARK, e);
-    if (!j)
-        return; /* tried again at the next tick */
+    if (!j) {
+        answer_told(c, &e->told, 0); /* true already; the rest is tried again at the next tick */
+        return;
+    }
     e->marking = true;
     while (e->dirty_count && j->pages < MARK_PAGES_MAX && page_add(j, e, e->dirty[e->dirty_count - 1].who, e->dirty[e->dirty_count - 1].page))
         e->dirty_count--;
     c->blobs.dirty -= e->dirty_count == 0 && e->dirty_room != 0 && j->pages != 0;
     add_written(j, e);
+    if (e->dirty_count == 0) {
+        j->told = e->told;
+        e->told = (promises){ 0 };
+    }
 }
 
 /* The dirty pages of a job that was not written are dirty again; its chunks are not safe. */
@@ -233,6 +265,7 @@ void core_chunks_marked(core *c, blob_job *j, int status)
     e->marking = false;
     if (status != TACET_OK && !gone)
         mark_failed(c, e, j);
+    answer_told(c, &j->told, gone ? ERROR_NOT_FOUND : 0); /* also when that could not be written: they have it */
     for (chunk *h = j->chunks, *next; h; h = next) {
         next = h->step;
         uint32_t index = h->index;
@@ -262,7 +295,7 @@ static void hand_off(core *c, blob_entry *e)
         next = h->next;
         if (!h->writing && had_by_all(e, h)) {
             c->n.chunks_handed_off++;
-            chunk_answer(c, h, 0);
+            safe(c, e, h);
         }
     }
 }
@@ -280,7 +313,7 @@ void core_chunks_run(core *c, blob_entry *e)
         e->finishing = core_blob_job(c, BLOB_DONE, e) != NULL;
     if (!e->writing)
         write_some(c, e);
-    if (!e->marking && !e->finishing && (e->written || (e->dirty_count && (c->stopping || c->now_us >= e->mark_due_us))))
+    if (!e->marking && !e->finishing && (e->written || e->told.count || (e->dirty_count && (c->stopping || c->now_us >= e->mark_due_us))))
         mark_some(c, e);
 }
 

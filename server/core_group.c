@@ -72,26 +72,17 @@ void core_release(core *c, message *m)
 void core_accept(core *c, conn_ref to, uint32_t id)
 {
     c->n.accepted++;
-    if (c->accept_count == c->accept_room) {
-        uint32_t room = c->accept_room ? c->accept_room * 2 : 256;
-        accept *bigger = realloc(c->accepts, room * sizeof *bigger);
-        if (!bigger) {
-            core_reply_ok(c, to, id);
-            return;
-        }
-        c->accepts = bigger;
-        c->accept_room = room;
-    }
-    if (c->accept_count == 0)
+    if (!promises_add(&c->accepts, to, id))
+        core_reply_ok(c, to, id);
+    else if (c->accepts.count == 1)
         c->accepts_due_us = c->now_us + RELAY_TICK_US;
-    c->accepts[c->accept_count++] = (accept){ to, id };
 }
 
 static void accepts_leave(core *c)
 {
-    for (uint32_t i = 0; i < c->accept_count; i++)
-        core_reply_ok(c, c->accepts[i].to, c->accepts[i].id);
-    c->accept_count = 0;
+    for (uint32_t i = 0; i < c->accepts.count; i++)
+        core_reply_ok(c, c->accepts.at[i].to, c->accepts.at[i].id);
+    c->accepts.count = 0;
     c->accepts_due_us = UINT64_MAX;
 }
 

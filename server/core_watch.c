@@ -85,6 +85,7 @@ static watcher *watch_new(core *c, conn *k, blob_entry *e, uint32_t receiver)
     }
     w->of = e;
     w->receiver = receiver;
+    w->fresh = e->first;
     w->to = core_ref(c, k);
     w->serial = ++c->blobs.serial;
     w->next = k->watches;
@@ -193,6 +194,7 @@ void core_again(core *c, conn *k, blob_entry *e, uint32_t receiver, const frame 
     if (w) {
         w->unanswered -= sent && !had;
         w->cursor = index < w->cursor ? index : w->cursor;
+        w->fresh = e->first;
         w->alive_us = c->now_us;
     }
     core_reply_ok(c, ref, f->id);
@@ -204,14 +206,12 @@ typedef enum { STEP_MORE, STEP_NOTHING, STEP_LATER } step;
 
 static bool lacks(const watcher *w, uint32_t index) { return !bitmap_get(&w->of->have[w->receiver], index) && !bitmap_get(&w->sent, index); }
 
-/* The lowest that is in memory and that it lacks. */
-static chunk *next_in_memory(const watcher *w)
+/* The first that came of those in memory that it lacks. */
+static chunk *next_in_memory(watcher *w)
 {
-    chunk *best = NULL;
-    for (chunk *h = w->of->first; h; h = h->next)
-        if ((!best || h->index < best->index) && lacks(w, h->index))
-            best = h;
-    return best;
+    while (w->fresh && !lacks(w, w->fresh->index))
+        w->fresh = w->fresh->next;
+    return w->fresh;
 }
 
 static bool mark_sent(watcher *w, uint32_t index)

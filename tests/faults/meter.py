@@ -6,7 +6,6 @@ from world import TACET, fail
 PLAIN = 64512  # bytes of a file in a chunk
 WIRE = 64552 + 200  # what a chunk takes on the way, with frame, record and headers
 UP, DOWN = 240, 256  # chunks in flight at most, to the relay and from it
-UNMARKED = 256  # of what receivers told, a relay that is killed forgets the last 0.1 s: it was not written yet
 PEAK_KIB = 64 << 10
 os.environ.pop("MALLOC_PERTURB_", None)  # Meson sets it: it writes into what a program only reserves, and memory is measured here
 SANITIZED = any(mark in open(TACET, "rb").read() for mark in (b"__asan_init", b"__tsan_init"))

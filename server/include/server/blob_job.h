@@ -2,6 +2,7 @@
  * segments of its own, one for writing and one for reading, so that neither makes a message wait. */
 #ifndef SERVER_BLOB_JOB_H
 #define SERVER_BLOB_JOB_H
+#include "server/promises.h"
 #include "server/job.h"
 #include "server/pool.h"
 #include "storage/blobs.h"
@@ -40,6 +41,7 @@ typedef struct {
     marked_page *page;        /* mark: to be written; load: found */
     uint32_t pages, page_room;
     chunk *chunks;     /* mark: safe with it */
+    promises told;     /* mark: true with it, whoever is killed */
     uint32_t now_hour; /* expire */
     relay_blob_name gone[RELAY_BLOBS_EXPIRE_MAX];
     uint32_t gone_count;

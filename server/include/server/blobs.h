@@ -21,6 +21,7 @@ struct watcher {
     uint32_t window, unanswered;
     bitmap sent;     /* in this watch, and not asked for again */
     uint32_t cursor; /* nothing below it is stored that was not sent */
+    chunk *fresh;    /* nothing before it is in memory that was not sent */
     uint32_t reading;
     uint64_t alive_us; /* when it last said something */
 };
@@ -54,6 +55,7 @@ struct blob_entry {
     uint32_t in_memory;
     bool writing;
     chunk *written; /* on the disk, to be marked */
+    promises told;  /* of chunks that all receivers have: what says so is to be marked */
     dirty_page *dirty;
     uint32_t dirty_count, dirty_room;
     uint64_t mark_due_us;

@@ -3,6 +3,7 @@
 #ifndef SERVER_CORE_PARTS_H
 #define SERVER_CORE_PARTS_H
 #include "server/core.h"
+#include "server/promises.h"
 #include "server/blobs.h"
 #include "server/mailboxes.h"
 #include "server/reply.h"
@@ -60,11 +61,6 @@ typedef struct {
     uint32_t watch_count;
 } conn;
 
-typedef struct {
-    conn_ref to;
-    uint32_t id;
-} accept;
-
 struct core {
     core_ports ports;
     core_options o;
@@ -83,9 +79,8 @@ struct core {
     uint32_t verifying;                 /* request jobs with directory_verify */
     uint64_t next_number;               /* for tags and rows alike */
     uint64_t token_epoch;               /* counts removals of tokens and devices */
-    accept *accepts;                    /* of messages that were acknowledged before they were written */
-    uint32_t accept_count, accept_room;
-    uint64_t accepts_due_us; /* when they leave, if no group ends before */
+    promises accepts;                   /* of messages that were acknowledged before they were written */
+    uint64_t accepts_due_us;            /* when they leave, if no group ends before */
     uint64_t clean_due_us;
     bool cleaning, stopping;
     blobs blobs;
