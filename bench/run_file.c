@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { HAVE_CHUNKS = 32, SYNC_CHUNKS = 128, WINDOW = 256, RUN_MAX_S = 170 };
+enum { HAVE_CHUNKS = 64, FLUSH_CHUNKS = 16, WINDOW = 256, RUN_MAX_S = 170 };
 
 static _Noreturn void give_up(const char *what)
 {
@@ -39,7 +39,7 @@ typedef struct {
     secret_arena *arena;
     file_cipher *cipher;
     int fd;
-    uint32_t at, done, told, synced; /* chunks */
+    uint32_t at, done, told; /* chunks */
     uint8_t (*leaf)[32];
     uint8_t bits[TACET_BLOB_CHUNKS_MAX / 8];
     bool up, finished;
@@ -171,16 +171,14 @@ static void on_had(void *ctx, const frame *reply)
     y->finished = y->told == y->d->keys.chunks;
 }
 
-/* All that came since the last time, which lies close together. */
+/* All that came since the last time, which lies close together, when it is on the disk. */
 static void say_have(party *y)
 {
-    if (y->done == y->told)
+    uint32_t every = y->d->inflight / 2 < HAVE_CHUNKS ? y->d->inflight / 2 : HAVE_CHUNKS;
+    if (y->done == y->told || (y->done - y->told < every && y->done != y->d->keys.chunks))
         return;
-    if (y->done - y->synced >= SYNC_CHUNKS || y->done == y->d->keys.chunks) {
-        if (fdatasync(y->fd) != 0)
-            give_up("fdatasync");
-        y->synced = y->done;
-    }
+    if (fdatasync(y->fd) != 0)
+        give_up("fdatasync");
     uint32_t first = y->at, end = y->at;
     for (uint32_t i = 0; i < y->d->keys.chunks && i < y->at + 4096; i += 8)
         if (y->bits[i / 8])
@@ -211,8 +209,9 @@ static void on_chunk(peer *p, const frame *event)
     y->bits[index / 8] |= (uint8_t)(1u << index % 8);
     y->at = index;
     y->done++;
-    if (y->done - y->told >= HAVE_CHUNKS)
-        say_have(y);
+    if (y->done % FLUSH_CHUNKS == 0)
+        (void)sync_file_range(y->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* the disk begins now, so that the sync has little to wait for */
+    say_have(y);
 }
 
 static void ask_watch(party *y);

@@ -128,7 +128,7 @@ void chunk_work_free(chunk_work *w)
 }
 
 /* A `frame` is 8 KiB that would have to be zeroed for each chunk: one a thread is enough. */
-size_t chunk_event(uint8_t out[CHUNK_EVENT_ROOM_BYTES], const uint8_t id[16], uint32_t index, const uint8_t *bytes, size_t n)
+size_t chunk_event(uint8_t *out, size_t room, const uint8_t id[16], uint32_t index, const uint8_t *bytes, size_t n)
 {
     static _Thread_local frame f; /* everything but these few fields stays zero */
     size_t used = 0;
@@ -136,7 +136,7 @@ size_t chunk_event(uint8_t out[CHUNK_EVENT_ROOM_BYTES], const uint8_t id[16], ui
     f.chunk.blob = (view){ id, TACET_BLOB_ID_BYTES };
     f.chunk.index = index;
     f.chunk.chunk = (view){ bytes, n };
-    if (frame_encode(&f, out + TACET_FRAME_HEAD_BYTES, CHUNK_EVENT_ROOM_BYTES - TACET_FRAME_HEAD_BYTES, &used) != TACET_OK)
+    if (frame_encode(&f, out + TACET_FRAME_HEAD_BYTES, room - TACET_FRAME_HEAD_BYTES, &used) != TACET_OK)
         return 0;
     writer w = writer_over(out, TACET_FRAME_HEAD_BYTES);
     write_be(&w, used, TACET_FRAME_HEAD_BYTES);
@@ -174,7 +174,7 @@ static void run_read(chunk_work *w)
     for (uint32_t i = 0; w->status == TACET_OK && i < w->count; i++) {
         blob b;
         int rc = relay_segments_read(w->segments, w->number, w->key, w->index[i], &b);
-        w->length[i] = rc == TACET_OK ? (uint32_t)chunk_event(w->stream + used, w->id, w->index[i], b.at, b.bytes) : 0;
+        w->length[i] = rc == TACET_OK ? (uint32_t)chunk_event(w->stream + used, CHUNK_EVENT_ROOM_BYTES, w->id, w->index[i], b.at, b.bytes) : 0;
         used += w->length[i];
         if (rc != TACET_OK && rc != TACET_E_NOT_FOUND && rc != TACET_E_CORRUPT)
             w->status = rc;

@@ -233,15 +233,29 @@ static void load_done(core *c, blob_job *j)
 }
 
 /* --- the end of a blob ------------------------------------------------------------------------------------------------------------------- */
-static void say_gone(core *c, watcher *w)
+static void say_gone(core *c, conn_ref to, const uint8_t id[16])
 {
-    conn *k = core_conn(c, w->to);
+    conn *k = core_conn(c, to);
     uint8_t bytes[64];
     frame *f = &c->gone;
     f->kind = FRAME_BLOB_GONE;
-    f->blob_gone.blob = (view){ w->of->blob.id, TACET_BLOB_ID_BYTES };
+    f->blob_gone.blob = (view){ id, TACET_BLOB_ID_BYTES };
     if (k)
         core_reply(c, k, bytes, reply_into(f, bytes, sizeof bytes), 0);
+}
+
+/* What is said may be too much for a connection that does not read: it is closed, and with it go its watchers, of this blob as well. So whoever is told
+ * watches no longer, and the entry stays until all are. */
+static void tell_gone(core *c, blob_entry *e)
+{
+    e->jobs++;
+    for (uint32_t r = 0; r < e->blob.receivers; r++)
+        if (e->watch[r]) {
+            conn_ref to = e->watch[r]->to;
+            core_unwatch(c, e->watch[r]);
+            say_gone(c, to, e->blob.id);
+        }
+    e->jobs--;
 }
 
 static void blob_over(core *c, uint64_t number, const uint8_t id[16], uint32_t chunks, bool done)
@@ -257,11 +271,7 @@ static void blob_over(core *c, uint64_t number, const uint8_t id[16], uint32_t c
     e->state = BLOB_GONE;
     entry_hide(c, e);
     core_chunks_answer(c, e, ERROR_NOT_FOUND);
-    for (uint32_t r = 0; r < e->blob.receivers; r++)
-        if (e->watch[r]) {
-            say_gone(c, e->watch[r]);
-            core_unwatch(c, e->watch[r]);
-        }
+    tell_gone(c, e);
     core_blob_settle(c, e);
 }
 
@@ -269,8 +279,11 @@ static void drop_done(core *c, blob_job *j, bool written)
 {
     blob_entry *e = j->of;
     if (!written) {
-        e->state = BLOB_READY;
         core_reply_error(c, j->job.from, j->job.id, ERROR_QUOTA);
+        if (e->hidden)
+            return; /* it has expired before */
+        e->state = BLOB_READY;
+        core_chunks_run(c, e);
         return;
     }
     c->n.blobs_dropped++;

@@ -12,12 +12,14 @@ enum { MARK_PAGES_MAX = 256 };
 /* --- chunks ---------------------------------------------------------------------------------------------------------------------------- */
 static chunk *chunk_new(core *c, conn *k, blob_entry *e, const frame *f)
 {
-    chunk *h = malloc(sizeof *h + CHUNK_EVENT_ROOM_BYTES);
+    size_t room = CHUNK_EVENT_HEAD_BYTES + f->put.chunk.bytes;
+    chunk *h = malloc(sizeof *h + room);
     if (!h)
         return NULL;
     *h = (chunk){ .of = e, .from = core_ref(c, k), .id = f->id, .index = f->put.index, .arrived_us = c->now_us, .previous = e->last };
     h->bytes = (uint32_t)f->put.chunk.bytes;
-    h->stream_bytes = (uint32_t)chunk_event(h->stream, e->blob.id, h->index, f->put.chunk.at, h->bytes);
+    h->stream_bytes = (uint32_t)chunk_event(h->stream, room, e->blob.id, h->index, f->put.chunk.at, h->bytes);
+    h->held_bytes = sizeof *h + room;
     *(e->last ? &e->last->next : &e->first) = h;
     e->last = h;
     for (uint32_t r = 0; r < e->blob.receivers; r++)
@@ -25,7 +27,8 @@ static chunk *chunk_new(core *c, conn *k, blob_entry *e, const frame *f)
             e->watch[r]->fresh = h;
     e->in_memory++;
     c->blobs.chunks++;
-    c->blobs.memory += sizeof *h + CHUNK_EVENT_ROOM_BYTES;
+    e->held_bytes += h->held_bytes;
+    c->blobs.memory += h->held_bytes;
     return h;
 }
 
@@ -39,7 +42,8 @@ static void chunk_free(core *c, chunk *h)
             e->watch[r]->fresh = h->next;
     e->in_memory--;
     c->blobs.chunks--;
-    c->blobs.memory -= sizeof *h + CHUNK_EVENT_ROOM_BYTES;
+    e->held_bytes -= h->held_bytes;
+    c->blobs.memory -= h->held_bytes;
     free(h);
 }
 
@@ -109,6 +113,28 @@ static bool due(const core *c, const blob_entry *e, const chunk *h)
     return false;
 }
 
+/* All have it, or it is stored. What says so may be on its way to the disk: then the answer waits for it, as the first one does. */
+static void put_again(core *c, conn_ref from, blob_entry *e, const frame *f)
+{
+    bool durable = e->blob.done || bitmap_get(&e->stored, f->put.index) || (!e->dirty_count && !e->marking);
+    if (durable || !promises_add(&e->told, from, f->id))
+        core_reply_ok(c, from, f->id);
+    else
+        core_chunks_run(c, e);
+}
+
+/* Above the soft limit nobody has more than that alone, so that others come to their chunks as well. */
+static bool has_room(const core *c, const blob_entry *e)
+{
+    uint64_t own = 0;
+    if (c->blobs.memory < RELAY_CHUNK_MEMORY_SOFT_BYTES)
+        return true;
+    for (const blob_entry *o = c->blobs.first; o; o = o->next)
+        if (memcmp(o->blob.account, e->blob.account, sizeof o->blob.account) == 0)
+            own += o->held_bytes;
+    return own < RELAY_CHUNK_MEMORY_SOFT_BYTES && c->blobs.memory < RELAY_CHUNK_MEMORY_MAX_BYTES;
+}
+
 void core_put(core *c, conn *k, blob_entry *e, const frame *f)
 {
     conn_ref ref = core_ref(c, k);
@@ -118,10 +144,10 @@ void core_put(core *c, conn *k, blob_entry *e, const frame *f)
         return;
     }
     if (core_blob_safe(e, f->put.index)) {
-        core_reply_ok(c, ref, f->id);
+        put_again(c, ref, e, f);
         return;
     }
-    chunk *h = c->blobs.memory < RELAY_CHUNK_MEMORY_MAX_BYTES ? chunk_new(c, k, e, f) : NULL;
+    chunk *h = has_room(c, e) ? chunk_new(c, k, e, f) : NULL;
     if (!h) {
         core_reply_error(c, ref, f->id, ERROR_QUOTA);
         return;

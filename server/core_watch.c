@@ -120,20 +120,21 @@ void core_watch(core *c, conn *k, blob_entry *e, uint32_t receiver, const frame 
 /* False: a bit beyond the last chunk is set. */
 static bool bits_fit(const blob_entry *e, const frame *f)
 {
-    uint64_t first = f->have.first, bits = 8 * (uint64_t)f->have.bits.bytes;
-    if (first >= e->blob.chunks)
+    if (f->have.first >= e->blob.chunks)
         return false;
-    for (uint64_t i = e->blob.chunks - first; i < bits; i++)
-        if (f->have.bits.at[i / 8] >> i % 8 & 1)
+    uint32_t left = e->blob.chunks - f->have.first;
+    for (size_t at = left / 8; at < f->have.bits.bytes; at++)
+        if (f->have.bits.at[at] >> (at == left / 8 ? left % 8 : 0))
             return false;
     return true;
 }
 
-static int have_one(core *c, blob_entry *e, uint32_t receiver, uint32_t index)
+static int have_one(core *c, blob_entry *e, uint32_t receiver, uint32_t index, bool *news)
 {
     watcher *w = e->watch[receiver];
     if (bitmap_get(&e->have[receiver], index))
         return TACET_OK;
+    *news = true;
     int rc = bitmap_set(&e->have[receiver], index);
     if (rc != TACET_OK)
         return rc;
@@ -146,11 +147,12 @@ static int have_one(core *c, blob_entry *e, uint32_t receiver, uint32_t index)
 void core_have(core *c, conn *k, blob_entry *e, uint32_t receiver, const frame *f)
 {
     conn_ref ref = core_ref(c, k);
+    bool news = false;
     int rc = bits_fit(e, f) ? TACET_OK : TACET_E_MALFORMED;
     for (size_t at = 0; rc == TACET_OK && !e->blob.done && at < f->have.bits.bytes; at++)
-        for (uint32_t j = 0; rc == TACET_OK && j < 8; j++)
-            if (f->have.bits.at[at] >> j & 1)
-                rc = have_one(c, e, receiver, f->have.first + (uint32_t)(8 * at) + j);
+        for (unsigned bits = f->have.bits.at[at], j = 0; rc == TACET_OK && bits; bits >>= 1, j++)
+            if (bits & 1)
+                rc = have_one(c, e, receiver, f->have.first + (uint32_t)(8 * at) + j, &news);
     if (rc != TACET_OK) {
         core_reply_error(c, ref, f->id, rc == TACET_E_MALFORMED ? ERROR_MALFORMED : ERROR_INTERNAL);
         return;
@@ -160,7 +162,8 @@ void core_have(core *c, conn *k, blob_entry *e, uint32_t receiver, const frame *
     if (w)
         w->alive_us = c->now_us;
     core_watch_wake(c, w);
-    core_chunks_run(c, e);
+    if (news)
+        core_chunks_run(c, e);
 }
 
 static chunk *in_memory(const blob_entry *e, uint32_t index)
@@ -278,9 +281,8 @@ static step watch_step(core *c, watcher *w)
     uint32_t stored = bitmap_next(&e->stored, &e->have[w->receiver], &w->sent, w->cursor);
     const chunk *h = next_in_memory(w);
     w->cursor = stored;
-    if (h && h->index <= stored)
-        return push(c, k, w, h);
-    return stored < e->blob.chunks ? read_some(c, w, stored) : STEP_NOTHING;
+    step s = (h && h->index <= stored) || stored == e->blob.chunks ? STEP_NOTHING : read_some(c, w, stored);
+    return s == STEP_NOTHING && h ? push(c, k, w, h) : s;
 }
 
 /* Until all of them have what they can take; those that only wait for a place among the reads stay in the row. */

@@ -145,7 +145,7 @@ static bool has_permit(net *n, conn *c)
 }
 
 /* Chunks of files are large: their bytes under way keep them in check, and a file may go as fast as it can. */
-static bool is_paced(frame_kind kind) { return kind != FRAME_PUT && kind != FRAME_HAVE; }
+static bool is_paced(frame_kind kind) { return kind != FRAME_PUT; }
 
 static void ask(net *n, conn *c, size_t bytes)
 {

@@ -13,6 +13,7 @@
 #include <sys/statvfs.h>
 
 enum {
+    FLUSH_BYTES = 1024 * 1024,
     NUMBERS_MAX = 10000,
     RESERVE_BYTES = 1024 * 1024,
     HEAD_CHUNKS_MAX = (MANIFEST_MAX_BYTES + MANIFEST_LENGTH_BYTES) / TACET_CHUNK_PLAIN_BYTES + 1
@@ -23,6 +24,7 @@ struct file_target {
     char folder[4096], name[FILE_NAME_ROOM], part[FILE_NAME_ROOM], tree_part[FILE_NAME_ROOM];
     uint32_t form;
     uint64_t size, mtime_s;
+    size_t unflushed; /* bytes written since the disk was last told to begin */
     /* of a folder */
     int tree_dir, open_fd;
     uint32_t open_entry;
@@ -355,11 +357,23 @@ static trouble head_write(file_target *t, uint64_t offset, const uint8_t *bytes,
     return head_complete(t);
 }
 
+/* The disk begins while more chunks come, so that the sync, which the sender waits for, has little left to wait for. What fails here fails there. */
+static void flush_soon(file_target *t, size_t n)
+{
+    t->unflushed += n;
+    if (t->unflushed < FLUSH_BYTES)
+        return;
+    (void)sync_file_range(t->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    t->unflushed = 0;
+}
+
 trouble file_target_write(file_target *t, uint64_t offset, const uint8_t *bytes, size_t n, bool *later)
 {
     *later = false;
-    if (t->form == FILE_FORM_FILE)
+    if (t->form == FILE_FORM_FILE) {
+        flush_soon(t, n);
         return write_at(t->fd, offset, bytes, n);
+    }
     return t->tree ? scatter(t, offset, bytes, n) : head_write(t, offset, bytes, n, later);
 }
 

@@ -56,6 +56,8 @@ while [ $i -lt 3 ]; do
     # shellcheck disable=SC2086
     kill -KILL $family
     wait "$relay_pid" 2>/dev/null
+    # shellcheck disable=SC2086
+    gone $family
     relay_pid=
     wait "$sender"
     is "$?" 3

@@ -29,6 +29,17 @@ relay_start() {
     port=${relay##*:} port=${port%%/*}
 }
 relay_stop() { kill "$relay_pid" && wait "$relay_pid"; relay_rc=$?; relay_pid=; return $relay_rc; }
+# gone PID...: waits until killed processes hold nothing any more: reaped, or dead with their last thread (which may be in the middle of an fsync)
+gone() {
+    for pid in "$@"; do
+        tries=0
+        while [ -d "/proc/$pid" ] && ! { grep -q '^State:[[:space:]]*[ZX]' "/proc/$pid/status" && grep -q '^Threads:[[:space:]]*1$' "/proc/$pid/status"; } 2>/dev/null; do
+            tries=$((tries + 1))
+            [ $tries -lt 1000 ] || fail "process $pid does not go"
+            sleep 0.01
+        done
+    done
+}
 
 # --- people: `as alice send bob hi` -----------------------------------------------------------------------------------------------------------
 as() { who=$1; shift; "$tacet" --home "$dir/$who" "$@"; }

@@ -22,6 +22,7 @@ struct chunk {
     uint64_t arrived_us;
     uint32_t bytes;        /* of the chunk, which ends the stream */
     uint32_t stream_bytes; /* of the event with its length in front */
+    size_t held_bytes;     /* what it is charged */
     uint8_t stream[];
 };
 
@@ -74,7 +75,7 @@ chunk_work *chunk_work_new(chunk_op op);
 void chunk_work_free(chunk_work *w); /* not its chunks */
 void chunk_work_run(work *w);
 
-enum { CHUNK_EVENT_ROOM_BYTES = TACET_CHUNK_BYTES + 64 };
-/* The event `chunk` with its length in front; returns its bytes, of which the chunk is the end. */
-size_t chunk_event(uint8_t out[CHUNK_EVENT_ROOM_BYTES], const uint8_t id[16], uint32_t index, const uint8_t *bytes, size_t n);
+enum { CHUNK_EVENT_HEAD_BYTES = 64, CHUNK_EVENT_ROOM_BYTES = CHUNK_EVENT_HEAD_BYTES + TACET_CHUNK_BYTES };
+/* The event `chunk` with its length in front; returns its bytes, of which the chunk is the end. room: CHUNK_EVENT_HEAD_BYTES more than n, or larger. */
+size_t chunk_event(uint8_t *out, size_t room, const uint8_t id[16], uint32_t index, const uint8_t *bytes, size_t n);
 #endif

@@ -53,6 +53,7 @@ struct blob_entry {
     uint32_t watchers;
     chunk *first, *last; /* in memory */
     uint32_t in_memory;
+    uint64_t held_bytes; /* by them */
     bool writing;
     chunk *written; /* on the disk, to be marked */
     promises told;  /* of chunks that all receivers have: what says so is to be marked */

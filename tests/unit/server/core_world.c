@@ -101,7 +101,7 @@ world *world_new(const core_config *config)
     return w;
 }
 
-static void frames_free(client *k)
+void client_forget(client *k)
 {
     for (unsigned i = 0; i < k->got_count; i++)
         free(k->got[i].body);
@@ -124,7 +124,7 @@ void world_halt(world *w)
     relay_reader_close(w->reader);
     relay_store_close(w->store);
     for (unsigned i = 0; i < WORLD_CLIENTS; i++) {
-        frames_free(&w->client[i]);
+        client_forget(&w->client[i]);
         w->client[i] = (client){ 0 };
     }
 }
@@ -185,14 +185,21 @@ void world_done(world *w, int forced_status)
     core_group_done(w->core, list, forced_status);
 }
 
+bool world_chunks_once(world *w)
+{
+    if (!w->chunk_works)
+        return false;
+    chunk_work *c = w->chunks[0];
+    memmove(w->chunks, w->chunks + 1, --w->chunk_works * sizeof *w->chunks);
+    c->segments = w->segments;
+    c->work.run(&c->work);
+    core_chunks_done(w->core, c);
+    return true;
+}
+
 void world_chunks(world *w)
 {
-    while (w->chunk_works) {
-        chunk_work *c = w->chunks[0];
-        memmove(w->chunks, w->chunks + 1, --w->chunk_works * sizeof *w->chunks);
-        c->segments = w->segments;
-        c->work.run(&c->work);
-        core_chunks_done(w->core, c);
+    while (world_chunks_once(w)) {
     }
 }
 
@@ -249,7 +256,7 @@ client *client_open(world *w, unsigned role, const person *p, uint64_t address)
 void client_close(world *w, client *k)
 {
     core_closed(w->core, k->ref);
-    frames_free(k);
+    client_forget(k);
     *k = (client){ 0 };
 }
 

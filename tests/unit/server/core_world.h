@@ -62,6 +62,7 @@ bool world_take(world *w);
 void world_done(world *w, int forced_status); /* TACET_OK: really commits; else: rolls back and says so */
 void world_threads(world *w);                 /* verifications, backlog reads, chunks */
 void world_chunks(world *w);                  /* chunks alone, also when the disk waits */
+bool world_chunks_once(world *w);             /* one write or read of them; false: there is none */
 
 client *client_open(world *w, unsigned role, const person *p, uint64_t address);
 void client_close(world *w, client *k);
@@ -72,6 +73,7 @@ bool client_hear(client *k, frame *out);
 void client_ask(world *w, client *k, frame *f, frame *reply);
 /* The same, and the code of the error: 0 for ok. */
 unsigned client_code(world *w, client *k, frame *f);
+void client_forget(client *k);                      /* all that came */
 unsigned client_events(client *k, frame_kind kind); /* takes all that came; how many of this kind */
 
 /* Registers on a new connection, publishes tokens; the connection. */

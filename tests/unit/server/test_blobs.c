@@ -196,6 +196,47 @@ START_TEST(F10_handed_over_on_a_full_disk)
 }
 END_TEST
 
+/* A second put of what all have, before that is on the disk: answered with the first, not before. */
+START_TEST(F13_put_again_before_it_is_known_for_good)
+{
+    scene s = scene_with(2, 1);
+    frame f = have(&s, 0, 0, (const uint8_t *)"\1", 1), again_put;
+    ck_assert_uint_eq(code(&s, s.receiver[0], watch(&s, 0, 8)), 0);
+    say(&s, s.owner, put(&s, 0));
+    client_say(s.w, s.receiver[0], &f);
+    again_put = put(&s, 0);
+    client_say(s.w, s.owner, &again_put);
+    ck_assert_uint_eq(client_oks(s.owner), 0);
+    world_run(s.w);
+    ck_assert_uint_eq(client_oks(s.owner), 2);
+    ck_assert_uint_eq(code(&s, s.owner, put(&s, 0)), 0);
+    scene_free(&s);
+}
+END_TEST
+
+/* Put twice, as after a connection that broke: the copy in memory hides the stored one, and must not hide what else there is. */
+START_TEST(F02_a_second_copy_does_not_hold_up_the_next_chunk)
+{
+    scene s = scene_with(8, 2);
+    ck_assert_uint_eq(code(&s, s.receiver[0], watch(&s, 0, 1)), 0);
+    ck_assert_uint_eq(code(&s, s.owner, put(&s, 7)), 0); /* fills its window */
+    ck_assert_int_eq(chunk_came(s.receiver[0]), 7);
+    s.w->disk_waits = true;
+    say(&s, s.owner, put(&s, 0));
+    say(&s, s.owner, put(&s, 5));
+    say(&s, s.owner, put(&s, 0));
+    ck_assert(world_chunks_once(s.w)); /* the first one alone was given to the writer */
+    world_run(s.w);
+    ck_assert_uint_eq(status_bits(&s, 0), 0x81);
+    ck_assert_uint_eq(have_one(&s, 0, 7), 0);
+    ck_assert_int_eq(chunk_came(s.receiver[0]), 5);
+    s.w->disk_waits = false;
+    ck_assert_uint_eq(have_one(&s, 0, 5), 0);
+    ck_assert_int_eq(chunk_came(s.receiver[0]), 0);
+    scene_free(&s);
+}
+END_TEST
+
 /* --- the end of a blob --------------------------------------------------------------------------------------------------------------------- */
 START_TEST(dropped_while_somebody_watches)
 {
@@ -239,6 +280,34 @@ START_TEST(expires)
 END_TEST
 
 /* One end is enough: what was set aside is given back once. */
+/* Its unsent output is so near its end that the word that the blob is gone is too much. */
+START_TEST(S12_gone_is_said_to_one_who_does_not_read)
+{
+    static const uint8_t data[1024];
+    scene s = scene_with(2, SCENE_RECEIVERS);
+    client *k = s.receiver[0];
+    frame f = { .kind = FRAME_ECHO, .echo.data = { data, sizeof data } };
+    for (unsigned r = 0; r < SCENE_RECEIVERS; r++)
+        ck_assert_uint_eq(code(&s, k, watch(&s, r, 1)), 0); /* all of them on one connection */
+    k->drains = false;
+    while (k->undrained + 24 < RELAY_OUTPUT_HARD_BYTES) {
+        if (k->undrained + 2 * sizeof data > RELAY_OUTPUT_HARD_BYTES)
+            f.echo.data.bytes = 1;
+        ck_assert_uint_eq(code(&s, k, f), 0);
+        client_forget(k);
+    }
+    ck_assert(!k->closed);
+    if (_i)
+        outlive(&s);
+    else
+        ck_assert_uint_eq(code(&s, s.owner, drop(&s)), 0);
+    world_run(s.w);
+    ck_assert(k->closed);
+    ck_assert_uint_eq(world_counters(s.w).watchers, 0);
+    scene_free(&s);
+}
+END_TEST
+
 START_TEST(dropped_while_it_expires)
 {
     scene s = scene_with(4, 1);
@@ -310,6 +379,7 @@ END_TEST
 
 SUITE("server blobs", TEST(handed_over_and_never_written), TEST(stored_when_somebody_does_not_watch),
       TEST(a_receiver_that_falls_asleep_is_not_waited_for), TEST(ok_comes_after_the_disk), TEST(F13_a_crash_keeps_what_was_ok),
-      TEST(F13_a_crash_keeps_what_was_handed_over), TEST(F10_handed_over_on_a_full_disk), TEST(dropped_while_somebody_watches), TEST(expires),
-      TEST(dropped_while_it_expires), TEST(received_by_all_while_it_expires), TEST(files_go_when_the_reader_has_let_go_of_them),
-      TEST(a_blob_that_cannot_be_looked_up_is_not_gone))
+      TEST(F13_a_crash_keeps_what_was_handed_over), TEST(F10_handed_over_on_a_full_disk), TEST(F13_put_again_before_it_is_known_for_good),
+      TEST(F02_a_second_copy_does_not_hold_up_the_next_chunk), LOOP(S12_gone_is_said_to_one_who_does_not_read, 2),
+      TEST(dropped_while_somebody_watches), TEST(expires), TEST(dropped_while_it_expires), TEST(received_by_all_while_it_expires),
+      TEST(files_go_when_the_reader_has_let_go_of_them), TEST(a_blob_that_cannot_be_looked_up_is_not_gone))
