@@ -19,6 +19,7 @@ core_config core_config_default(void)
         .changes = { RELAY_CHANGE_BURST, RELAY_CHANGE_EVERY_MS },
         .lists = { RELAY_LIST_BURST, RELAY_LIST_EVERY_MS },
         .hold_max_us = RELAY_HOLD_MAX_US,
+        .window_memory_bytes = RELAY_WINDOW_MEMORY_MAX_BYTES,
         .blob_account_mib = RELAY_BLOB_ACCOUNT_MIB,
         .blob_total_mib = RELAY_BLOB_TOTAL_MIB,
         .blob_free_mib = RELAY_BLOB_FREE_MIB,
@@ -138,6 +139,7 @@ void core_count(const core *c, core_counters *out)
     out->queued_messages = c->boxes.messages;
     out->queued_bytes = c->boxes.bytes;
     out->memory_bytes = c->memory;
+    out->window_memory_bytes = c->window_memory;
     out->blobs = c->blobs.known;
     out->blob_reserved_bytes = c->blobs.reserved_chunks * RELAY_CHUNK_ROOM_BYTES;
     out->chunk_memory_bytes = c->blobs.memory;

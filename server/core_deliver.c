@@ -16,28 +16,59 @@ static void ring_shrink(core *c, subscription *s)
 {
     if (s->head != s->tail || s->ring_room <= RING_FIRST)
         return;
-    c->memory -= s->ring_room * sizeof *s->ring;
+    c->window_memory -= s->ring_room * sizeof *s->ring;
     free(s->ring);
     s->ring = NULL;
     s->ring_room = 0;
 }
 
-/* Room for one more. */
-static bool ring_reserve(core *c, subscription *s)
+/* Each device has its first few places. What all of them have together stays below a limit: above it windows are smaller, and nobody waits for anybody,
+ * because acknowledgements are what frees them. */
+static bool ring_may_grow(const core *c, const subscription *s)
 {
-    if (s->tail - s->head < s->ring_room)
-        return true;
+    uint64_t more = s->ring_room * sizeof *s->ring;
+    return s->ring_room == 0 || (s->ring_room < RELAY_WINDOW_MAX && c->window_memory + more <= c->o.config.window_memory_bytes);
+}
+
+static bool ring_grow(core *c, subscription *s)
+{
     uint32_t room = s->ring_room ? 2 * s->ring_room : RING_FIRST;
-    inflight *bigger = room <= RELAY_WINDOW_MAX ? malloc(room * sizeof *bigger) : NULL;
+    inflight *bigger = ring_may_grow(c, s) ? malloc(room * sizeof *bigger) : NULL;
     if (!bigger)
         return false;
     for (uint32_t i = s->head; i != s->tail; i++)
         bigger[i & (room - 1)] = *ring_at(s, i);
-    c->memory += (room - s->ring_room) * sizeof *bigger;
+    c->window_memory += (room - s->ring_room) * sizeof *bigger;
     free(s->ring);
     s->ring = bigger;
     s->ring_room = room;
     return true;
+}
+
+/* What was acknowledged out of order leaves places between the others. */
+static void ring_close_up(subscription *s)
+{
+    uint32_t to = s->head;
+    for (uint32_t i = s->head; i != s->tail; i++)
+        if (ring_at(s, i)->tag)
+            *ring_at(s, to++) = *ring_at(s, i);
+    s->tail = to;
+}
+
+/* Room for one more. */
+static bool ring_reserve(core *c, subscription *s)
+{
+    if (s->tail - s->head < s->ring_room || ring_grow(c, s))
+        return true;
+    ring_close_up(s);
+    return s->tail - s->head < s->ring_room;
+}
+
+/* How many more may be delivered: up to the window, or to the end of a ring that may not grow. Not zero when has_window says yes. */
+static uint32_t window_left(const core *c, const subscription *s)
+{
+    uint32_t most = s->ring_room < s->window && !ring_may_grow(c, s) ? s->ring_room : s->window;
+    return most - s->unacknowledged;
 }
 
 static bool has_window(core *c, const conn *k)
@@ -94,7 +125,7 @@ void core_unsubscribe(core *c, conn *k)
     if (box)
         box->subscriber = 0;
     c->subscriptions--;
-    c->memory -= sizeof *s + s->ring_room * sizeof *s->ring;
+    c->window_memory -= sizeof *s + s->ring_room * sizeof *s->ring;
     free(s->ring);
     free(s);
     k->sub = NULL;
@@ -108,7 +139,7 @@ static bool subscribe_first(core *c, conn *k)
         return false;
     if (box->subscriber) /* the device has come back on another connection: the newer one counts */
         core_shut(c, &c->conn[box->subscriber - 1], true);
-    c->memory += sizeof *s;
+    c->window_memory += sizeof *s;
     c->subscriptions++;
     s->mailbox = k->who.mailbox;
     s->ack_us = UINT32_MAX;
@@ -317,7 +348,7 @@ void core_pump(core *c, conn *k)
     backlog_job *b = calloc(1, sizeof *b);
     if (!b)
         return; /* asked again at the next acknowledgement */
-    uint32_t room = s->window - s->unacknowledged;
+    uint32_t room = window_left(c, s);
     b->to = core_ref(c, k);
     b->mailbox = s->mailbox;
     b->after = s->cursor;

@@ -47,9 +47,9 @@ static bool refresh(metrics *m)
 /* --- the text ------------------------------------------------------------------------------------------------------------------------------ */
 /* What goes up and down; everything else only counts up. */
 static const char *const gauges[] = {
-    "uptime_s",     "workers",      "commits_per_s",      "connections", "subscriptions",       "mailboxes",          "queued_messages",
-    "queued_bytes", "memory_bytes", "handshakes_pending", "blobs",       "blob_reserved_bytes", "blob_segment_bytes", "chunk_memory_bytes",
-    "watchers",
+    "uptime_s",           "workers",      "commits_per_s",       "connections",        "subscriptions", "mailboxes",           "queued_messages",
+    "queued_bytes",       "memory_bytes", "window_memory_bytes", "handshakes_pending", "blobs",         "blob_reserved_bytes", "blob_segment_bytes",
+    "chunk_memory_bytes", "watchers",
 };
 
 static bool is_gauge(const char *name, size_t chars)

@@ -46,7 +46,8 @@ typedef struct {
     uint32_t mailbox_messages, request_queue;
     uint64_t mailbox_bytes;
     limiter_rate registers, bundles, device_bundles, requests, changes, lists;
-    uint32_t hold_max_us; /* 0: never hold a message back */
+    uint32_t hold_max_us;         /* 0: never hold a message back */
+    uint64_t window_memory_bytes; /* no setting; smaller in tests */
     uint32_t blob_account_mib, blob_total_mib, blob_free_mib;
 } core_config;
 core_config core_config_default(void);
@@ -105,7 +106,7 @@ bool core_idle(const core *c);
     N(malformed) N(registered) N(expired) N(groups) N(commits) N(commits_failed) N(held) N(hold_ran_out) N(overrun) \
     N(blobs_created) N(blobs_done) N(blobs_dropped) N(blobs_expired) N(chunks_put) N(chunks_handed_off) N(chunks_stored) N(chunks_delivered) N(chunks_read) N(chunks_lost)
 #define CORE_GAUGES(N) \
-    N(connections) N(subscriptions) N(mailboxes) N(queued_messages) N(queued_bytes) N(memory_bytes) \
+    N(connections) N(subscriptions) N(mailboxes) N(queued_messages) N(queued_bytes) N(memory_bytes) N(window_memory_bytes) \
     N(blobs) N(blob_reserved_bytes) N(chunk_memory_bytes) N(watchers)
 /* clang-format on */
 typedef struct {

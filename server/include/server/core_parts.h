@@ -84,7 +84,8 @@ struct core {
     uint64_t clean_due_us;
     bool cleaning, stopping;
     blobs blobs;
-    uint64_t memory;
+    uint64_t memory;        /* of jobs and reads, all of which end by themselves: input waits while there is too much */
+    uint64_t window_memory; /* of subscriptions and their rings, which end by acknowledgements: input never waits for it */
     core_counters n;
     /* frames are some kilobytes large: these are made once and used again */
     frame f;                         /* the request at hand */

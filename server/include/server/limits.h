@@ -93,9 +93,10 @@ enum relay_limits {
     RELAY_ROUTES = 65536,                        /* remembered (account, device, token) -> mailbox */
 
     /* delivery */
-    RELAY_ACKS_MAX = 256,            /* numbers in one ack */
-    RELAY_WINDOW_MAX = 256,          /* envelopes delivered to one device and not acknowledged */
-    RELAY_BACKLOG_MAX_MESSAGES = 64, /* read from the store at once for one device */
+    RELAY_ACKS_MAX = 256,                             /* numbers in one ack */
+    RELAY_WINDOW_MAX = 256,                           /* envelopes delivered to one device and not acknowledged */
+    RELAY_WINDOW_MEMORY_MAX_BYTES = 48 * 1024 * 1024, /* of all windows: above it, none grows beyond its first 8 places (488 bytes a device) */
+    RELAY_BACKLOG_MAX_MESSAGES = 64,                  /* read from the store at once for one device */
     RELAY_BACKLOG_MAX_BYTES = 256 * 1024,
     RELAY_HOLD_MAX_US = 2000,            /* how long a message may wait for its acknowledgement before it is written */
     RELAY_HOLD_GROUPS = 4,               /* ... or, where that is longer, as long as so many groups lately took, ... */
