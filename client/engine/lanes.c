@@ -2,6 +2,7 @@
  * What is sent was committed before; what is sent again is the same bytes. */
 #include "state.h"
 #include <assert.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,17 +19,22 @@ static lane *lane_with(engine *e, int64_t row)
 {
     for (size_t i = 0; i < e->lane_count; i++)
         for (size_t k = 0; k < e->lanes[i].under_way; k++)
-            if (e->lanes[i].row[k] == row)
+            if (e->lanes[i].sent[k].row == row)
                 return &e->lanes[i];
     return NULL;
 }
 
-static bool lane_carries(const lane *l, int64_t row)
+static const sent_row *lane_carries(const lane *l, int64_t row)
 {
     for (size_t k = 0; k < l->under_way; k++)
-        if (l->row[k] == row)
-            return true;
-    return false;
+        if (l->sent[k].row == row)
+            return &l->sent[k];
+    return NULL;
+}
+
+static bool same_envelope(const sent_row *sent, const vault_outgoing *o)
+{
+    return sodium_memcmp(sent->envelope_id, o->envelope_id, sizeof sent->envelope_id) == 0;
 }
 
 void outbox_lane(engine *e, const vault_contact *c)
@@ -58,6 +64,20 @@ void outbox_lane_now(engine *e, const vault_contact *c)
         l->retry_at_ms = 0;
 }
 
+static void lane_again(lane *l)
+{
+    l->cursor = 0;
+    l->dirty = true;
+}
+
+void outbox_lane_again(engine *e, const vault_contact *c)
+{
+    outbox_lane(e, c);
+    lane *l = lane_of(e, c->id);
+    if (l)
+        lane_again(l);
+}
+
 void outbox_unblock(engine *e, int64_t contact)
 {
     lane *l = lane_of(e, contact);
@@ -78,16 +98,10 @@ int outbox_lanes(engine *e)
     int rc = contacts ? vault_out_contacts(e->vault, VAULT_OUT_READY, contacts, ENGINE_CONTACTS_MAX, &count) : TACET_E_NOMEM;
     for (size_t i = 0; rc == TACET_OK && i < count && i < ENGINE_CONTACTS_MAX; i++) {
         vault_contact c = { .id = contacts[i] };
-        outbox_lane(e, &c);
+        outbox_lane_again(e, &c);
     }
     free(contacts);
     return rc;
-}
-
-static void lane_again(lane *l)
-{
-    l->cursor = 0;
-    l->dirty = true;
 }
 
 void outbox_slot_down(engine *e, size_t slot)
@@ -132,12 +146,18 @@ int message_raise(engine *e, int64_t message, uint32_t state)
     return vault_message_each_row(e->vault, message, tell_state, e);
 }
 
-static int row_stored(engine *e, int64_t row)
+static int row_stored(engine *e, const sent_row *sent)
 {
     row_head h = { 0 };
+    int64_t row = sent->row;
     int rc = vault_out_get(e->vault, row, take_head, &h);
     if (rc != TACET_OK)
         return rc == TACET_E_NOT_FOUND ? TACET_OK : rc; /* its receipt was faster */
+    if (!same_envelope(sent, &h.o)) {                   /* sealed anew meanwhile: what is there now has not left */
+        vault_contact c = { .id = h.o.contact };
+        outbox_lane_again(e, &c);
+        return TACET_OK;
+    }
     if (h.o.what == VAULT_OUT_PASSING)
         return vault_out_remove(e->vault, row);
     rc = vault_out_state(e->vault, row, VAULT_OUT_STORED);
@@ -165,7 +185,7 @@ void outbox_flush_stored(engine *e)
     int rc = txn_begin(e);
     if (rc == TACET_OK) {
         for (size_t i = 0; rc == TACET_OK && i < count; i++)
-            rc = row_stored(e, e->stored[i]);
+            rc = row_stored(e, &e->stored[i]);
         rc = txn_end(e, rc);
     }
     if (rc != TACET_OK) {
@@ -247,18 +267,17 @@ static uint64_t token_tag(const vault_contact *c)
 static void row_answered(engine *e, uint64_t arg, const frame *reply)
 {
     int64_t row = (int64_t)arg;
-    uint64_t tag = 0;
     lane *l = lane_with(e, row);
     if (!reply || !l)
         return; /* the link is gone: outbox_slot_down starts the lane again */
+    sent_row sent = { .row = row };
     for (size_t k = 0; k < l->under_way; k++)
-        if (l->row[k] == row) {
-            tag = l->tag[k];
-            l->row[k] = l->row[--l->under_way];
-            l->tag[k] = l->tag[l->under_way];
+        if (l->sent[k].row == row) {
+            sent = l->sent[k];
+            l->sent[k] = l->sent[--l->under_way];
         }
     if (reply->kind == FRAME_OK) {
-        e->stored[e->stored_count++] = row;
+        e->stored[e->stored_count++] = sent;
         if (e->stored_count == ENGINE_ACKS_MAX)
             outbox_flush_stored(e);
         return;
@@ -267,6 +286,10 @@ static void row_answered(engine *e, uint64_t arg, const frame *reply)
     vault_contact c;
     if (vault_out_get(e->vault, row, take_head, &h) != TACET_OK || vault_contact_get(e->vault, h.o.contact, &c) != TACET_OK)
         return; /* removed meanwhile */
+    if (!same_envelope(&sent, &h.o)) {
+        lane_again(l); /* what was refused is not what is there now */
+        return;
+    }
     unsigned code = reply->kind == FRAME_ERROR ? reply->error.code : ERROR_INTERNAL;
     if (code == ERROR_STALE_DEVICE) { /* the device is gone: the newer lists say which ones there are now, and move the row (devices.c) */
         l->retry_at_ms = mono_ms(e) + ENGINE_LANE_RETRY_MS;
@@ -278,7 +301,7 @@ static void row_answered(engine *e, uint64_t arg, const frame *reply)
         e->refused_row = row;
         error_of_frame(&e->refused, reply, c.relay, c.alias);
         tell_trouble(e, &e->refused, c.alias, h.o.message);
-    } else if (code == ERROR_REFUSED && h.o.what != VAULT_OUT_REQUEST && (!engine_online(e) || tag != token_tag(&c))) {
+    } else if (code == ERROR_REFUSED && h.o.what != VAULT_OUT_REQUEST && (!engine_online(e) || sent.tag != token_tag(&c))) {
         l->blocked = !engine_online(e); /* a new token of theirs has come, or may wait in our mailbox: judged when everything there has been seen */
         lane_again(l);
     } else {
@@ -304,6 +327,11 @@ static uint32_t ttl_s(const engine *e, const vault_outgoing *o)
 static bool send_row(void *ctx, const vault_outgoing *o)
 {
     sending *s = ctx;
+    const sent_row *carried = lane_carries(s->l, o->row);
+    if (carried) { /* under way already; of an earlier sealing: then its answer comes first, so that the order stays */
+        s->status = same_envelope(carried, o) ? TACET_OK : TACET_E_AGAIN;
+        return true;
+    }
     bool request = o->what == VAULT_OUT_REQUEST;
     if ((request || o->what == VAULT_OUT_TOKEN) && !s->c->ours_active) {
         s->l->blocked = true; /* the answer could not be delivered yet */
@@ -318,6 +346,11 @@ static bool send_row(void *ctx, const vault_outgoing *o)
     f.send.ttl_s = ttl_s(s->e, o);
     f.send.ciphertext = (view){ o->ciphertext.at, o->ciphertext.bytes };
     s->status = slot_ask(s->e, s->l->slot, &f, row_answered, (uint64_t)o->row);
+    if (s->status != TACET_OK)
+        return false;
+    sent_row *sent = &s->l->sent[s->l->under_way++];
+    *sent = (sent_row){ .row = o->row, .tag = token_tag(s->c) };
+    memcpy(sent->envelope_id, o->envelope_id, sizeof sent->envelope_id);
     return true;
 }
 
@@ -331,16 +364,12 @@ static int lane_send(engine *e, lane *l, const vault_contact *c)
     l->dirty = count == room;
     for (size_t i = 0; i < count; i++) {
         sending s = { e, l, c, TACET_OK };
-        if (!lane_carries(l, rows[i])) {
-            rc = vault_out_get(e->vault, rows[i], send_row, &s);
-            if (rc != TACET_OK)
-                return rc;
-            if (s.status != TACET_OK) { /* the link is full or gone, or this row has to wait: later */
-                l->dirty = true;
-                return s.status < 0 ? s.status : TACET_OK;
-            }
-            l->tag[l->under_way] = token_tag(c);
-            l->row[l->under_way++] = rows[i];
+        rc = vault_out_get(e->vault, rows[i], send_row, &s);
+        if (rc != TACET_OK)
+            return rc;
+        if (s.status != TACET_OK) { /* the link is full or gone, or this row has to wait: later */
+            l->dirty = true;
+            return s.status < 0 ? s.status : TACET_OK;
         }
         l->cursor = rows[i];
     }
@@ -365,6 +394,8 @@ static int lane_pump(engine *e, lane *l)
         return TACET_OK; /* too many relays at a time: when one is idle */
     slot_want(e, l->slot, l->eager);
     l->eager = false;
+    if (l->slot == ENGINE_SLOTS_MAX)
+        return TACET_OK; /* it could not even be tried, and the lane heard of it (outbox_slot_down) */
     return e->slots[l->slot].up ? lane_send(e, l, &c) : TACET_OK;
 }
 
@@ -374,13 +405,21 @@ static bool may_send(const engine *e)
     return e->me.stage == ACCOUNT_REGISTERED && (e->confirmed || e->mailbox == ENGINE_SLOTS_MAX || e->slots[e->mailbox].failed);
 }
 
+static bool reads_again(const engine *e)
+{
+    for (size_t i = 0; i < e->lane_count; i++)
+        if (e->lanes[i].cursor == 0 && e->lanes[i].dirty)
+            return true;
+    return false;
+}
+
 void outbox_pump(engine *e)
 {
     if (e->batch || vault_in_transaction(e->vault) || !may_send(e))
         return; /* nothing leaves that is not committed */
+    if (reads_again(e))
+        outbox_flush_stored(e); /* so that what is read again does not hold what was accepted */
     for (size_t i = 0; i < e->lane_count; i++) {
-        if (e->lanes[i].cursor == 0 && e->lanes[i].dirty)
-            outbox_flush_stored(e); /* so that what is read again does not hold what was accepted */
         int rc = lane_pump(e, &e->lanes[i]);
         if (rc != TACET_OK) {
             engine_fail(e, rc);

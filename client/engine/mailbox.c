@@ -36,6 +36,7 @@ static int note_incarnation(engine *e, const relay_slot *s, const view *incarnat
     bool first = rc == TACET_E_NOT_FOUND;
     if (rc < 0 || (rc == TACET_OK && n == incarnation->bytes && memcmp(known, incarnation->at, n) == 0))
         return rc;
+    outbox_flush_stored(e); /* what it had taken before is among what goes once more */
     rc = txn_begin(e);
     if (rc != TACET_OK)
         return rc;

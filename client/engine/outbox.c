@@ -16,6 +16,7 @@ static int seal_row(engine *e, const vault_contact *c, vault_outgoing *o, uint8_
     if (rc == TACET_E_NOT_FOUND) {
         o->state = VAULT_OUT_CONTENT;
         o->ciphertext = blob_of(NULL, 0);
+        memset(o->envelope_id, 0, sizeof o->envelope_id);
         return TACET_OK;
     }
     if (rc != TACET_OK)
@@ -250,7 +251,7 @@ int outbox_seal_content(engine *e, vault_contact *c)
 {
     int rc = each_row(e, c, VAULT_OUT_CONTENT, seal_each, NULL);
     if (rc == TACET_OK)
-        outbox_lane(e, c);
+        outbox_lane_again(e, c);
     return rc;
 }
 
@@ -276,7 +277,7 @@ int outbox_seal_again(engine *e, vault_contact *c, uint32_t device, uint64_t las
     if (rc == TACET_OK)
         rc = each_row(e, c, VAULT_OUT_STORED, again_each, &a);
     if (rc == TACET_OK)
-        outbox_lane(e, c);
+        outbox_lane_again(e, c);
     return rc;
 }
 

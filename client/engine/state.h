@@ -69,10 +69,16 @@ typedef struct {
 } relay_slot;
 
 /* --- outbox.c: one lane for each contact that something waits for ------------------------------------------------------------------------ */
+/* Which bytes of a row: it is sealed anew in its place when the other side resets, and then what was sent is not what is there. */
 typedef struct {
-    int64_t contact, cursor;          /* rows up to cursor are under way */
-    int64_t row[ENGINE_LANE_WINDOW];  /* ... these without an answer yet */
-    uint64_t tag[ENGINE_LANE_WINDOW]; /* ... sent with the token that begins like this */
+    int64_t row;
+    uint8_t envelope_id[16];
+    uint64_t tag; /* sent with the token that begins like this */
+} sent_row;
+
+typedef struct {
+    int64_t contact, cursor;           /* rows up to cursor are under way, or done */
+    sent_row sent[ENGINE_LANE_WINDOW]; /* ... these without an answer yet */
     size_t under_way;
     uint64_t retry_at_ms;
     size_t slot;  /* of its relay, ENGINE_SLOTS_MAX: none yet */
@@ -142,7 +148,7 @@ struct engine {
     bool through_proxy;                       /* the last connection */
 
     /* rows that the relay accepted, not yet written down */
-    int64_t stored[ENGINE_ACKS_MAX];
+    sent_row stored[ENGINE_ACKS_MAX];
     size_t stored_count;
     int64_t refused_row; /* the last row that a relay did not take (now, or ever), and why */
     engine_error refused;
@@ -298,9 +304,10 @@ TACET_MUST_USE int sessions_forget(engine *e);
 bool session_choose(const vault_session_head *heads, size_t count, size_t *chosen);
 
 /* --- lanes.c --- */
-TACET_MUST_USE int outbox_lanes(engine *e); /* at start: one for each contact with rows that are ready */
+TACET_MUST_USE int outbox_lanes(engine *e); /* at start, and after a relay's loss: one for each contact with rows that are ready, from the first */
 void outbox_lane(engine *e, const vault_contact *c);
-void outbox_lane_now(engine *e, const vault_contact *c); /* without waiting for the next try */
+void outbox_lane_now(engine *e, const vault_contact *c);   /* without waiting for the next try */
+void outbox_lane_again(engine *e, const vault_contact *c); /* rows that it has passed became ready once more */
 void outbox_unblock(engine *e, int64_t contact);
 void outbox_unblock_all(engine *e); /* what still has to wait finds out again */
 void outbox_pump(engine *e);

@@ -57,6 +57,13 @@ typedef struct {
     size_t sends;   /* SEND frames that left this engine */
 } world_person;
 
+/* An answer that is still to come. */
+typedef struct {
+    size_t person;
+    uint64_t link;
+    uint32_t id;
+} world_late;
+
 typedef struct world_event world_event;
 
 typedef struct {
@@ -72,6 +79,10 @@ typedef struct {
     bool hold;             /* accepts everything and delivers nothing */
     bool lose_replies;     /* SEND is carried out, and the answer gets lost with the connection */
     unsigned refuse_sends; /* error code for every SEND, 0 none */
+    bool cannot_open;      /* opening a connection fails at once */
+    size_t late_for;       /* SEND of this person, counted from 1, is carried out, and answered by world_answer */
+    world_late late[64];
+    size_t late_count;
 } world;
 
 extern uint64_t world_seed; /* of every random draw of the worlds that are made from now on; 0 at first */
@@ -91,6 +102,7 @@ void world_restore(world *w, size_t who);
 void world_run(world *w);
 /* Time passes for everybody, in steps of at most a second. */
 void world_advance(world *w, uint64_t ms);
+void world_answer(world *w); /* what is late comes now, and nothing is late any more */
 /* Delivery goes on. */
 void world_release(world *w);
 /* Puts one envelope into somebody's mailbox: bytes that were there before, or made up. */

@@ -262,8 +262,25 @@ static void on_send(world *w, connection *c, const frame *f)
         connection_end(w, c->person, c->link);
         return;
     }
-    answer_ok(w, c, f->id);
+    if (w->late_for == c->person + 1) {
+        ck_assert_uint_lt(w->late_count, ROWS(w->late));
+        w->late[w->late_count++] = (world_late){ c->person, c->link, f->id };
+    } else {
+        answer_ok(w, c, f->id);
+    }
     relay_push(w, a);
+}
+
+void world_answer(world *w)
+{
+    w->late_for = 0;
+    for (size_t i = 0; i < w->late_count; i++) {
+        const connection *c = connection_find(w->late[i].person, w->late[i].link);
+        if (c)
+            answer_ok(w, c, w->late[i].id);
+    }
+    w->late_count = 0;
+    world_run(w);
 }
 
 static void on_lists(world *w, connection *c, const frame *f)
