@@ -37,9 +37,13 @@ struct file_target {
 
 static trouble trouble_of_write(void)
 {
+    static const int of_others[] = { ENOENT, ENOTDIR, ESTALE, ELOOP, EXDEV, EISDIR, EEXIST }; /* what we made is not there, or something else is */
     if (errno == ENOSPC || errno == EDQUOT)
         return TROUBLE_DISK_FULL;
-    return errno == ENOENT || errno == ENOTDIR || errno == ESTALE ? TROUBLE_PART_CHANGED : TROUBLE_TARGET_IO;
+    for (size_t i = 0; i < sizeof of_others / sizeof *of_others; i++)
+        if (errno == of_others[i])
+            return TROUBLE_PART_CHANGED;
+    return TROUBLE_TARGET_IO;
 }
 
 /* --- opening ------------------------------------------------------------------------------------------------------------------------------ */
@@ -114,6 +118,8 @@ static trouble begin(file_target *t, uint64_t *stamp)
         if (mkdirat(t->dir, t->tree_part, 0700) != 0 && errno != EEXIST)
             return trouble_of_write();
         t->tree_dir = open_beneath(t->dir, t->tree_part, O_RDONLY | O_DIRECTORY, 0);
+        if (t->tree_dir < 0)
+            return trouble_of_write();
     } else if (ftruncate(t->fd, (off_t)t->size) != 0) {
         return trouble_of_write();
     }

@@ -74,7 +74,10 @@ def main():
         try:
             for n in range(ROUNDS):
                 name = send_some(w, alice, bob.downloads, victim, n)
-                wait_until("it ends", lambda: bob.file(name)["state"] in ("complete", "failed"), 40)
+                try:
+                    wait_until("it ends", lambda: bob.file(name)["state"] in ("complete", "failed"), 40)
+                except AssertionError:
+                    fail(f"it does not end: {bob.file(name)}, {alice.file(name)}, {os.listdir(bob.downloads)}")
                 came.append(check(w, bob, name, n, victim))
         finally:
             end(attacker)
