@@ -344,9 +344,11 @@ static request_job *request_of(core *c, conn *k, const frame *f, const uint8_t *
     return r;
 }
 
-/* What has to be verified or written may be asked so often: by an address for new accounts, by a device, and by an account for its lists. */
-static bool within_rate(core *c, const conn *k, frame_kind what, uint64_t now_ms)
+/* What has to be verified or written may be asked so often: by an address for new accounts, by a device, and by an account for its lists. A token that is
+ * removed costs more than others: what it brought is looked for. */
+static bool within_rate(core *c, const conn *k, const frame *f, uint64_t now_ms)
 {
+    frame_kind what = f->kind;
     const core_config *o = &c->o.config;
     if (what == FRAME_REGISTER || (what == FRAME_DEVICES && k->who.mailbox == 0))
         return limiter_take(c->registers, k->address, o->registers, now_ms);
@@ -354,13 +356,14 @@ static bool within_rate(core *c, const conn *k, frame_kind what, uint64_t now_ms
         return true;
     if (what == FRAME_DEVICES && !limiter_take(c->lists, token_short(k->who.account), o->lists, now_ms))
         return false;
-    return limiter_take(c->changes, k->who.mailbox, o->changes, now_ms);
+    uint32_t changes = 1 + (what == FRAME_TOKENS ? f->tokens.remove.count / RELAY_CHANGE_REMOVALS : 0);
+    return limiter_take_many(c->changes, k->who.mailbox, o->changes, changes, now_ms);
 }
 
 static void do_directory(core *c, conn *k, const frame *f, const uint8_t *body, size_t bytes)
 {
     uint64_t now_ms = c->now_us / 1000;
-    if (!within_rate(c, k, f->kind, now_ms)) {
+    if (!within_rate(c, k, f, now_ms)) {
         core_reply_error(c, core_ref(c, k), f->id, ERROR_RATE);
         return;
     }

@@ -196,28 +196,42 @@ static int run_bundle(request_job *r, relay_store *s, const frame *f)
 }
 
 /* --- tokens -------------------------------------------------------------------------------------------------------------------------- */
-static int forget_everywhere(request_job *r, relay_store *s, const device_list *l, const uint8_t hash[32])
+static int forget_everywhere(request_job *r, relay_store *s, const uint8_t *hashes, size_t count)
 {
-    for (unsigned i = 0; i < l->count; i++) {
-        relay_waiting w = { 0 }, *sum = &r->effects.forgotten[i];
-        int rc = relay_mailbox_find(s, l->account.bytes, l->device[i].id, &w.mailbox);
+    device_list l;
+    int rc = directory_newest(s, r->who.account, &l);
+    for (unsigned i = 0; rc == TACET_OK && i < l.count; i++) {
+        relay_waiting *w = &r->effects.forgotten[i];
+        rc = relay_mailbox_find(s, l.account.bytes, l.device[i].id, &w->mailbox);
         if (rc == TACET_OK)
-            rc = relay_forget_token(s, w.mailbox, hash, &w.messages, &w.bytes);
-        if (rc != TACET_OK)
-            return rc > 0 ? TACET_E_CORRUPT : rc;
-        sum->mailbox = w.mailbox;
-        sum->messages += w.messages;
-        sum->bytes += w.bytes;
+            rc = relay_forget_tokens(s, w->mailbox, hashes, count, &w->messages, &w->bytes);
+        r->effects.forgotten_count = i + 1;
     }
-    r->effects.forgotten_count = l->count;
-    return TACET_OK;
+    return rc > 0 ? TACET_E_CORRUPT : rc;
+}
+
+/* A token goes together with what it queued, in one transaction, and nothing comes under it afterwards (core_resolved): so one that is not there has
+ * nothing to be forgotten, and is not looked for in mailboxes that may be large. The one token that goes and leaves its messages is a request token that
+ * is replaced: they are few, somebody wants to be heard with them, and they are read or expire like all others. */
+static int remove_tokens(request_job *r, relay_store *s, const view_list *gone)
+{
+    uint8_t known[FRAME_VIEWS_MAX][32];
+    size_t count = 0;
+    for (uint32_t i = 0; i < gone->count; i++) {
+        int rc = relay_token_remove(s, r->who.account, gone->item[i].at);
+        if (rc == TACET_OK)
+            memcpy(known[count++], gone->item[i].at, 32);
+        else if (rc != TACET_E_NOT_FOUND)
+            return rc;
+    }
+    r->effects.routes_changed |= count > 0;
+    return count ? forget_everywhere(r, s, known[0], count) : TACET_OK;
 }
 
 static int run_tokens(request_job *r, relay_store *s, const frame *f)
 {
     const view_list *add = &f->tokens.add, *gone = &f->tokens.remove;
     uint64_t count;
-    device_list l;
     bool request = f->tokens.kind == TOKEN_REQUEST;
     if (request ? add->count != 1 || gone->count : f->tokens.kind != TOKEN_DELIVERY)
         return refuse(r, ERROR_MALFORMED);
@@ -225,20 +239,17 @@ static int run_tokens(request_job *r, relay_store *s, const frame *f)
     if (rc == TACET_OK && count + add->count > (uint64_t)r->policy.tokens_max + gone->count)
         return refuse(r, ERROR_QUOTA);
     if (rc == TACET_OK)
-        rc = directory_newest(s, r->who.account, &l);
-    for (uint32_t i = 0; rc == TACET_OK && i < gone->count; i++) {
-        rc = relay_token_remove(s, r->who.account, gone->item[i].at);
-        if (rc == TACET_OK || rc == TACET_E_NOT_FOUND)
-            rc = forget_everywhere(r, s, &l, gone->item[i].at);
-    }
+        rc = remove_tokens(r, s, gone);
     for (uint32_t i = 0; rc == TACET_OK && i < add->count; i++) {
         rc = relay_token_add(s, r->who.account, f->tokens.kind, add->item[i].at);
+        if (rc == TACET_E_EXISTS && request)
+            return refuse(r, ERROR_EXISTS); /* it is a delivery token already */
         if (rc == TACET_E_EXISTS)
             rc = TACET_OK; /* the same again */
     }
     if (rc != TACET_OK)
         return rc > 0 ? TACET_E_CORRUPT : rc;
-    r->effects.routes_changed = true;
+    r->effects.routes_changed |= request; /* the one before was replaced */
     return directory_answer_ok(r);
 }
 

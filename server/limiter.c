@@ -1,5 +1,5 @@
 /* server/limiter.c: one number a key, the time at which its bucket is full again (the "generic cell rate algorithm" of ATM Forum TM 4.0):
- * a request may pass when that time is at most (burst - 1) intervals ahead, and moves it one interval on. */
+ * a request may pass when that time is at most (burst - 1) intervals ahead, and moves it one interval on; one that counts as n, n in both places. */
 #include "server/limiter.h"
 #include <sodium.h>
 #include <stdlib.h>
@@ -60,7 +60,7 @@ static bucket *bucket_of(limiter *l, uint64_t key)
     return unused;
 }
 
-bool limiter_take(limiter *l, uint64_t key, limiter_rate rate, uint64_t now_ms)
+bool limiter_take_many(limiter *l, uint64_t key, limiter_rate rate, uint32_t count, uint64_t now_ms)
 {
     if (now_ms > l->latest_ms)
         l->latest_ms = now_ms;
@@ -69,8 +69,11 @@ bool limiter_take(limiter *l, uint64_t key, limiter_rate rate, uint64_t now_ms)
     bucket *b = bucket_of(l, key);
     if (!b || rate.burst == 0)
         return false;
-    if (b->full_at_ms - l->latest_ms > (uint64_t)(rate.burst - 1) * rate.every_ms)
+    count = count < rate.burst ? count : rate.burst;
+    if (b->full_at_ms - l->latest_ms > (uint64_t)(rate.burst - count) * rate.every_ms)
         return false;
-    b->full_at_ms += rate.every_ms;
+    b->full_at_ms += (uint64_t)count * rate.every_ms;
     return true;
 }
+
+bool limiter_take(limiter *l, uint64_t key, limiter_rate rate, uint64_t now_ms) { return limiter_take_many(l, key, rate, 1, now_ms); }

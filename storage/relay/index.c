@@ -17,6 +17,20 @@ int vector_reserve(void **at, size_t count, size_t *room, size_t item_bytes)
     return TACET_OK;
 }
 
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+void numbers_sort(number_list *n)
+{
+    if (n->count)
+        qsort(n->at, n->count, sizeof *n->at, by_number);
+}
+
+bool numbers_have(const number_list *n, uint64_t number) { return n->count && bsearch(&number, n->at, n->count, sizeof *n->at, by_number); }
+
 int index_new(mailbox_index *ix, uint32_t room)
 {
     *ix = (mailbox_index){ .room = room };

@@ -96,40 +96,65 @@ run *log_run_of(relay_store *s, uint64_t number)
 }
 
 /* --- forgetting ------------------------------------------------------------------------------------------------------------------------- */
-static bool being_acknowledged(const relay_store *s, uint32_t mailbox, uint64_t number)
+/* What the transaction acknowledges in this mailbox. */
+static int acknowledged_collect(const relay_store *s, uint32_t mailbox, number_list *out)
 {
-    for (size_t i = 0; i < s->tx.acknowledged.count; i++)
-        if (s->tx.acknowledged.at[i].mailbox == mailbox && s->tx.acknowledged.at[i].number == number)
-            return true;
-    return false;
+    int rc = TACET_OK;
+    for (size_t i = 0; rc == TACET_OK && i < s->tx.acknowledged.count; i++)
+        if (s->tx.acknowledged.at[i].mailbox == mailbox && (rc = RESERVE(out)) == TACET_OK)
+            out->at[out->count++] = s->tx.acknowledged.at[i].number;
+    numbers_sort(out);
+    return rc;
 }
 
 typedef VECTOR(removal) removals;
 
-/* What waits under this tag: staged, in the ring, in the index. */
-static int candidates_collect(relay_store *s, uint32_t mailbox, uint8_t tag, removals *out)
+/* The tokens to be forgotten: their hashes one behind the other, and which tags those have. */
+typedef struct {
+    const uint8_t *hash;
+    size_t count;
+    bool tag[256];
+} tokens;
+
+static tokens tokens_of(const uint8_t *hashes, size_t count)
+{
+    tokens t = { .hash = hashes, .count = count };
+    for (size_t i = 0; i < count; i++)
+        t.tag[hashes[32 * i]] = true;
+    return t;
+}
+
+static bool tokens_have(const tokens *t, const uint8_t *hash)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (t->hash[32 * i] == hash[0] && sodium_memcmp(t->hash + 32 * i, hash, 32) == 0)
+            return true;
+    return false;
+}
+
+/* What waits under one of the tags: staged, in the ring, in the index. */
+static int candidates_collect(relay_store *s, uint32_t mailbox, const tokens *t, removals *out)
 {
     const mailbox_state *m = &s->index.state[mailbox];
     int rc = TACET_OK;
     sqlite3_stmt *q = NULL;
     for (uint32_t place = m->oldest; rc == TACET_OK && place != NO_PLACE; place = s->index.ring[place].next) {
         const entry *e = &s->index.ring[place];
-        if (e->tag == tag && entry_waits(e) && (rc = RESERVE(out)) == TACET_OK)
+        if (t->tag[e->tag] && entry_waits(e) && (rc = RESERVE(out)) == TACET_OK)
             out->at[out->count++] = (removal){ .number = e->number, .mailbox = mailbox, .bytes = e->bytes, .kind = e->kind };
     }
     for (size_t i = 0; rc == TACET_OK && i < s->tx.appended.count; i++) {
         const entry *e = &s->tx.appended.at[i];
-        if (e->mailbox == mailbox && e->tag == tag && entry_waits(e) && (rc = RESERVE(out)) == TACET_OK)
+        if (e->mailbox == mailbox && t->tag[e->tag] && entry_waits(e) && (rc = RESERVE(out)) == TACET_OK)
             out->at[out->count++] = (removal){ .number = e->number, .mailbox = mailbox, .bytes = e->bytes, .kind = e->kind };
     }
     if (rc != TACET_OK || !m->in_table)
         return rc;
-    rc = relay_bind(s, &q,
-                    "SELECT number, what FROM mailbox_index WHERE mailbox = ? AND number > ? AND number <= ? AND what & 255 = ? ORDER BY number",
-                    "iiii", (uint64_t)mailbox, m->watermark, s->index.indexed_through, (uint64_t)tag);
+    rc = relay_bind(s, &q, "SELECT number, what FROM mailbox_index WHERE mailbox = ? AND number > ? AND number <= ? ORDER BY number", "iii",
+                    (uint64_t)mailbox, m->watermark, s->index.indexed_through);
     while (rc == TACET_OK && (rc = database_row(s->db, q)) == TACET_OK) {
         uint64_t number = (uint64_t)sqlite3_column_int64(q, 0), what = (uint64_t)sqlite3_column_int64(q, 1);
-        if (!state_acknowledged(m, number) && (rc = RESERVE(out)) == TACET_OK)
+        if (t->tag[index_tag(what)] && !state_acknowledged(m, number) && (rc = RESERVE(out)) == TACET_OK)
             out->at[out->count++] = (removal){ .number = number, .mailbox = mailbox, .bytes = index_bytes(what), .kind = index_kind(what) };
     }
     if (q)
@@ -151,14 +176,14 @@ static entry *staged_find(relay_store *s, uint64_t number)
     return e && e->number == number ? e : NULL;
 }
 
-/* Deletes the row when it really came under this token. TACET_E_NOT_FOUND: it did not. */
-static int candidate_forget(relay_store *s, const removal *c, const uint8_t hash[32])
+/* Deletes the row when it really came under one of these tokens. TACET_E_NOT_FOUND: it did not. */
+static int candidate_forget(relay_store *s, const removal *c, const tokens *t)
 {
     sqlite3_stmt *q = NULL;
     int rc = relay_one(s, &q, "SELECT token_hash FROM message WHERE number = ?", "i", c->number);
     if (rc != TACET_OK)
         return rc == TACET_E_NOT_FOUND ? TACET_E_CORRUPT : rc; /* the index says that it waits */
-    bool same = sqlite3_column_bytes(q, 0) == 32 && sodium_memcmp(sqlite3_column_blob(q, 0), hash, 32) == 0;
+    bool same = sqlite3_column_bytes(q, 0) == 32 && tokens_have(t, sqlite3_column_blob(q, 0));
     (void)sqlite3_reset(q); /* only one row */
     if (!same)
         return TACET_E_NOT_FOUND;
@@ -174,25 +199,30 @@ static int candidate_forget(relay_store *s, const removal *c, const uint8_t hash
     return log_remove(s, &r);
 }
 
-int relay_forget_token(relay_store *s, uint32_t mailbox, const uint8_t token_hash[32], uint64_t *messages, uint64_t *bytes)
+int relay_forget_tokens(relay_store *s, uint32_t mailbox, const uint8_t *token_hashes, size_t count, uint64_t *messages, uint64_t *bytes)
 {
     removals found = { 0 };
-    uint64_t count = 0, sum = 0;
+    number_list done = { 0 };
+    tokens t = tokens_of(token_hashes, count);
+    uint64_t forgotten = 0, sum = 0;
     if (!index_alive(&s->index, mailbox))
         return TACET_E_NOT_FOUND;
-    int rc = s->tx.open ? candidates_collect(s, mailbox, token_hash[0], &found) : TACET_E_BUG;
+    int rc = s->tx.open ? candidates_collect(s, mailbox, &t, &found) : TACET_E_BUG;
+    if (rc == TACET_OK)
+        rc = acknowledged_collect(s, mailbox, &done);
     for (size_t i = 0; rc == TACET_OK && i < found.count; i++) {
-        if (being_acknowledged(s, mailbox, found.at[i].number))
+        if (numbers_have(&done, found.at[i].number))
             continue;
-        rc = candidate_forget(s, &found.at[i], token_hash);
-        count += rc == TACET_OK;
+        rc = candidate_forget(s, &found.at[i], &t);
+        forgotten += rc == TACET_OK;
         sum += rc == TACET_OK ? found.at[i].bytes : 0;
         if (rc == TACET_E_NOT_FOUND)
             rc = TACET_OK; /* another token with the same tag */
     }
+    free(done.at);
     free(found.at);
     if (rc == TACET_OK) {
-        *messages = count;
+        *messages = forgotten;
         *bytes = sum;
     }
     return rc;

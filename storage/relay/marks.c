@@ -14,12 +14,6 @@ static int by_mailbox_and_number(const void *a, const void *b)
     return x->number < y->number ? -1 : x->number > y->number;
 }
 
-static int by_number(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 static size_t staged_lower_bound(const relay_store *s, uint64_t number)
 {
     size_t low = 0, high = s->tx.appended.count;
@@ -65,12 +59,8 @@ static int find_waiting(relay_store *s, const acknowledgement *a, removal *out)
     return TACET_OK;
 }
 
-typedef VECTOR(uint64_t) numbers;
-
-static bool among(const numbers *n, uint64_t number) { return n->count && bsearch(&number, n->at, n->count, sizeof *n->at, by_number); }
-
 /* The oldest number of the mailbox that is not acknowledged, 0 when nothing waits. `done`: everything acknowledged above the watermark. */
-static int oldest_waiting(relay_store *s, uint32_t mailbox, const numbers *done, uint64_t *out)
+static int oldest_waiting(relay_store *s, uint32_t mailbox, const number_list *done, uint64_t *out)
 {
     const mailbox_state *m = &s->index.state[mailbox];
     sqlite3_stmt *q = NULL;
@@ -80,7 +70,7 @@ static int oldest_waiting(relay_store *s, uint32_t mailbox, const numbers *done,
         rc = relay_bind(s, &q, "SELECT number FROM mailbox_index WHERE mailbox = ? AND number > ? AND number <= ? ORDER BY number", "iii",
                         (uint64_t)mailbox, m->watermark, s->index.indexed_through);
         while (rc == TACET_OK && !*out && (rc = database_row(s->db, q)) == TACET_OK)
-            if (!among(done, (uint64_t)sqlite3_column_int64(q, 0)))
+            if (!numbers_have(done, (uint64_t)sqlite3_column_int64(q, 0)))
                 *out = (uint64_t)sqlite3_column_int64(q, 0);
         if (q)
             (void)sqlite3_reset(q); /* an early end is one of ours */
@@ -94,7 +84,7 @@ static int oldest_waiting(relay_store *s, uint32_t mailbox, const numbers *done,
     if (!*out && s->tx.appended.count && done->at[done->count - 1] >= s->tx.appended.at[0].number)
         for (size_t i = 0; i < s->tx.appended.count && !*out; i++) {
             const entry *e = &s->tx.appended.at[i];
-            if (e->mailbox == mailbox && entry_waits(e) && !among(done, e->number))
+            if (e->mailbox == mailbox && entry_waits(e) && !numbers_have(done, e->number))
                 *out = e->number;
         }
     return TACET_OK;
@@ -116,7 +106,7 @@ static int mark_write(relay_store *s, const mark *k)
 }
 
 /* `done` ascends and is not empty; its numbers above the new watermark become the exceptions. */
-static int mark_make(relay_store *s, uint32_t mailbox, const numbers *done)
+static int mark_make(relay_store *s, uint32_t mailbox, const number_list *done)
 {
     uint64_t oldest = 0;
     int rc = oldest_waiting(s, mailbox, done, &oldest);
@@ -145,7 +135,7 @@ static int mark_make(relay_store *s, uint32_t mailbox, const numbers *done)
 }
 
 /* All acknowledgements of one mailbox: a[0..count), ascending. */
-static int mailbox_settle(relay_store *s, const acknowledgement *a, size_t count, numbers *done)
+static int mailbox_settle(relay_store *s, const acknowledgement *a, size_t count, number_list *done)
 {
     const mailbox_state *m = &s->index.state[a->mailbox];
     int rc = TACET_OK;
@@ -169,7 +159,7 @@ static int mailbox_settle(relay_store *s, const acknowledgement *a, size_t count
     for (uint32_t i = 0; rc == TACET_OK && i < m->exception_count; i++)
         if ((rc = RESERVE(done)) == TACET_OK)
             done->at[done->count++] = m->exceptions[i];
-    qsort(done->at, done->count, sizeof *done->at, by_number);
+    numbers_sort(done);
     return rc == TACET_OK ? mark_make(s, a->mailbox, done) : rc;
 }
 
@@ -177,7 +167,7 @@ int marks_settle(relay_store *s)
 {
     acknowledgement *a = s->tx.acknowledged.at;
     size_t count = s->tx.acknowledged.count;
-    numbers done = { 0 };
+    number_list done = { 0 };
     int rc = TACET_OK;
     if (count)
         qsort(a, count, sizeof *a, by_mailbox_and_number);

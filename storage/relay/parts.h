@@ -117,6 +117,9 @@ typedef struct {
 /* Makes room for one more: TACET_OK or TACET_E_NOMEM. */
 TACET_MUST_USE int vector_reserve(void **at, size_t count, size_t *room, size_t item_bytes);
 #define RESERVE(v) vector_reserve((void **)&(v)->at, (v)->count, &(v)->room, sizeof *(v)->at)
+typedef VECTOR(uint64_t) number_list;
+void numbers_sort(number_list *n);
+bool numbers_have(const number_list *n, uint64_t number); /* sorted */
 
 typedef struct {
     bool open, rows_deleted;

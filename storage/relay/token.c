@@ -10,7 +10,12 @@ static bool prekey_lasts(uint8_t kind) { return kind == PREKEY_SIGNED || kind ==
 int relay_token_add(relay_store *s, const uint8_t account[32], uint8_t kind, const uint8_t token_hash[32])
 {
     int rc = TACET_OK;
-    if (kind == TOKEN_KIND_REQUEST)
+    uint8_t known = kind;
+    if (kind == TOKEN_KIND_REQUEST && (rc = relay_token_find(s, account, token_hash, &known)) == TACET_E_NOT_FOUND)
+        rc = TACET_OK;
+    if (rc == TACET_OK && known != kind)
+        return TACET_E_EXISTS; /* before the old one goes */
+    if (rc == TACET_OK && kind == TOKEN_KIND_REQUEST)
         rc = relay_do(s, NULL, "DELETE FROM token WHERE account = ? AND kind = ?", "ki", account, (uint64_t)kind);
     return rc == TACET_OK ? relay_do(s, NULL, "INSERT INTO token VALUES(?, ?, ?)", "kki", account, token_hash, (uint64_t)kind) : rc;
 }

@@ -71,7 +71,8 @@ enum relay_limits {
     RELAY_BUNDLE_DEVICE_EVERY_MS = 24 * 60 * 1000,
     RELAY_CHANGE_BURST = 256, /* of one device: tokens, prekeys, lists, names, which all have to be verified or written */
     RELAY_CHANGE_EVERY_MS = 200,
-    RELAY_LIST_BURST = 32, /* of one account: device lists, each of which may use up mailbox numbers for good */
+    RELAY_CHANGE_REMOVALS = 16, /* so many tokens removed with one change are another one */
+    RELAY_LIST_BURST = 32,      /* of one account: device lists, each of which may use up mailbox numbers for good */
     RELAY_LIST_EVERY_MS = 10 * 60 * 1000,
     RELAY_REQUEST_BURST = 64, /* contact requests per address */
     RELAY_REQUEST_EVERY_MS = 30 * 1000,
@@ -87,7 +88,6 @@ enum relay_limits {
     RELAY_DEVICE_CONNECTIONS_MAX = 8,            /* of one device at a time */
     RELAY_REQUEST_QUEUE = 32,                    /* waiting under request tokens in one mailbox */
     RELAY_TOKENS_MAX = 4096,                     /* of one account */
-    RELAY_TOKENS_FRAME_MAX = 256,                /* added, and removed, in one frame */
     RELAY_PREKEYS_ONE_TIME_MAX = 200,            /* of each kind, of one device, in store */
     RELAY_LIST_VERSIONS_MAX = 4096,              /* device lists of one account */
     RELAY_ROUTES = 65536,                        /* remembered (account, device, token) -> mailbox */

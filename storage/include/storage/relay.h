@@ -46,8 +46,10 @@ typedef struct {
 TACET_MUST_USE int relay_append(relay_store *s, const relay_message *m);
 /* The device has it: moves the mailbox's durable watermark (or adds an exception). Numbers of other mailboxes and unknown ones are ignored. */
 TACET_MUST_USE int relay_acknowledge(relay_store *s, uint32_t mailbox, const uint64_t *numbers, size_t count);
-/* Forgets what one token queued in one mailbox (block); says how much that was. */
-TACET_MUST_USE int relay_forget_token(relay_store *s, uint32_t mailbox, const uint8_t token_hash[32], uint64_t *messages, uint64_t *bytes);
+/* Forgets what these tokens (hashes of 32 bytes, one behind the other) queued in one mailbox (block), and says how much that was. Looks once at
+ * everything that waits there, however many tokens there are. */
+TACET_MUST_USE int relay_forget_tokens(relay_store *s, uint32_t mailbox, const uint8_t *token_hashes, size_t count, uint64_t *messages,
+                                       uint64_t *bytes);
 /* Next messages of a mailbox with number > after that are not acknowledged and not expired, ascending, at most max_count and max_bytes (at least one).
  * `each` returns false to stop; it may call nothing of this store, and the bytes are gone when it returns. Reads only committed rows. */
 TACET_MUST_USE int relay_backlog(relay_reader *r, uint32_t mailbox, uint64_t after, size_t max_count, size_t max_bytes, uint32_t now_hour,
@@ -74,8 +76,8 @@ TACET_MUST_USE int relay_mailbox_find(relay_store *s, const uint8_t account[32],
 TACET_MUST_USE int relay_transport_find(relay_store *s, const uint8_t transport_key[32], uint32_t *mailbox, uint8_t account[32], uint32_t *device);
 
 /* --- tokens ------------------------------------------------------------------------------------------------------------------------ */
-TACET_MUST_USE int relay_token_add(relay_store *s, const uint8_t account[32], uint8_t kind,
-                                   const uint8_t token_hash[32]); /* kind 2 replaces the old one */
+/* Kind 2 replaces the old one. TACET_E_EXISTS the account has it already (kind 2: as another kind), and nothing was changed */
+TACET_MUST_USE int relay_token_add(relay_store *s, const uint8_t account[32], uint8_t kind, const uint8_t token_hash[32]);
 TACET_MUST_USE int relay_token_remove(relay_store *s, const uint8_t account[32], const uint8_t token_hash[32]);
 TACET_MUST_USE int relay_token_find(relay_store *s, const uint8_t account[32], const uint8_t token_hash[32], uint8_t *kind);
 TACET_MUST_USE int relay_token_count(relay_store *s, const uint8_t account[32], uint64_t *count);

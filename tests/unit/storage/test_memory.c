@@ -107,7 +107,7 @@ static int group(relay_store *s, relay_past *l, unsigned count, bool acknowledge
     if (rc == TACET_OK && acknowledge)
         rc = relay_acknowledge(s, 1, &oldest, 1);
     if (rc == TACET_OK)
-        rc = relay_forget_token(s, 1, token, &messages, &bytes);
+        rc = relay_forget_tokens(s, 1, token, 1, &messages, &bytes);
     if (rc == TACET_OK)
         rc = relay_setting_put(s, "salt", (blob){ "value", 5 });
     if (rc != TACET_OK) {

@@ -1,0 +1,179 @@
+/* Tokens that are added and removed: what goes with them, what stays, and what that may cost the others. */
+#include "core_pair.h"
+#include "suite.h"
+#include <string.h>
+
+enum { CONTACTS = 8, EACH = 3 };
+
+/* Bob with a token for each of his contacts. */
+typedef struct {
+    pair p;
+    uint8_t token[CONTACTS][32], hash[CONTACTS][32];
+} circle;
+
+static circle circle_new(const core_config *config)
+{
+    circle c = { .p = pair_new(config) };
+    char text[64];
+    for (int i = 0; i < CONTACTS; i++) {
+        snprintf(text, sizeof text, "contact %d", i);
+        token_make(text, c.token[i], c.hash[i]);
+        frame f = tokens_of(TOKEN_DELIVERY, c.hash[i], NULL);
+        ck_assert_uint_eq(client_code(c.p.w, c.p.bobs, &f), 0);
+    }
+    return c;
+}
+
+static unsigned send_under(circle *c, const uint8_t token[32], const char *text)
+{
+    frame f = send_to(&c->p.bob, token, text, strlen(text));
+    return client_code(c->p.w, c->p.sender, &f);
+}
+
+/* Each contact writes, in turn. */
+static void all_write(circle *c)
+{
+    char text[64];
+    for (int n = 0; n < EACH; n++)
+        for (int i = 0; i < CONTACTS; i++) {
+            snprintf(text, sizeof text, "%d", i);
+            ck_assert_uint_eq(send_under(c, c->token[i], text), 0);
+        }
+}
+
+static frame removal_of(const circle *c, const int *who, unsigned count)
+{
+    frame f = { .kind = FRAME_TOKENS, .tokens.kind = TOKEN_DELIVERY };
+    for (unsigned i = 0; i < count; i++)
+        f.tokens.remove.item[f.tokens.remove.count++] = (view){ c->hash[who[i]], 32 };
+    return f;
+}
+
+/* As many removals as a frame has room for, of tokens that bob never had. */
+static frame removal_of_strangers(uint8_t room[FRAME_VIEWS_MAX][32])
+{
+    frame f = { .kind = FRAME_TOKENS, .tokens.kind = TOKEN_DELIVERY };
+    for (unsigned i = 0; i < FRAME_VIEWS_MAX; i++) {
+        memset(room[i], (int)i, 32);
+        f.tokens.remove.item[f.tokens.remove.count++] = (view){ room[i], 32 };
+    }
+    return f;
+}
+
+/* How many messages of each contact come; all are acknowledged. */
+static void read_all(circle *c, unsigned of[CONTACTS])
+{
+    char text[64];
+    memset(of, 0, CONTACTS * sizeof *of);
+    pair_subscribe(&c->p, 256);
+    for (uint64_t number; (number = pair_delivered(&c->p, text));) {
+        of[strtoul(text, NULL, 10) % CONTACTS]++;
+        pair_acknowledge(&c->p, number);
+    }
+    world_run(c->p.w);
+}
+
+/* Several in one frame, one of them twice, and one that is unknown; what of it was acknowledged a moment before is not given back twice. */
+START_TEST(M13_several_contacts_blocked_at_once)
+{
+    circle c = circle_new(NULL);
+    static const int gone[] = { 1, 4, 6, 4 };
+    char text[64];
+    unsigned of[CONTACTS];
+    all_write(&c);
+    pair_subscribe(&c.p, 2);
+    ck_assert(pair_delivered(&c.p, text));
+    uint64_t number = pair_delivered(&c.p, text);
+    ck_assert_str_eq(text, "1");
+    pair_acknowledge(&c.p, number); /* of a contact that is blocked in the same group */
+    frame f = removal_of(&c, gone, ROWS(gone));
+    uint8_t stranger[32] = { 1 };
+    f.tokens.remove.item[f.tokens.remove.count++] = (view){ stranger, 32 };
+    ck_assert_uint_eq(client_code(c.p.w, c.p.bobs, &f), 0);
+    ck_assert_uint_eq(world_counters(c.p.w).queued_messages, EACH * (CONTACTS - 3));
+    for (int i = 0; i < CONTACTS; i++)
+        ck_assert_uint_eq(send_under(&c, c.token[i], i == 0 ? "0" : "7"), i == 1 || i == 4 || i == 6 ? ERROR_REFUSED : 0);
+    pair_reconnect(&c.p);
+    read_all(&c, of);
+    for (int i = 0; i < CONTACTS; i++)
+        ck_assert_uint_eq(of[i], i == 1 || i == 4 || i == 6 ? 0 : i == 0 ? EACH + 1 : i == 7 ? EACH + 4 : EACH);
+    ck_assert_uint_eq(world_counters(c.p.w).queued_messages, 0);
+    ck_assert_uint_eq(world_counters(c.p.w).queued_bytes, 0);
+    world_free(c.p.w);
+}
+END_TEST
+
+/* Only what is known is looked for: the request token that was replaced is not, and shows it by its message, which stays. */
+START_TEST(S12_removing_unknown_tokens_looks_through_no_mailbox)
+{
+    circle c = circle_new(NULL);
+    static uint8_t room[FRAME_VIEWS_MAX][32];
+    uint8_t fresh[32], hash[32], old[32];
+    unsigned of[CONTACTS];
+    all_write(&c);
+    ck_assert_uint_eq(send_under(&c, c.p.bob.request_token, "5"), 0);
+    token_make("a new request token", fresh, hash);
+    token_hash(old, c.p.bob.request_token);
+    frame f = tokens_of(TOKEN_REQUEST, hash, NULL);
+    ck_assert_uint_eq(client_code(c.p.w, c.p.bobs, &f), 0);
+    f = removal_of_strangers(room);
+    f.tokens.remove.item[0] = (view){ old, 32 };
+    ck_assert_uint_eq(client_code(c.p.w, c.p.bobs, &f), 0);
+    ck_assert_uint_eq(world_counters(c.p.w).queued_messages, EACH * CONTACTS + 1);
+    read_all(&c, of);
+    for (int i = 0; i < CONTACTS; i++)
+        ck_assert_uint_eq(of[i], EACH + (i == 5));
+    ck_assert_uint_eq(world_counters(c.p.w).queued_messages, 0);
+    world_free(c.p.w);
+}
+END_TEST
+
+START_TEST(S12_many_removals_are_many_changes)
+{
+    core_config config = core_config_default();
+    static uint8_t room[FRAME_VIEWS_MAX][32];
+    config.changes = (limiter_rate){ 40, 1000 };
+    pair p = pair_new(&config);
+    world_pass_us(p.w, 40 * 1000000ull);
+    frame f = removal_of_strangers(room);
+    for (int i = 0; i < 3; i++) { /* 17 each */
+        f.id = 0;
+        ck_assert_uint_eq(client_code(p.w, p.bobs, &f), i < 2 ? 0 : ERROR_RATE);
+    }
+    for (uint8_t i = 0; i < 7; i++) { /* what is left was not touched by the refusal */
+        room[0][0] = (uint8_t)(100 + i);
+        frame one = tokens_of(TOKEN_DELIVERY, room[0], NULL);
+        ck_assert_uint_eq(client_code(p.w, p.bobs, &one), i < 6 ? 0 : ERROR_RATE);
+    }
+    config.changes.burst = 10; /* more than a burst is a whole one: it passes once there has been quiet */
+    core_configure(p.w->core, &config);
+    world_pass_us(p.w, 40 * 1000000ull);
+    for (int i = 0; i < 2; i++) {
+        f.id = 0;
+        ck_assert_uint_eq(client_code(p.w, p.bobs, &f), i < 1 ? 0 : ERROR_RATE);
+    }
+    world_free(p.w);
+}
+END_TEST
+
+START_TEST(a_delivery_token_does_not_become_the_request_token)
+{
+    pair p = pair_new(NULL);
+    uint8_t hash[32];
+    token_hash(hash, p.bob.token);
+    frame f = tokens_of(TOKEN_REQUEST, hash, NULL);
+    ck_assert_uint_eq(client_code(p.w, p.bobs, &f), ERROR_EXISTS);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_uint_eq(pair_send(&p, "as before"), 0);
+        f = send_to(&p.bob, p.bob.request_token, "hello", 5);
+        ck_assert_uint_eq(client_code(p.w, p.sender, &f), 0);
+        token_hash(hash, p.bob.request_token);
+        f = tokens_of(TOKEN_REQUEST, hash, NULL); /* the same again */
+        ck_assert_uint_eq(client_code(p.w, p.bobs, &f), 0);
+    }
+    world_free(p.w);
+}
+END_TEST
+
+SUITE("tokens", TEST(M13_several_contacts_blocked_at_once), TEST(S12_removing_unknown_tokens_looks_through_no_mailbox),
+      TEST(S12_many_removals_are_many_changes), TEST(a_delivery_token_does_not_become_the_request_token))
