@@ -74,6 +74,8 @@ int chain_check(engine *e, const vault_contact *c, uint32_t device, uint64_t seq
     int rc = vault_chain_get(e->vault, c->id, device, &last);
     if (rc != TACET_OK)
         return rc;
+    if (c->state == VAULT_CONTACT_PENDING) /* what a stranger numbers is noted, and neither shown nor judged */
+        return sequence > last ? vault_chain_put(e->vault, c->id, device, sequence) : TACET_OK;
     if (sequence > last) {
         if (sequence > last + 1)
             rc = add_mark(e, c, device, last + 1, sequence - last - 1);

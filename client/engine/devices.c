@@ -138,7 +138,7 @@ int devices_follow(engine *e, vault_contact *c, const device_list *next, const u
         return rc;
     contact_list_set(c, next, signed_list, n);
     rc = vault_contact_update(e->vault, c);
-    if (rc == TACET_OK && changed)
+    if (rc == TACET_OK && changed && c->state != VAULT_CONTACT_PENDING) /* a stranger's devices are shown to nobody */
         rc = tell(e, c, &known, next);
     if (rc == TACET_OK && answer_lost && c->state == VAULT_CONTACT_ACCEPTED && c->has_theirs && !c->blocked)
         rc = request_answer(e, c);

@@ -232,16 +232,18 @@ static int begin_anew(engine *e, vault_contact *c, const arrival *a)
         c->sequence = 0;
         memset(c->previous, 0, sizeof c->previous);
     }
-    return rc == TACET_OK ? notice_add(e, c, sentence_text(SAY_NOTICE_ANEW)) : rc;
+    return rc;
 }
 
-/* Both asked: both agreed. Or somebody whom we accepted lost us and asks again: then the token is another one. */
+/* Both asked: both agreed. Or somebody whom we accepted, or have not decided about, lost us and asks again: then the token is another one. */
 static int known_asks(engine *e, vault_contact *c, const said *s, const char *relay)
 {
     bool crossing = c->state == VAULT_CONTACT_REQUESTED, again = c->state == VAULT_CONTACT_ACCEPTED;
-    bool anew = again && sodium_memcmp(c->their_token, s->k->request.token.at, sizeof c->their_token) != 0;
+    bool anew = !crossing && sodium_memcmp(c->their_token, s->k->request.token.at, sizeof c->their_token) != 0;
     text_put(c->relay, sizeof c->relay, relay);
     int rc = anew ? begin_anew(e, c, s->a) : TACET_OK;
+    if (rc == TACET_OK && anew && again)
+        rc = notice_add(e, c, sentence_text(SAY_NOTICE_ANEW));
     if (rc == TACET_OK)
         rc = their_token(e, c, s->k->request.token);
     if (rc == TACET_OK && crossing)
@@ -267,16 +269,16 @@ static int on_request(engine *e, vault_contact *c, const said *s)
     relay_address_format(relay, &address);
     if (strlen(relay) > TACET_RELAY_ADDRESS_MAX_BYTES)
         return TACET_E_REFUSED;
-    bool is_new = c->id == 0;
+    bool is_new = c->id == 0, asked_before = c->state == VAULT_CONTACT_PENDING; /* then what came first is what is shown, however often they ask */
     int rc = is_new ? stranger(e, c, s, name, relay) : known_asks(e, c, s, relay);
     bool pending = c->state == VAULT_CONTACT_PENDING;
-    if (rc == TACET_OK && k->request.text.bytes)
+    if (rc == TACET_OK && k->request.text.bytes && !asked_before)
         rc = show(e, c, s, VAULT_REQUEST_TEXT, k->request.text, (view){ NULL, 0 }, pending);
     else if (rc == TACET_OK)
         rc = chain_check(e, c, s->a->device, k->sequence, k->previous, s->hash);
     if (rc == TACET_OK && !pending && !k->request.text.bytes)
         rc = receipts_owe(e, c, k->id, RECEIPT_DELIVERED, false);
-    if (rc == TACET_OK && pending)
+    if (rc == TACET_OK && is_new)
         emit(e, json_request(e, c));
     return rc;
 }

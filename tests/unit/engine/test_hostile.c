@@ -258,6 +258,88 @@ START_TEST(M06_what_a_stranger_may_say)
 }
 END_TEST
 
+static size_t messages_here(world *w, size_t who, const char *name)
+{
+    json_t *list = must(w, who, "history", json_pack("{ss}", "name", name));
+    size_t n = json_array_size(list);
+    json_decref(list);
+    return n;
+}
+
+static void ask_again(world *w, size_t who, const char *name, uint64_t sequence, const char *text)
+{
+    vault_contact c;
+    engine *e = w->person[who].e;
+    ck_assert_int_eq(txn_begin(e), TACET_OK);
+    ck_assert_int_eq(vault_contact_by_alias(e->vault, name, &c), TACET_OK);
+    c.sequence = sequence - 1;
+    ck_assert_int_eq(vault_contact_update(e->vault, &c), TACET_OK);
+    ck_assert_int_eq(txn_end(e, TACET_OK), TACET_OK);
+    content k = { .kind = CONTENT_REQUEST, .time_ms = w->person[who].env.wall_ms };
+    k.request.name = (view){ (const uint8_t *)w->person[who].name, strlen(w->person[who].name) };
+    k.request.relay = (view){ (const uint8_t *)w->relay_text, strlen(w->relay_text) };
+    k.request.token = (view){ c.our_token, sizeof c.our_token };
+    k.request.text = (view){ (const uint8_t *)text, strlen(text) };
+    world_say(w, who, name, &k, VAULT_OUT_REQUEST);
+}
+
+/* M06: a stranger is one request with one text, whatever numbers they choose and however often they ask: no program is given anything of theirs, and
+ * nothing grows. Then they are accepted, and are a contact as any other. */
+START_TEST(M06_a_stranger_is_heard_once)
+{
+    world *w = world_new();
+    size_t a = world_join(w, "alice"), m = world_join(w, "mallory");
+    json_decref(must(w, a, "receive", json_pack("{ss}", "cursor", "bot")));
+    w->hold = true;
+    json_decref(must(w, m, "add", json_pack("{ss}", "target", world_link(w, a, link_room))));
+    world_account_of(w, a)->box[0].gone = true;
+    w->hold = false;
+    ask_again(w, m, "alice", 1000, "the first");
+    ck_assert_uint_eq(world_events(w, a, "request"), 1);
+    ck_assert_uint_eq(messages_here(w, a, "mallory"), 1);
+    for (uint64_t i = 1; i <= 10; i++)
+        ask_again(w, m, "alice", i % 2 ? 1000 : 1000 + 50 * i, "and again");
+    ck_assert_uint_eq(world_events(w, a, "request"), 1);
+    ck_assert_uint_eq(world_events(w, a, "gap") + world_events(w, a, "history-forked"), 0);
+    ck_assert_uint_eq(messages_here(w, a, "mallory"), 1);
+    ck_assert_str_eq(world_received(w, a, room, sizeof room), "");
+    json_t *list = must(w, a, "receive", json_pack("{ss}", "cursor", "bot"));
+    ck_assert_uint_eq(json_array_size(list), 0);
+    json_decref(list);
+    json_decref(must(w, a, "accept", json_pack("{ss}", "name", "mallory")));
+    world_send(w, m, "alice", "hello");
+    ck_assert_str_eq(world_received(w, a, room, sizeof room), "hello");
+    world_send(w, a, "mallory", "hello you");
+    ck_assert_str_eq(world_received(w, m, room, sizeof room), "hello you");
+    world_free(w);
+}
+END_TEST
+
+/* Somebody who lost us before we have decided asks once more, with another token: it is that one that the answer goes to, and nothing is missing. */
+START_TEST(a_stranger_who_lost_us_asks_again)
+{
+    world *w = world_new();
+    size_t a = world_join(w, "alice"), b = world_join(w, "bob");
+    for (int i = 0; i < 3; i++) {
+        json_decref(must(w, b, "add", json_pack("{ss ss}", "target", world_link(w, a, link_room), "text", i ? "me again" : "me")));
+        world_run(w);
+        if (i < 2)
+            json_decref(must(w, b, "remove", json_pack("{ss}", "name", "alice")));
+    }
+    ck_assert_uint_eq(world_events(w, a, "request"), 1);
+    ck_assert_uint_eq(messages_here(w, a, "bob"), 1);
+    json_decref(must(w, a, "accept", json_pack("{ss}", "name", "bob")));
+    world_run(w);
+    ck_assert_uint_eq(world_events(w, b, "accepted"), 1);
+    world_send(w, b, "alice", "hello");
+    world_send(w, a, "bob", "hello you");
+    ck_assert_str_eq(world_received(w, a, room, sizeof room), "hello");
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "hello you");
+    ck_assert_uint_eq(world_events(w, a, "history-forked") + world_events(w, b, "history-forked"), 0);
+    world_free(w);
+}
+END_TEST
+
 /* A request whose name or relay would harm is refused; nothing stays. */
 START_TEST(M06_requests_that_are_not_proper)
 {
@@ -417,5 +499,5 @@ END_TEST
 
 SUITE("hostile", TEST(R06_failed_first_message_changes_nothing), TEST(M01_forged_device_list), TEST(M01_forged_prekeys),
       LOOP(M01_lists_that_do_not_follow, 3), TEST(M01_lists_told_inside_contents), TEST(M06_what_a_stranger_may_say),
-      TEST(M06_requests_that_are_not_proper), TEST(M07_own_message_reflected), TEST(R08_somebody_else_with_the_token),
-      TEST(M09_probes_get_no_receipt), TEST(R19_garbage_does_not_block))
+      TEST(M06_requests_that_are_not_proper), TEST(M06_a_stranger_is_heard_once), TEST(a_stranger_who_lost_us_asks_again),
+      TEST(M07_own_message_reflected), TEST(R08_somebody_else_with_the_token), TEST(M09_probes_get_no_receipt), TEST(R19_garbage_does_not_block))
