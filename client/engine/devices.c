@@ -147,20 +147,25 @@ int devices_follow(engine *e, vault_contact *c, const device_list *next, const u
     return rc;
 }
 
-/* --- content that waits for a session --------------------------------------------------------------------------------------------------- */
-/* Fetching keys may have failed for a reason that passes: asked for again, a few contacts at a time, as long as something waits. */
+/* --- what waits for a session --------------------------------------------------------------------------------------------------- */
+/* Fetching keys may have failed for a reason that passes: asked for again, a few contacts at a time, as long as something waits: content, or a reset that
+ * could not begin (also one of an earlier process). */
 void sessions_retry(engine *e)
 {
     int64_t contacts[ENGINE_RETRY_CONTACTS];
-    size_t count = 0;
+    size_t count = 0, resets = 0;
     if (e->me.stage != ACCOUNT_REGISTERED || e->offline || mono_ms(e) < e->sessions_retry_ms)
         return;
     e->sessions_retry_ms = UINT64_MAX;
     int rc = vault_out_contacts(e->vault, VAULT_OUT_CONTENT, contacts, ENGINE_RETRY_CONTACTS, &count);
     for (size_t i = 0; rc == TACET_OK && i < count && i < ENGINE_RETRY_CONTACTS; i++)
         sessions_wanted(e, contacts[i]);
+    if (rc == TACET_OK && count)
+        e->sessions_retry_ms = mono_ms(e) + ENGINE_LANE_RETRY_MS;
+    if (rc == TACET_OK)
+        rc = vault_contact_resets(e->vault, contacts, ENGINE_RETRY_CONTACTS, &resets);
+    for (size_t i = 0; rc == TACET_OK && i < resets && i < ENGINE_RETRY_CONTACTS; i++)
+        reset_again(e, contacts[i]);
     if (rc != TACET_OK)
         engine_fail(e, rc);
-    else if (count)
-        e->sessions_retry_ms = mono_ms(e) + ENGINE_LANE_RETRY_MS;
 }

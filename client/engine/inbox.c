@@ -255,9 +255,7 @@ static int by_delivery_token(engine *e, opening *o)
     if (why == SAY_COUNT)
         why = rc == TACET_E_REPLAY ? SAY_ASIDE_AGAIN : rc == TACET_E_GAP ? SAY_ASIDE_AHEAD : SAY_ASIDE_CLOSED;
     rc = quarantine(e, o, c.id, why);
-    if (rc == TACET_OK && !theirs)
-        reset_wanted(e, c.id);
-    return rc;
+    return rc == TACET_OK && !theirs ? reset_wanted(e, c.id) : rc;
 }
 
 static int by_request_token(engine *e, opening *o)

@@ -16,6 +16,7 @@ enum engine_limits {
     ENGINE_PENDING_MAX = 256, /* contact requests that wait for a decision */
     ENGINE_SESSIONS_MAX = 5,  /* for each pair of devices: one that sends and four that still receive */
     ENGINE_RESET_EVERY_MS = 3600 * 1000,
+    ENGINE_RESET_RETRY_MS = 300 * 1000, /* a new session that could not begin is tried again */
     ENGINE_RECEIPT_MIN_MS = 1000,
     ENGINE_RECEIPT_MAX_MS = 5000,
     ENGINE_BACKOFF_FIRST_MS = 250,

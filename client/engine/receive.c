@@ -165,7 +165,10 @@ static int on_token(engine *e, vault_contact *c, const said *s)
 /* They could not read something and began anew: everything goes there from now on, and what they do not have goes once more. */
 static int on_reset(engine *e, vault_contact *c, const said *s)
 {
-    int rc = vault_session_retire(e->vault, c->id, s->a->device, s->a->session_id);
+    int rc = vault_session_reset(e->vault, s->a->session_id);
+    if (rc != TACET_OK)
+        return rc == TACET_E_NOT_FOUND ? TACET_OK : rc; /* one in each session: all that we have for them is sealed anew for it */
+    rc = vault_session_retire(e->vault, c->id, s->a->device, s->a->session_id);
     if (rc == TACET_OK)
         rc = outbox_seal_again(e, c, s->a->device, s->k->control.last_sequence);
     json_t *event = json_event("session-reset");

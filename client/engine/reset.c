@@ -56,8 +56,10 @@ static int apply(engine *e, vault_contact *c, wanted what, const fetched *f)
     int rc = devices_follow(e, c, &f->list, f->signed_list, f->signed_list_bytes);
     if (rc == TACET_OK && what != WANT_LISTS)
         rc = begin_sessions(e, c, f, what == WANT_RESET);
-    if (rc == TACET_OK && what == WANT_RESET)
+    if (rc == TACET_OK && what == WANT_RESET) {
         c->reset_ms = now_ms(e);
+        c->reset_wanted = false;
+    }
     if (rc == TACET_OK)
         rc = vault_contact_update(e->vault, c);
     if (rc == TACET_OK && what == WANT_RESET)
@@ -67,6 +69,14 @@ static int apply(engine *e, vault_contact *c, wanted what, const fetched *f)
     if (rc == TACET_OK)
         e->sessions_retry_ms = 0; /* a device may have come without keys so far */
     return rc;
+}
+
+/* Shown; sending stops until somebody decides. */
+static int fork_found(engine *e, vault_contact *c)
+{
+    c->reset_wanted = false; /* what does not open after the decision wants it anew */
+    int rc = vault_contact_update(e->vault, c);
+    return rc == TACET_OK ? contact_forked(e, c, "theirs") : rc;
 }
 
 static void arrived(engine *e, uint64_t arg, const fetched *f)
@@ -79,7 +89,7 @@ static void arrived(engine *e, uint64_t arg, const fetched *f)
     if (rc == TACET_OK) {
         rc = vault_contact_get(e->vault, (int64_t)(arg >> 2), &c);
         if (rc == TACET_OK && (f->status == TACET_E_FORK || f->status == TACET_E_VERSION || f->status == TACET_E_FORGED))
-            rc = contact_forked(e, &c, "theirs"); /* shown; sending stops until somebody decides */
+            rc = fork_found(e, &c);
         else if (rc == TACET_OK && f->status == TACET_OK)
             rc = apply(e, &c, what, f);
         rc = txn_end(e, rc == TACET_E_NOT_FOUND ? TACET_OK : rc);
@@ -103,15 +113,29 @@ static void fetch_for(engine *e, int64_t contact, wanted what)
 void lists_wanted(engine *e, int64_t contact) { fetch_for(e, contact, WANT_LISTS); }
 void sessions_wanted(engine *e, int64_t contact) { fetch_for(e, contact, WANT_SESSIONS); }
 
-void reset_wanted(engine *e, int64_t contact)
+/* The wish outlives this process and every relay that is away: the envelope that made it is acknowledged, and the other side may stay silent. */
+int reset_wanted(engine *e, int64_t contact)
 {
     vault_contact c;
-    if (vault_contact_get(e->vault, contact, &c) != TACET_OK || c.state != VAULT_CONTACT_ACCEPTED || !c.has_theirs || c.blocked)
-        return; /* strangers get no answer of any kind */
+    int rc = vault_contact_get(e->vault, contact, &c);
+    if (rc != TACET_OK)
+        return rc;
+    if (c.state != VAULT_CONTACT_ACCEPTED || !c.has_theirs || c.blocked)
+        return TACET_OK; /* strangers get no answer of any kind */
     uint64_t now = now_ms(e);
-    if (c.reset_ms && now >= c.reset_ms && now - c.reset_ms < ENGINE_RESET_EVERY_MS)
-        return;
-    c.reset_ms = now; /* counted when it is begun, so that a burst begins one */
-    if (vault_contact_update(e->vault, &c) == TACET_OK)
-        fetch_for(e, contact, WANT_RESET);
+    if (c.reset_wanted || (c.reset_ms && now >= c.reset_ms && now - c.reset_ms < ENGINE_RESET_EVERY_MS))
+        return TACET_OK; /* a burst begins one */
+    c.reset_wanted = true;
+    rc = vault_contact_update(e->vault, &c);
+    if (rc == TACET_OK)
+        reset_again(e, contact);
+    return rc;
+}
+
+void reset_again(engine *e, int64_t contact)
+{
+    uint64_t at = mono_ms(e) + ENGINE_RESET_RETRY_MS;
+    if (at < e->sessions_retry_ms)
+        e->sessions_retry_ms = at;
+    fetch_for(e, contact, WANT_RESET);
 }

@@ -394,7 +394,9 @@ TACET_MUST_USE int message_store(engine *e, const vault_contact *c, vault_messag
 json_t *message_sent_json(engine *e, const vault_contact *c, int64_t message);
 
 /* --- reset.c: sessions anew, lists anew --- */
-void reset_wanted(engine *e, int64_t contact);
+/* In a transaction: something of theirs did not open. At most once an hour, and until it was done (sessions_retry). */
+TACET_MUST_USE int reset_wanted(engine *e, int64_t contact);
+void reset_again(engine *e, int64_t contact);
 void sessions_wanted(engine *e, int64_t contact); /* for devices without one */
 void lists_wanted(engine *e, int64_t contact);
 

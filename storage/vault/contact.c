@@ -4,7 +4,7 @@
 
 #define COLUMNS                                                                                                                                      \
     "id, alias, name, relay, account, state, verified, blocked, forked, reduced, ours_active, our_token, our_hash, their_token, request_token,"      \
-    " changed_account, list, list_version, sequence, previous, reset_ms, created_ms, known_stale"
+    " changed_account, list, list_version, sequence, previous, reset_ms, created_ms, known_stale, reset_wanted"
 
 static size_t or_none(bool has) { return has ? 32 : 0; }
 
@@ -44,6 +44,7 @@ static int contact_of_row(sqlite3_stmt *st, vault_contact *out)
     c.reset_ms = row_u64(&r);
     c.created_ms = row_u64(&r);
     c.known_stale = row_bool(&r);
+    c.reset_wanted = row_bool(&r);
     int rc = row_status(&r);
     vault_end(st);
     if (rc == TACET_OK)
@@ -53,14 +54,15 @@ static int contact_of_row(sqlite3_stmt *st, vault_contact *out)
 
 int vault_contact_add(vault *v, vault_contact *c)
 {
-    int rc = vault_run(v,
-                       "INSERT INTO contact(alias, name, relay, account, state, verified, blocked, forked, reduced, ours_active, our_token, our_hash,"
-                       " their_token, request_token, changed_account, list, list_version, sequence, previous, reset_ms, created_ms, known_stale)"
-                       " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                       "tttbnnnnnnbbbbbbuubuun", c->alias, c->name, c->relay, c->account, sizeof c->account, c->state, c->verified, c->blocked,
-                       c->forked, c->reduced, c->ours_active, c->our_token, or_none(c->has_ours), c->our_hash, or_none(c->has_ours), c->their_token,
-                       or_none(c->has_theirs), c->request_token, sizeof c->request_token, c->changed_account, or_none(c->changed), c->list,
-                       c->list_bytes, c->list_version, c->sequence, c->previous, sizeof c->previous, c->reset_ms, c->created_ms, c->known_stale);
+    int rc = vault_run(
+        v,
+        "INSERT INTO contact(alias, name, relay, account, state, verified, blocked, forked, reduced, ours_active, our_token, our_hash,"
+        " their_token, request_token, changed_account, list, list_version, sequence, previous, reset_ms, created_ms, known_stale, reset_wanted)"
+        " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        "tttbnnnnnnbbbbbbuubuunn", c->alias, c->name, c->relay, c->account, sizeof c->account, c->state, c->verified, c->blocked, c->forked,
+        c->reduced, c->ours_active, c->our_token, or_none(c->has_ours), c->our_hash, or_none(c->has_ours), c->their_token, or_none(c->has_theirs),
+        c->request_token, sizeof c->request_token, c->changed_account, or_none(c->changed), c->list, c->list_bytes, c->list_version, c->sequence,
+        c->previous, sizeof c->previous, c->reset_ms, c->created_ms, c->known_stale, c->reset_wanted);
     if (rc == TACET_OK)
         c->id = vault_last_row(v);
     return rc;
@@ -71,12 +73,12 @@ int vault_contact_update(vault *v, const vault_contact *c)
     return vault_change(v,
                         "UPDATE contact SET alias=?, name=?, relay=?, account=?, state=?, verified=?, blocked=?, forked=?, reduced=?, ours_active=?,"
                         " our_token=?, our_hash=?, their_token=?, request_token=?, changed_account=?, list=?, list_version=?, sequence=?, previous=?,"
-                        " reset_ms=?, created_ms=?, known_stale=? WHERE id=?",
-                        "tttbnnnnnnbbbbbbuubuuni", c->alias, c->name, c->relay, c->account, sizeof c->account, c->state, c->verified, c->blocked,
+                        " reset_ms=?, created_ms=?, known_stale=?, reset_wanted=? WHERE id=?",
+                        "tttbnnnnnnbbbbbbuubuunni", c->alias, c->name, c->relay, c->account, sizeof c->account, c->state, c->verified, c->blocked,
                         c->forked, c->reduced, c->ours_active, c->our_token, or_none(c->has_ours), c->our_hash, or_none(c->has_ours), c->their_token,
                         or_none(c->has_theirs), c->request_token, sizeof c->request_token, c->changed_account, or_none(c->changed), c->list,
                         c->list_bytes, c->list_version, c->sequence, c->previous, sizeof c->previous, c->reset_ms, c->created_ms, c->known_stale,
-                        c->id);
+                        c->reset_wanted, c->id);
 }
 
 static int one(vault *v, sqlite3_stmt *st, int rc, vault_contact *out)
@@ -131,6 +133,11 @@ int vault_contact_count(vault *v, uint32_t state, uint64_t *count)
 int vault_contact_ids(vault *v, int64_t *ids, size_t room, size_t *count)
 {
     return vault_numbers(v, ids, room, count, "SELECT id FROM contact ORDER BY alias", "");
+}
+
+int vault_contact_resets(vault *v, int64_t *ids, size_t room, size_t *count)
+{
+    return vault_numbers(v, ids, room, count, "SELECT id FROM contact WHERE reset_wanted=1 AND blocked=0", "");
 }
 
 int vault_contact_remove(vault *v, int64_t id)

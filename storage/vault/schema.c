@@ -95,7 +95,11 @@ static const char files[] =
 /* Blobs that our relay has not been told to forget yet. */
 static const char drops[] = "CREATE TABLE file_drop(blob BLOB PRIMARY KEY) WITHOUT ROWID;";
 
+/* A new session that could not begin yet is not forgotten; and a session's reset is heard once. */
+static const char resets[] = "ALTER TABLE contact ADD COLUMN reset_wanted INTEGER NOT NULL DEFAULT 0;"
+                             "ALTER TABLE session ADD COLUMN reset_heard INTEGER NOT NULL DEFAULT 0;";
+
 const migration vault_migrations[] = {
-    { 1, keys_and_contacts }, { 2, messages }, { 3, short_beginnings }, { 4, cursors }, { 5, files }, { 6, drops }
+    { 1, keys_and_contacts }, { 2, messages }, { 3, short_beginnings }, { 4, cursors }, { 5, files }, { 6, drops }, { 7, resets }
 };
 const size_t vault_migration_count = sizeof vault_migrations / sizeof *vault_migrations;

@@ -115,6 +115,11 @@ int vault_session_retire(vault *v, int64_t contact, uint32_t device, const uint8
     return vault_run(v, "UPDATE session SET retired=1 WHERE contact=? AND device=? AND id<>?", "inb", contact, device, except, (size_t)32);
 }
 
+int vault_session_reset(vault *v, const uint8_t id[32])
+{
+    return vault_change(v, "UPDATE session SET reset_heard=1 WHERE id=? AND reset_heard=0", "b", id, (size_t)32);
+}
+
 int vault_session_remove(vault *v, const uint8_t id[32]) { return vault_change(v, "DELETE FROM session WHERE id=?", "b", id, (size_t)32); }
 
 int vault_met_put(vault *v, const uint8_t session_id[32], uint64_t until_s)

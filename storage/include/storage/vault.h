@@ -72,7 +72,8 @@ typedef struct {
     uint8_t previous[32]; /* BLAKE2b-256 of that content */
     uint64_t reset_ms;    /* when we last began a new session because something did not decrypt */
     uint64_t created_ms;
-    bool known_stale; /* they showed a newer list than we have: fetch it */
+    bool known_stale;  /* they showed a newer list than we have: fetch it */
+    bool reset_wanted; /* something did not decrypt, and no new session could begin since */
 } vault_contact;
 
 TACET_MUST_USE int vault_contact_add(vault *v, vault_contact *c); /* sets id; TACET_E_EXISTS: alias or account is there already */
@@ -83,6 +84,8 @@ TACET_MUST_USE int vault_contact_by_account(vault *v, const uint8_t account[32],
 TACET_MUST_USE int vault_contact_by_hash(vault *v, const uint8_t our_hash[32], vault_contact *out);
 /* Somebody else than `account` with this name on the relay with this key (its base32, the end of the address); pending ones last, the verified first, then the oldest. */
 TACET_MUST_USE int vault_contact_by_name(vault *v, const char *name, const char *relay_key, const uint8_t account[32], vault_contact *out);
+/* Those with reset_wanted who are not blocked; as vault_contact_ids. */
+TACET_MUST_USE int vault_contact_resets(vault *v, int64_t *ids, size_t room, size_t *count);
 TACET_MUST_USE int vault_contact_count(vault *v, uint32_t state, uint64_t *count);
 /* Ids in order of alias, at most room; *count is how many there are. */
 TACET_MUST_USE int vault_contact_ids(vault *v, int64_t *ids, size_t room, size_t *count);
@@ -121,6 +124,7 @@ TACET_MUST_USE int vault_session_state(vault *v, const uint8_t id[32], uint8_t *
 /* Of all sessions the next one by id, after *id. TACET_E_NOT_FOUND: no more. */
 TACET_MUST_USE int vault_session_next(vault *v, uint8_t id[32]);
 TACET_MUST_USE int vault_session_retire(vault *v, int64_t contact, uint32_t device, const uint8_t except[32]);
+TACET_MUST_USE int vault_session_reset(vault *v, const uint8_t id[32]); /* its reset was heard; TACET_E_NOT_FOUND: was before */
 TACET_MUST_USE int vault_session_remove(vault *v, const uint8_t id[32]);
 /* Session ids that must never be made again, as long as the private halves live. */
 TACET_MUST_USE int vault_met_put(vault *v, const uint8_t session_id[32], uint64_t until_s);

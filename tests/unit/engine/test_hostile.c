@@ -237,7 +237,7 @@ START_TEST(M06_what_a_stranger_may_say)
     w->hold = true;
     ck_assert_int_eq(vault_contact_by_alias(eb->vault, "alice", &c), TACET_OK);
     ck_assert_int_eq(txn_begin(eb), TACET_OK);
-    reset_wanted(eb, c.id);
+    ck_assert_int_eq(reset_wanted(eb, c.id), TACET_OK);
     ck_assert_int_eq(txn_end(eb, TACET_OK), TACET_OK);
     engine_tick(eb);
     world_run(w);

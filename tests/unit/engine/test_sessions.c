@@ -54,7 +54,7 @@ static void begin_anew(world *w, size_t who, const char *name)
     ck_assert_int_eq(vault_contact_by_alias(e->vault, name, &c), TACET_OK);
     c.reset_ms = 0;
     ck_assert_int_eq(vault_contact_update(e->vault, &c), TACET_OK);
-    reset_wanted(e, c.id);
+    ck_assert_int_eq(reset_wanted(e, c.id), TACET_OK);
     ck_assert_int_eq(txn_end(e, TACET_OK), TACET_OK);
     engine_tick(e);
     world_run(w);
@@ -342,6 +342,75 @@ START_TEST(R24_resets_are_rare)
 }
 END_TEST
 
+static void inject_garbage(world *w, size_t who, const char *from)
+{
+    vault_contact c;
+    world_envelope *v = calloc(1, sizeof *v);
+    ck_assert_int_eq(vault_contact_by_alias(w->person[who].e->vault, from, &c), TACET_OK);
+    v->token_kind = TOKEN_DELIVERY;
+    v->n = 600;
+    memcpy(v->token_hash, c.our_hash, 32);
+    randombytes_buf(v->bytes, v->n);
+    v->bytes[0] = 1;
+    v->bytes[1] = 2;
+    world_inject(w, who, v);
+    free(v);
+}
+
+/* The envelope is acknowledged, the relay with the keys is away, and the other side says nothing more: the new session begins all the same, after a
+ * while in this process (0) or at the start of the next one (1). */
+START_TEST(R24_a_reset_that_cannot_begin_is_kept)
+{
+    size_t a, b;
+    world *w = world_pair(&a, &b);
+    world_advance(w, 2 * ENGINE_OPEN_IDLE_MS);
+    w->cannot_open = true;
+    for (int i = 0; i < 3; i++)
+        inject_garbage(w, b, "alice");
+    world_advance(w, 20000);
+    ck_assert_uint_eq(world_events(w, b, "quarantined"), 3);
+    ck_assert_uint_eq(world_events(w, b, "session-reset"), 0);
+    if (_i) {
+        world_close(w, b);
+        w->cannot_open = false;
+        world_open(w, b);
+        world_advance(w, 1000);
+    } else {
+        w->cannot_open = false;
+        world_advance(w, ENGINE_RESET_RETRY_MS);
+    }
+    ck_assert_uint_eq(world_events(w, b, "session-reset"), 1);
+    ck_assert_uint_eq(world_events(w, a, "session-reset"), 1);
+    inject_garbage(w, b, "alice");
+    world_advance(w, 2 * ENGINE_RESET_RETRY_MS);
+    ck_assert_uint_eq(world_events(w, b, "session-reset"), 1); /* the hour counts from the one that began */
+    check_flows(w, a, b);
+    world_free(w);
+}
+END_TEST
+
+/* Somebody who takes no message and says `reset` all the time: what we have for them is sealed anew once. */
+START_TEST(R24_one_reset_in_a_session)
+{
+    size_t a, b;
+    world *w = world_pair(&a, &b);
+    talk(w, a, b, 1);
+    world_account_of(w, a)->subscribed = false;
+    for (int i = 0; i < 3; i++)
+        world_send(w, b, "alice", "not taken");
+    size_t sends = w->person[b].sends;
+    content k = { .kind = CONTENT_CONTROL, .time_ms = w->person[a].env.wall_ms };
+    k.control.what = CONTROL_RESET;
+    for (int i = 0; i < 5; i++)
+        world_say(w, a, "bob", &k, VAULT_OUT_PASSING);
+    ck_assert_uint_eq(world_events(w, b, "session-reset"), 1);
+    ck_assert_uint_eq(w->person[b].sends, sends + 3);
+    begin_anew(w, a, "bob");
+    ck_assert_uint_eq(world_events(w, b, "session-reset"), 2);
+    world_free(w);
+}
+END_TEST
+
 /* A new PQ epoch comes about in an ordinary conversation, also when one side only listens. */
 START_TEST(pq_epochs_pass)
 {
@@ -415,4 +484,4 @@ SUITE("sessions", LOOP(R07_which_session_sends, ROWS(choice)), TEST(R07_1_both_a
       TEST(R07_2_crossing_requests_and_one_is_lost), TEST(R07_3_both_at_once_then_a_message_is_lost), TEST(R11_old_keys_leave_the_vault),
       LOOP(R07_4_both_at_once_again_and_again, SEEDS), LOOP(R07_5_again_and_again_with_losses, SEEDS), TEST(R07_7_the_clock_is_set_back),
       TEST(R07_6_both_write_several_before_they_hear), TEST(R24_one_side_restored_from_an_old_copy), TEST(R24_unconfirmed_messages_come_again),
-      TEST(R24_resets_are_rare), TEST(pq_epochs_pass))
+      TEST(R24_resets_are_rare), LOOP(R24_a_reset_that_cannot_begin_is_kept, 2), TEST(R24_one_reset_in_a_session), TEST(pq_epochs_pass))
