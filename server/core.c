@@ -376,10 +376,8 @@ static void do_directory(core *c, conn *k, const frame *f, const uint8_t *body, 
     if (f->kind == FRAME_BUNDLE)
         r->one_time_keys = limiter_take(c->bundles, k->address, c->o.config.bundles, now_ms) &&
                            limiter_take(c->device_bundles, device_key(c, f), c->o.config.device_bundles, now_ms);
-    if (f->kind == FRAME_TOKENS || f->kind == FRAME_DEVICES) {
+    if (f->kind == FRAME_TOKENS && (f->tokens.remove.count || f->tokens.kind == TOKEN_REQUEST)) /* which replaces the old one */
         routes_forget(c->routes, k->who.account);
-        c->token_epoch++;
-    }
     if (f->kind == FRAME_TOKENS)
         core_forget_tokens(c, k->who.account, &f->tokens.remove);
     if (directory_needs_verify(f->kind)) {
@@ -394,6 +392,8 @@ void core_verified(core *c, request_job *r)
 {
     c->verifying--;
     if (r->verified) {
+        if (r->what == FRAME_DEVICES && r->who.mailbox)
+            routes_forget(c->routes, r->who.account);
         core_queue(c, &r->job);
         return;
     }

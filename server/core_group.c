@@ -193,10 +193,8 @@ static void effects_apply(core *c, const request_job *r)
         if (k && !core_known_as(c, k, &r->who))
             core_shut(c, k, true);
     }
-    if (e->routes_changed) {
+    if (e->routes_changed)
         routes_forget(c->routes, r->who.account);
-        c->token_epoch++;
-    }
     for (uint32_t i = 0; i < e->forgotten_count; i++)
         mailboxes_return(&c->boxes, e->forgotten[i].mailbox, e->forgotten[i].messages, e->forgotten[i].bytes, 0);
     for (uint32_t i = 0; i < e->removed_mailboxes; i++)

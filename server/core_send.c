@@ -107,17 +107,18 @@ void core_send(core *c, conn *k, const frame *f)
         return;
     }
     m->job.kind = JOB_RESOLVE;
-    m->token_epoch = c->token_epoch;
+    m->token_epoch = routes_epoch(c->routes, m->account);
     core_queue(c, &m->job);
 }
 
-/* The store has said whose mailbox the token opens. If a token was removed while it was being asked, the answer may be too old: ask again, behind that
+/* The store has said whose mailbox the token opens. If a token or a device of the account was removed while it was being asked, the answer may be too old: ask again, behind that
  * removal (core_resolve_waiting). */
 void core_resolved(core *c, message *m)
 {
     route_key key = key_of(m);
-    if (m->token_epoch != c->token_epoch) {
-        m->token_epoch = c->token_epoch;
+    uint32_t epoch = routes_epoch(c->routes, m->account);
+    if (m->token_epoch != epoch) {
+        m->token_epoch = epoch;
         m->job.next = NULL;
         *(c->again_last ? &c->again_last->next : &c->again_first) = &m->job;
         c->again_last = &m->job;

@@ -16,7 +16,8 @@ typedef struct {
 typedef struct {
     uint64_t tag[WAYS];
     route route[WAYS];
-    uint8_t next; /* the place that is given away next */
+    uint8_t next;   /* the place that is given away next */
+    uint32_t epoch; /* counts what was forgotten */
 } route_set;
 
 struct routes {
@@ -91,7 +92,10 @@ void routes_add(routes *r, const route_key *k, uint32_t mailbox, uint8_t token_k
 void routes_forget(routes *r, const uint8_t account[32])
 {
     route_set *s = set_of(r, account);
+    s->epoch++;
     for (int i = 0; i < WAYS; i++)
         if (s->route[i].mailbox && sodium_memcmp(s->route[i].key.account, account, 32) == 0)
             s->route[i] = (route){ 0 };
 }
+
+uint32_t routes_epoch(routes *r, const uint8_t account[32]) { return set_of(r, account)->epoch; }

@@ -78,7 +78,6 @@ struct core {
     uint64_t group_began_us, commit_us; /* commit_us: smoothed, how long a group that writes takes */
     uint32_t verifying;                 /* request jobs with directory_verify */
     uint64_t next_number;               /* for tags and rows alike */
-    uint64_t token_epoch;               /* counts removals of tokens and devices */
     promises accepts;                   /* of messages that were acknowledged before they were written */
     uint64_t accepts_due_us;            /* when they leave, if no group ends before */
     uint64_t clean_due_us;

@@ -49,7 +49,7 @@ typedef struct {
     uint64_t tag; /* what the device that got it from memory will acknowledge */
     uint64_t row; /* its number in the log, given when it is taken */
     uint64_t hold_until_us;
-    uint64_t token_epoch; /* while it is being resolved: what the answer is worth */
+    uint32_t token_epoch; /* while it is being resolved: routes_epoch when it was asked */
     uint32_t reader;      /* index + 1 of the connection it was pushed to, 0: none */
     uint8_t token_kind;
     bool taken;        /* the committer has it */

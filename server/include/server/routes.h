@@ -19,4 +19,7 @@ bool routes_find(routes *r, const route_key *k, uint32_t *mailbox, uint8_t *toke
 /* Puts another one out when the set is full. */
 void routes_add(routes *r, const route_key *k, uint32_t mailbox, uint8_t token_kind);
 void routes_forget(routes *r, const uint8_t account[32]);
+/* How often something was forgotten in the account's set: what was looked up before counts only while this is the same. Others share the set by chance;
+ * the salt keeps anyone from choosing whose. */
+uint32_t routes_epoch(routes *r, const uint8_t account[32]);
 #endif

@@ -1,5 +1,7 @@
 /* Tokens that are added and removed: what goes with them, what stays, and what that may cost the others. */
 #include "core_pair.h"
+#include "server/limits.h"
+#include "server/routes.h"
 #include "suite.h"
 #include <string.h>
 
@@ -175,5 +177,81 @@ START_TEST(a_delivery_token_does_not_become_the_request_token)
 }
 END_TEST
 
+/* By chance two accounts may share an epoch; here they do not. */
+static bool share_an_epoch(const person *a, const person *b)
+{
+    routes *r = NULL;
+    ck_assert_int_eq(routes_new(&r, RELAY_ROUTES, (uint8_t[16]){ 0 }), TACET_OK);
+    routes_forget(r, a->list.account.bytes);
+    bool shared = routes_epoch(r, b->list.account.bytes) != 0;
+    routes_free(r);
+    return shared;
+}
+
+typedef enum { ADD, REMOVE, REPLACE, LIST, BAD_LIST } change;
+static const struct {
+    const char *who;
+    change what;
+    bool again;
+} changes[] = {
+    { "carol", ADD, false }, { "carol", REMOVE, false }, { "carol", REPLACE, false }, { "carol", LIST, false },   { "nobody", BAD_LIST, false },
+    { "bob", ADD, false },   { "bob", REMOVE, true },    { "bob", REPLACE, true },    { "bob", BAD_LIST, false }, { "bob", LIST, true },
+};
+
+static void say_change(world *w, client *k, const person *p, change what)
+{
+    uint8_t token[32], hash[32], bytes[TACET_DEVICE_LIST_MAX_BYTES], proof[64];
+    size_t n = 0;
+    device_list next = p->list;
+    frame f;
+    token_make("another", token, hash);
+    if (what <= REPLACE) {
+        f = tokens_of(what == REPLACE ? TOKEN_REQUEST : TOKEN_DELIVERY, what == REMOVE ? NULL : hash, what == REMOVE ? hash : NULL);
+    } else {
+        memcpy(next.previous, next.hash, 32);
+        next.version++;
+        ck_assert_int_eq(device_list_sign(&next, bytes, &n, p->ik.secret), TACET_OK);
+        f = person_devices(p, k->hash, &next, bytes, n, proof);
+        proof[0] ^= what == BAD_LIST;
+    }
+    client_say(w, k, &f);
+    world_threads(w);
+}
+
+/* While a first message to bob is being looked up, tokens and lists change: his own removals ask again, and nobody else does, however often. */
+START_TEST(S12_only_the_accounts_own_removal_asks_again)
+{
+    pair p = pair_new(NULL);
+    person carol, nobody;
+    do
+        person_make(&carol, p.w->wall_ms / 1000);
+    while (share_an_epoch(&carol, &p.bob));
+    person_make(&nobody, p.w->wall_ms / 1000);
+    const struct {
+        const char *name;
+        const person *person;
+        client *k;
+    } who[] = { { "bob", &p.bob, p.bobs },
+                { "carol", &carol, person_join(p.w, &carol) },
+                { "nobody", &nobody, client_open(p.w, TACET_ROLE_MAILBOX, &nobody, 9) } };
+    pair_say(&p, "first");
+    ck_assert(world_take(p.w)); /* the committer looks the token up ... */
+    ck_assert_int_eq(committer_execute(p.w->store, p.w->group), TACET_OK);
+    for (size_t i = 0; i < ROWS(who); i++)
+        if (strcmp(who[i].name, changes[_i].who) == 0)
+            say_change(p.w, who[i].k, who[i].person, changes[_i].what);
+    job *list = p.w->group;
+    p.w->group = NULL;
+    core_group_done(p.w->core, list, TACET_OK); /* ... and says whose it is */
+    ck_assert(world_take(p.w));
+    world_done(p.w, TACET_OK);
+    ck_assert_msg(client_oks(p.sender) == !changes[_i].again, "%s, %u", changes[_i].who, changes[_i].what);
+    world_run(p.w);
+    ck_assert_uint_eq(world_counters(p.w).queued_messages, 1);
+    world_free(p.w);
+}
+END_TEST
+
 SUITE("tokens", TEST(M13_several_contacts_blocked_at_once), TEST(S12_removing_unknown_tokens_looks_through_no_mailbox),
-      TEST(S12_many_removals_are_many_changes), TEST(a_delivery_token_does_not_become_the_request_token))
+      TEST(S12_many_removals_are_many_changes), TEST(a_delivery_token_does_not_become_the_request_token),
+      LOOP(S12_only_the_accounts_own_removal_asks_again, ROWS(changes)))
