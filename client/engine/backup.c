@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -199,30 +200,55 @@ static int cursors_list(backing_up *b)
     return b->cursor ? vault_cursor_each(b->view, cursor_note, b) : TACET_E_NOMEM;
 }
 
-/* The beginning of a backup, or nothing at all: what a killed process left. Anything else of that name is somebody's file. */
-static bool part_is_left_over(const char *path)
+/* Whoever writes a part holds its lock, so that two profiles with one path do not write over each other. Where a file system has no locks, part_is_ours
+ * still keeps another's file from getting the name. */
+static bool part_locked(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
+
+/* The beginning of a backup, or nothing at all, and nobody writes it: what a killed process left. Anything else of that name is somebody's file. */
+static bool part_is_left_over(int fd)
 {
     uint8_t head[BACKUP_HEAD_BYTES];
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, head, sizeof head) : -1;
+    struct stat s;
+    if (fd < 0 || fstat(fd, &s) != 0 || !S_ISREG(s.st_mode) || !part_locked(fd))
+        return false;
+    ssize_t n = read(fd, head, sizeof head);
+    return n == 0 || (n > 0 && backup_head_check(head, (size_t)n) == TACET_OK);
+}
+
+static bool part_is_ours(const backing_up *b)
+{
+    struct stat open_one, named;
+    return b->fd >= 0 && fstat(b->fd, &open_one) == 0 && lstat(b->part, &named) == 0 && open_one.st_dev == named.st_dev &&
+           open_one.st_ino == named.st_ino;
+}
+
+/* What a killed process left goes, under its lock. */
+static int part_clear(const backing_up *b)
+{
+    struct stat s;
+    if (lstat(b->part, &s) != 0)
+        return errno == ENOENT ? TACET_OK : status_of_errno();
+    int fd = open(b->part, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    int rc = !part_is_left_over(fd) ? TACET_E_EXISTS : unlink(b->part) == 0 ? TACET_OK : status_of_errno();
     if (fd >= 0)
         close(fd);
-    return n == 0 || (n > 0 && backup_head_check(head, (size_t)n) == TACET_OK);
+    return rc;
 }
 
 static int part_open(backing_up *b, const uint8_t *head, const uint8_t *start)
 {
-    struct stat s;
-    if (lstat(b->part, &s) == 0 && !part_is_left_over(b->part)) {
-        text_put(b->path, sizeof b->path, b->part); /* the one that is said to be in the way */
-        return TACET_E_EXISTS;
+    int rc = part_clear(b);
+    if (rc == TACET_OK) {
+        b->fd = open(b->part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        rc = b->fd >= 0 ? TACET_OK : errno == EEXIST ? TACET_E_EXISTS : status_of_errno();
     }
-    if (unlink(b->part) != 0 && errno != ENOENT)
-        return status_of_errno();
-    b->fd = open(b->part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (b->fd < 0 || !fd_write_all(b->fd, head, BACKUP_HEAD_BYTES) || !fd_write_all(b->fd, start, BACKUP_START_BYTES))
-        return status_of_errno();
-    return TACET_OK;
+    if (rc == TACET_OK && (!part_locked(b->fd) || !part_is_ours(b)))
+        rc = TACET_E_EXISTS; /* somebody took it for left over before we had the lock */
+    if (rc == TACET_E_EXISTS)
+        text_put(b->path, sizeof b->path, b->part); /* the one that is said to be in the way */
+    if (rc == TACET_OK && (!fd_write_all(b->fd, head, BACKUP_HEAD_BYTES) || !fd_write_all(b->fd, start, BACKUP_START_BYTES)))
+        rc = status_of_errno();
+    return rc;
 }
 
 static int folder_sync(const char *path)
@@ -257,10 +283,11 @@ static int file_finish(backing_up *b)
 {
     if (fsync(b->fd) != 0)
         return status_of_errno();
-    int rc = close(b->fd) == 0 ? TACET_OK : status_of_errno();
-    b->fd = -1;
-    if (rc == TACET_OK)
-        rc = name_give(b);
+    if (!part_is_ours(b)) { /* removed, or another one in its place: that one does not get the name */
+        errno = ESTALE;
+        return TACET_E_IO;
+    }
+    int rc = name_give(b);
     if (rc == TACET_OK)
         b->part[0] = '\0';
     return rc == TACET_OK ? folder_sync(b->path) : rc;
@@ -270,10 +297,10 @@ static void backup_drop(op *o)
 {
     backing_up *b = o->data;
     b->e->busy--;
-    if (b->fd >= 0)
-        close(b->fd);
-    if (b->part[0])
+    if (b->part[0] && part_is_ours(b))
         (void)unlink(b->part); /* best effort: the next backup of this name removes it as well */
+    if (b->fd >= 0)
+        close(b->fd); /* and with it the lock */
     vault_close(b->view);
     secret_free(b->e->arena, b->stream);
     secret_free(b->e->arena, b->plain);
@@ -455,8 +482,6 @@ void call_backup(engine *e, json_t *params, engine_done done, void *ctx)
         op *o = op_new(e, done, ctx, backup_wake, backup_drop, b);
         e->busy += o != NULL;
         int rc = o ? open_parts(e, b, head, key) : TACET_OK;
-        if (rc == TACET_E_EXISTS)
-            b->part[0] = '\0'; /* somebody else's */
         if (rc != TACET_OK)
             backup_fail(e, o, rc);
     }

@@ -235,22 +235,21 @@ void engine_settle(engine *e)
 }
 
 /* --- time -------------------------------------------------------------------------------------------------------------------------------------- */
+static int forget(engine *e) { return vault_forget(e->vault, now_s(e)); }
+
 static void housekeeping(engine *e)
 {
+    static int (*const part[])(engine * e) = { forget, sessions_forget, outbox_expire }; /* each by itself: what one cannot do holds up no other */
     if (e->me.stage != ACCOUNT_REGISTERED || mono_ms(e) < e->housekeeping_at_ms || !e->clock_known || clock_off(e))
         return; /* only with a clock that the relay confirmed: nothing is lost to a wrong date */
     e->housekeeping_at_ms = mono_ms(e) + ENGINE_HOUSEKEEPING_MS;
-    int rc = txn_begin(e);
-    if (rc == TACET_OK) {
-        rc = vault_forget(e->vault, now_s(e));
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+        int rc = txn_begin(e);
         if (rc == TACET_OK)
-            rc = sessions_forget(e);
-        if (rc == TACET_OK)
-            rc = outbox_expire(e);
-        rc = txn_end(e, rc);
+            rc = txn_end(e, part[i](e));
+        if (rc != TACET_OK)
+            engine_fail(e, rc);
     }
-    if (rc != TACET_OK)
-        engine_fail(e, rc);
     e->prekeys_asked = false;
     mailbox_prekeys(e);
     mailbox_name(e);

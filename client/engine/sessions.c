@@ -161,8 +161,8 @@ static int session_forget(engine *e, const uint8_t id[32])
 {
     session *s = NULL;
     int rc = session_load(e, id, &s);
-    if (rc == TACET_E_NEWER || rc == TACET_E_NOMEM)
-        return TACET_OK; /* not ours to change, or tomorrow */
+    if (rc == TACET_E_NEWER || rc == TACET_E_NOMEM || rc == TACET_E_CORRUPT)
+        return TACET_OK; /* not ours to change, or tomorrow, or nothing that could be read: that must not keep the others' keys alive */
     if (rc != TACET_OK)
         return rc;
     size_t before = session_export_bytes(s);
