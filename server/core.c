@@ -226,12 +226,43 @@ void core_closed(core *c, conn_ref ref)
     c->open--;
 }
 
+static uint32_t *chain_of(core *c, const uint8_t account[32])
+{
+    uint64_t h;
+    crypto_shorthash((uint8_t *)&h, account, 32, c->o.salt);
+    return &c->of_account[h % ACCOUNT_CHAINS];
+}
+
+static void chain_leave(core *c, const conn *k)
+{
+    uint32_t *at = chain_of(c, k->who.account);
+    while (*at && &c->conn[*at - 1] != k)
+        at = &c->conn[*at - 1].next_of_account;
+    *at = k->next_of_account;
+}
+
+conn *core_of_account(core *c, const uint8_t account[32], const conn *after)
+{
+    uint32_t at = after ? after->next_of_account : *chain_of(c, account);
+    while (at && sodium_memcmp(c->conn[at - 1].who.account, account, 32) != 0)
+        at = c->conn[at - 1].next_of_account;
+    return at ? &c->conn[at - 1] : NULL;
+}
+
 bool core_known_as(core *c, conn *k, const identity *who)
 {
     mailbox *before = mailboxes_get(&c->boxes, k->who.mailbox);
     if (before && before->connections)
         before->connections--;
+    if (k->who.mailbox)
+        chain_leave(c, k);
     k->who = *who;
+    k->next_of_account = 0;
+    if (who->mailbox) {
+        uint32_t *first = chain_of(c, who->account);
+        k->next_of_account = *first;
+        *first = core_ref(c, k).index + 1;
+    }
     mailbox *box = mailboxes_get(&c->boxes, who->mailbox);
     if (box)
         box->connections++;

@@ -328,15 +328,11 @@ static void forget_in(core *c, subscription *s, uint64_t token)
             ring_at(s, i)->forgotten = true;
 }
 
-/* Rare, so it looks at every connection, but once for all of them: all devices of the account are meant. */
 void core_forget_tokens(core *c, const uint8_t account[32], const view_list *hashes)
 {
-    for (uint32_t i = 0; hashes->count && i < c->conns; i++) {
-        subscription *s = c->conn[i].sub;
-        bool meant = s && sodium_memcmp(c->conn[i].who.account, account, 32) == 0;
-        for (uint32_t t = 0; meant && t < hashes->count; t++)
-            forget_in(c, s, token_short(hashes->item[t].at));
-    }
+    for (conn *k = NULL; hashes->count && (k = core_of_account(c, account, k));)
+        for (uint32_t t = 0; k->sub && t < hashes->count; t++)
+            forget_in(c, k->sub, token_short(hashes->item[t].at));
 }
 
 /* --- from the store -------------------------------------------------------------------------------------------------------------------- */

@@ -170,15 +170,15 @@ static void clean_done(core *c, clean_job *j)
     free(j->expired);
 }
 
-/* A device that is gone is nobody on all its connections. Rare, so every connection is looked at. */
-static void mailbox_gone(core *c, uint32_t number)
+/* A device that is gone is nobody on all its connections. */
+static void mailbox_gone(core *c, const uint8_t account[32], uint32_t number)
 {
     mailbox *box = mailboxes_get(&c->boxes, number);
     if (!box)
         return;
-    for (uint32_t i = 0; box->connections && i < c->conns; i++)
-        if (c->conn[i].who.mailbox == number)
-            core_shut(c, &c->conn[i], true);
+    for (conn *k = NULL; (k = core_of_account(c, account, k));)
+        if (k->who.mailbox == number)
+            core_shut(c, k, true);
     mailboxes_return(&c->boxes, number, box->messages, box->bytes, box->requests);
 }
 
@@ -198,7 +198,7 @@ static void effects_apply(core *c, const request_job *r)
     for (uint32_t i = 0; i < e->forgotten_count; i++)
         mailboxes_return(&c->boxes, e->forgotten[i].mailbox, e->forgotten[i].messages, e->forgotten[i].bytes, 0);
     for (uint32_t i = 0; i < e->removed_mailboxes; i++)
-        mailbox_gone(c, e->removed_mailbox[i]);
+        mailbox_gone(c, r->who.account, e->removed_mailbox[i]);
 }
 
 static void request_done(core *c, request_job *r, int status)

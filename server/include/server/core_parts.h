@@ -53,6 +53,7 @@ typedef struct {
     core_peer peer;
     uint64_t address;
     identity who;
+    uint32_t next_of_account; /* index + 1 of the next connection in the chain of its account, 0: none */
     uint8_t transport_key[32], handshake_hash[64];
     uint32_t requests; /* asked and not answered */
     uint64_t output;   /* bytes given to net and not yet sent */
@@ -61,12 +62,15 @@ typedef struct {
     uint32_t watch_count;
 } conn;
 
+enum { ACCOUNT_CHAINS = 4096 };
+
 struct core {
     core_ports ports;
     core_options o;
     uint64_t now_us, wall_ms;
     conn *conn; /* by index; room for all, of which the kernel gives what is used */
     uint32_t conns, first_free, open;
+    uint32_t of_account[ACCOUNT_CHAINS]; /* by a salted hash: index + 1 of the first connection, 0: none */
     uint32_t subscriptions;
     mailboxes boxes;
     routes *routes;
@@ -98,6 +102,8 @@ static inline conn_ref core_ref(const core *c, const conn *k) { return (conn_ref
 void core_shut(core *c, conn *k, bool flush);
 /* The connection is this device's from now on (mailbox 0: nobody's). False: it has more connections than it may. */
 bool core_known_as(core *c, conn *k, const identity *who);
+/* The connections of an account's devices, one after the other; NULL: first, and no more. */
+conn *core_of_account(core *c, const uint8_t account[32], const conn *after);
 void core_reply(core *c, conn *k, const uint8_t *stream, size_t bytes, unsigned replies);
 void core_reply_ok(core *c, conn_ref to, uint32_t id);
 void core_reply_ok_later(core *c, conn_ref to, uint32_t id); /* nobody waits for it */

@@ -105,6 +105,76 @@ START_TEST(M13_several_contacts_blocked_at_once)
 }
 END_TEST
 
+/* Bob has come and gone on several connections, which must not hide the one that listens. */
+static void come_and_go(pair *p)
+{
+    client *k[4];
+    for (int turn = 0; turn < 3; turn++) {
+        for (size_t i = 0; i < ROWS(k); i++)
+            k[i] = client_open(p->w, TACET_ROLE_MAILBOX, &p->bob, 7);
+        if (turn == 1)
+            pair_reconnect(p);
+        client_close(p->w, k[1]);
+        client_close(p->w, k[3]);
+        client_close(p->w, k[0]);
+        client_close(p->w, k[2]);
+    }
+}
+
+/* Delivered, not acknowledged, blocked, acknowledged: what it was charged is given back once. */
+START_TEST(M13_blocked_while_its_messages_are_under_way)
+{
+    circle c = circle_new(NULL);
+    char text[64];
+    uint64_t number[EACH * CONTACTS];
+    unsigned n = 0;
+    bool of_two[EACH * CONTACTS];
+    come_and_go(&c.p);
+    pair_subscribe(&c.p, 256);
+    all_write(&c);
+    while (n < EACH * CONTACTS && (number[n] = pair_delivered(&c.p, text)))
+        of_two[n++] = text[0] == '2';
+    ck_assert_uint_eq(n, EACH * CONTACTS);
+    frame f = removal_of(&c, (const int[]){ 2 }, 1);
+    ck_assert_uint_eq(client_code(c.p.w, c.p.bobs, &f), 0);
+    ck_assert_uint_eq(world_counters(c.p.w).queued_messages, EACH * (CONTACTS - 1));
+    for (unsigned i = 0; i < n; i++)
+        if (of_two[i])
+            pair_acknowledge(&c.p, number[i]);
+    world_run(c.p.w);
+    ck_assert_uint_eq(world_counters(c.p.w).queued_messages, EACH * (CONTACTS - 1));
+    world_free(c.p.w);
+}
+END_TEST
+
+/* A message is held back for its acknowledgement when its token is removed: it must be written before the removal, or it would outlive it. */
+START_TEST(M13_blocked_while_a_message_is_held_back)
+{
+    circle c = circle_new(NULL);
+    char text[64];
+    pair_subscribe(&c.p, 256);
+    ck_assert_uint_eq(send_under(&c, c.token[3], "3"), 0);
+    uint64_t number = pair_delivered(&c.p, text);
+    ck_assert(number);
+    pair_acknowledge(&c.p, number); /* at once: this device is worth waiting for */
+    world_run(c.p.w);
+    uint64_t held = world_counters(c.p.w).held;
+    frame f = send_to(&c.p.bob, c.token[3], "3", 1), block = removal_of(&c, (const int[]){ 3 }, 1);
+    client_say(c.p.w, c.p.sender, &f);
+    ck_assert_uint_eq(world_counters(c.p.w).held, held + 1);
+    ck_assert(pair_delivered(&c.p, text)); /* and says nothing */
+    client_say(c.p.w, c.p.bobs, &block);
+    world_run(c.p.w);
+    world_pass_us(c.p.w, RELAY_HOLD_BUSY_MAX_US);
+    world_run(c.p.w);
+    ck_assert_uint_eq(world_counters(c.p.w).queued_messages, 0);
+    pair_reconnect(&c.p);
+    pair_subscribe(&c.p, 256);
+    ck_assert_uint_eq(pair_delivered(&c.p, text), 0);
+    world_free(c.p.w);
+}
+END_TEST
+
 /* Only what is known is looked for: the request token that was replaced is not, and shows it by its message, which stays. */
 START_TEST(S12_removing_unknown_tokens_looks_through_no_mailbox)
 {
@@ -252,6 +322,7 @@ START_TEST(S12_only_the_accounts_own_removal_asks_again)
 }
 END_TEST
 
-SUITE("tokens", TEST(M13_several_contacts_blocked_at_once), TEST(S12_removing_unknown_tokens_looks_through_no_mailbox),
+SUITE("tokens", TEST(M13_several_contacts_blocked_at_once), TEST(M13_blocked_while_its_messages_are_under_way),
+      TEST(M13_blocked_while_a_message_is_held_back), TEST(S12_removing_unknown_tokens_looks_through_no_mailbox),
       TEST(S12_many_removals_are_many_changes), TEST(a_delivery_token_does_not_become_the_request_token),
       LOOP(S12_only_the_accounts_own_removal_asks_again, ROWS(changes)))
