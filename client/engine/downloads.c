@@ -1,6 +1,7 @@
 /* A file on its way to us: watched on an open link to its sender's relay; a worker opens and writes each chunk; what is on the disk is written down, and
  * only then acknowledged. */
 #include "files.h"
+#include "base/writer.h"
 #include <assert.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -20,6 +21,19 @@ typedef struct {
     trouble bad;
 } target_job;
 
+/* Of the row, which no other download has, and of when it was made, so that two profiles may share a folder. */
+static void download_tag(const vault_file *f, uint8_t tag[FILE_NAME_TAG_BYTES])
+{
+    static const char label[] = "tacet unfinished";
+    uint8_t bytes[sizeof label + 16], hash[32];
+    writer w = writer_over(bytes, sizeof bytes);
+    write_bytes(&w, label, sizeof label);
+    write_be(&w, (uint64_t)f->row, 8);
+    write_be(&w, f->created_ms, 8);
+    content_hash(hash, bytes, sizeof bytes);
+    memcpy(tag, hash, FILE_NAME_TAG_BYTES);
+}
+
 /* The name is the one that was asked for, or a safe form of what the sender says. */
 void download_plan(const file_run *r, target_plan *p, char name[FILE_NAME_ROOM])
 {
@@ -37,6 +51,7 @@ void download_plan(const file_run *r, target_plan *p, char name[FILE_NAME_ROOM])
                         .stamp = r->f.stamp,
                         .bytes_left = held < r->f.size ? r->f.size - held : 0 };
     memcpy(p->blob, r->f.blob, sizeof p->blob);
+    download_tag(&r->f, p->tag);
 }
 
 static target_job *target_job_new(file_run *r)
@@ -83,10 +98,10 @@ static void open_done(void *ctx, job *j)
     r->opening = false;
     bool goes_on = file_back(e, r);
     if (!goes_on || t->bad) {
-        vault_file now;
-        file_target_close(t->target);
-        if (!goes_on && !e->files->closing && vault_file_get(e->vault, r->f.row, &now) == TACET_OK && now.state != VAULT_FILE_RUNNING)
-            file_target_discard(&t->plan); /* cancelled while it was being begun */
+        t->target = file_target_close(t->target);
+        t->plan.stamp = t->stamp;
+        if (!goes_on && !t->bad && r->f.stamp == 0)
+            (void)file_target_discard(&t->plan); /* over while it was being begun: its number stands nowhere */
         if (goes_on)
             file_trouble(e, r, t->bad);
         free(t);
@@ -511,8 +526,8 @@ static void connect(engine *e, file_run *r)
         r->slot = slot_for_text(e, r->relay, TACET_ROLE_OPEN);
     if (r->slot == ENGINE_SLOTS_MAX)
         return;
-    slot_want(e, r->slot, false);
-    if (e->slots[r->slot].up && r->down.state == DOWNLOAD_OFFLINE)
+    slot_want(e, r->slot, false); /* may find at once that there is no network: then the slot is not ours any more */
+    if (r->slot < ENGINE_SLOTS_MAX && e->slots[r->slot].up && r->down.state == DOWNLOAD_OFFLINE)
         (void)download_step(&r->down, DOWNLOAD_LINK_UP);
 }
 

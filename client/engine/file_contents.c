@@ -221,10 +221,12 @@ int file_done(engine *e, file_run *r, const char *saved)
 {
     vault_file_link l;
     vault_contact c;
-    r->f.state = VAULT_FILE_COMPLETE;
-    r->f.trouble = TROUBLE_NONE;
-    text_put(r->f.path, sizeof r->f.path, saved);
-    int rc = vault_file_update(e->vault, &r->f);
+    vault_file whole = r->f; /* the run itself stays as it was: should the commit fail, it is done again */
+    whole.state = VAULT_FILE_COMPLETE;
+    whole.trouble = TROUBLE_NONE;
+    text_put(whole.path, sizeof whole.path, saved);
+    int rc = vault_file_update(e->vault, &whole);
+    sodium_memzero(&whole, sizeof whole);
     if (rc == TACET_OK)
         rc = vault_file_link_get(e->vault, r->message, &l);
     if (rc == TACET_OK)
@@ -236,7 +238,7 @@ int file_done(engine *e, file_run *r, const char *saved)
     return rc == TACET_OK ? file_tell(e, r->f.row) : rc;
 }
 
-/* All of the receivers have it, or do not want it. */
+/* All of the receivers have it, or do not want it. Nothing of the kind can be said of a file that comes to us. */
 static int end_when_all(engine *e, int64_t file, uint32_t state, trouble bad)
 {
     vault_file_link link[VAULT_FILE_LINKS_MAX];
@@ -248,7 +250,7 @@ static int end_when_all(engine *e, int64_t file, uint32_t state, trouble bad)
             return file_tell(e, file);
     if (rc == TACET_OK)
         rc = vault_file_get(e->vault, file, &f);
-    if (rc != TACET_OK)
+    if (rc != TACET_OK || !f.outgoing)
         return rc;
     file_run *r = file_run_find(e, file);
     f.state = state;
@@ -315,13 +317,8 @@ int file_stop(engine *e, int64_t row, trouble bad)
         r->bad = bad;
         file_run_end(e, r);
     }
-    if (!f.outgoing) {
-        file_run as = { .f = f };
-        target_plan p;
-        char name[FILE_NAME_ROOM];
-        download_plan(&as, &p, name);
-        file_target_discard(&p);
-    }
+    e->files->leftovers = true; /* removed after the commit */
+    e->files->started = false;  /* should that fail, it goes on */
     rc = vault_file_update(e->vault, &f);
     if (rc == TACET_OK)
         rc = vault_file_forget_data(e->vault, row);
@@ -348,15 +345,16 @@ static int stop_with(engine *e, int64_t row, int64_t contact)
 int files_blocked(engine *e, int64_t contact)
 {
     static const uint32_t states[] = { VAULT_FILE_RUNNING, VAULT_FILE_STORED };
-    int64_t *rows = calloc(ENGINE_HISTORY_MAX, sizeof *rows);
-    size_t count = 0;
-    int rc = rows ? TACET_OK : TACET_E_NOMEM;
-    for (size_t s = 0; rc == TACET_OK && s < sizeof states / sizeof *states; s++) {
-        rc = vault_file_rows(e->vault, states[s], rows, ENGINE_HISTORY_MAX, &count);
-        for (size_t i = 0; rc == TACET_OK && i < count && i < ENGINE_HISTORY_MAX; i++)
-            rc = stop_with(e, rows[i], contact);
+    int64_t rows[64];
+    int rc = TACET_OK;
+    for (size_t s = 0; s < sizeof states / sizeof *states; s++) {
+        size_t count = 1;
+        for (int64_t after = 0; rc == TACET_OK && count > 0; after = count ? rows[count - 1] : 0) {
+            rc = vault_file_rows(e->vault, states[s], after, rows, sizeof rows / sizeof *rows, &count);
+            for (size_t i = 0; rc == TACET_OK && i < count; i++)
+                rc = stop_with(e, rows[i], contact);
+        }
     }
-    free(rows);
     return rc;
 }
 

@@ -80,8 +80,8 @@ static int names_of(const target_plan *p, char part[FILE_NAME_ROOM], char tree_p
 {
     char tree_name[FILE_NAME_ROOM + 2];
     (void)snprintf(tree_name, sizeof tree_name, "%s.d", p->name);
-    file_name_part(part, p->name, p->blob);
-    file_name_part(tree_part, tree_name, p->blob);
+    file_name_part(part, p->name, p->tag, sizeof p->tag);
+    file_name_part(tree_part, tree_name, p->tag, sizeof p->tag);
     return open(p->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
@@ -107,10 +107,32 @@ static bool finished_before(const file_target *t, uint64_t stamp, char *saved, s
     return false;
 }
 
+static bool is_numbered(int dir, const char *name, uint64_t stamp)
+{
+    struct stat st;
+    return stamp != 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == stamp;
+}
+
+/* What was begun before the tag was ours alone gets its name of today. */
+static void adopt(const file_target *t, const target_plan *p)
+{
+    enum { OLD_TAG_BYTES = 4 };
+    char tree_name[FILE_NAME_ROOM + 2], part[FILE_NAME_ROOM], tree_part[FILE_NAME_ROOM];
+    bool folder = t->form == FILE_FORM_FOLDER;
+    (void)snprintf(tree_name, sizeof tree_name, "%s.d", p->name);
+    file_name_part(part, p->name, p->blob, OLD_TAG_BYTES);
+    file_name_part(tree_part, tree_name, p->blob, OLD_TAG_BYTES);
+    if (!is_numbered(t->dir, folder ? tree_part : part, p->stamp))
+        return;
+    (void)renameat2(t->dir, part, t->dir, t->part, RENAME_NOREPLACE); /* if it cannot be, it is not found, and that is said */
+    if (folder)
+        (void)renameat2(t->dir, tree_part, t->dir, t->tree_part, RENAME_NOREPLACE);
+}
+
 static trouble begin(file_target *t, uint64_t *stamp)
 {
     struct stat st;
-    (void)unlinkat(t->dir, t->part, 0); /* left behind by a start that was not written down */
+    (void)unlinkat(t->dir, t->part, 0); /* left behind by a start of this very download that was not written down: nobody else's has this tag */
     t->fd = open_beneath(t->dir, t->part, O_RDWR | O_CREAT | O_EXCL, 0600);
     if (t->fd < 0)
         return errno == EACCES || errno == EROFS || errno == EPERM ? TROUBLE_TARGET_GONE : trouble_of_write();
@@ -129,10 +151,12 @@ static trouble begin(file_target *t, uint64_t *stamp)
     return TROUBLE_NONE;
 }
 
-static trouble carry_on(file_target *t, uint64_t stamp, bool *done, char *saved, size_t room)
+static trouble carry_on(file_target *t, const target_plan *p, bool *done, char *saved, size_t room)
 {
     bool folder = t->form == FILE_FORM_FOLDER;
+    uint64_t stamp = p->stamp;
     struct stat st;
+    adopt(t, p);
     t->fd = open_beneath(t->dir, t->part, O_RDWR | O_NONBLOCK, 0);
     if (folder)
         t->tree_dir = open_beneath(t->dir, t->tree_part, O_RDONLY | O_DIRECTORY, 0);
@@ -167,13 +191,17 @@ trouble file_target_open(file_target **out, const target_plan *p, uint64_t *stam
     *done = false;
     *stamp = p->stamp;
     if (!bad)
-        bad = p->stamp ? carry_on(t, p->stamp, done, saved, room) : has_room(t->dir, p->bytes_left);
+        bad = p->stamp ? carry_on(t, p, done, saved, room) : has_room(t->dir, p->bytes_left);
     if (!bad && !p->stamp)
         bad = begin(t, stamp);
     if (!bad && p->stamp && !*done)
         bad = has_room(t->dir, p->bytes_left);
     if (bad) {
         int why = errno;
+        if (!p->stamp && t->fd > 0) { /* nobody will know of it */
+            (void)unlinkat(t->dir, t->part, 0);
+            (void)unlinkat(t->dir, t->tree_part, AT_REMOVEDIR);
+        }
         file_target_close(t);
         errno = why;
     } else {
@@ -438,7 +466,7 @@ static int give_name(const file_target *t, const char *from, const char *to)
     return unlinkat(t->dir, from, 0) == 0 ? 1 : -1;
 }
 
-/* What got the name is what was written, and nothing that was put in its place a moment before. */
+/* The name is that of what was written, and of nothing that was put in its place. */
 static bool is_ours(const file_target *t, const char *name)
 {
     struct stat ours, named;
@@ -459,13 +487,15 @@ trouble file_target_finish(file_target *t, char *saved, size_t room)
         set_mtime(t->fd, t->mtime_s);
     if ((folder ? syncfs(t->dir) : fsync(t->fd)) != 0)
         return trouble_of_write();
+    if (!is_ours(t, folder ? t->tree_part : t->part))
+        return TROUBLE_PART_CHANGED;
     for (unsigned k = 1; given == 0 && k < NUMBERS_MAX; k++) {
         file_name_numbered(name, t->name, k);
         given = give_name(t, folder ? t->tree_part : t->part, name);
     }
     if (given <= 0)
         return given < 0 ? trouble_of_write() : TROUBLE_TARGET_IO;
-    if (!is_ours(t, name))
+    if (!is_ours(t, name)) /* swapped between the look and the renaming */
         return TROUBLE_PART_CHANGED;
     if (folder)
         (void)unlinkat(t->dir, t->part, 0);
@@ -499,14 +529,20 @@ static void remove_tree(int dir, const char *name, unsigned depth)
     (void)unlinkat(dir, name, AT_REMOVEDIR);
 }
 
-void file_target_discard(const target_plan *p)
+bool file_target_discard(const target_plan *p)
 {
     char part[FILE_NAME_ROOM], tree_part[FILE_NAME_ROOM];
+    bool folder = p->form == FILE_FORM_FOLDER;
     int dir = names_of(p, part, tree_part);
     if (dir < 0)
-        return;
-    (void)unlinkat(dir, part, 0);
-    if (p->form == FILE_FORM_FOLDER)
-        remove_tree(dir, tree_part, 0);
+        return errno == ENOENT || errno == ENOTDIR;
+    const char *numbered = folder ? tree_part : part;
+    if (is_numbered(dir, numbered, p->stamp)) {
+        (void)unlinkat(dir, part, 0);
+        if (folder)
+            remove_tree(dir, tree_part, 0);
+    }
+    bool gone = !is_numbered(dir, numbered, p->stamp);
     close(dir);
+    return gone;
 }

@@ -162,6 +162,7 @@ int file_run_start(engine *e, int64_t row)
         rc = run_open(e, r);
     if (rc < 0) {
         run_free(e, r);
+        e->files->started = false; /* it stands in the vault: tried again */
         return rc;
     }
     file_run **at = &e->files->runs; /* in order of their beginning */
@@ -268,13 +269,6 @@ void file_trouble(engine *e, file_run *r, trouble bad)
         (void)upload_step(&r->up, UPLOAD_TROUBLE);
     else
         (void)download_step(&r->down, DOWNLOAD_TROUBLE);
-    if (over && !r->f.outgoing) {
-        target_plan p;
-        char name[FILE_NAME_ROOM];
-        download_plan(r, &p, name);
-        if (bad != TROUBLE_PART_CHANGED)
-            file_target_discard(&p);
-    }
     int rc = over || news ? note_trouble(e, r, bad, over) : TACET_OK;
     if (rc == TACET_E_FULL) { /* the vault's own disk: nothing could be noted, it is tried again as a whole */
         r->bad = TROUBLE_DISK_FULL;
@@ -287,12 +281,14 @@ void file_trouble(engine *e, file_run *r, trouble bad)
     } else if (rc != TACET_OK) {
         engine_fail(e, rc);
     }
-    if (over)
+    if (over) {
         file_run_end(e, r);
-    else if (r->f.outgoing)
+        e->files->leftovers = true;
+    } else if (r->f.outgoing) {
         upload_halt(e, r);
-    else
+    } else {
         download_halt(e, r);
+    }
     e->woken = true;
 }
 
@@ -301,7 +297,7 @@ static bool begin_running(engine *e)
 {
     int64_t rows[64];
     size_t count = 0;
-    int rc = vault_file_rows(e->vault, VAULT_FILE_RUNNING, rows, sizeof rows / sizeof *rows, &count);
+    int rc = vault_file_rows(e->vault, VAULT_FILE_RUNNING, 0, rows, sizeof rows / sizeof *rows, &count);
     for (size_t i = 0; rc == TACET_OK && i < count && i < sizeof rows / sizeof *rows; i++)
         rc = file_run_start(e, rows[i]);
     if (rc != TACET_OK)
@@ -373,6 +369,7 @@ void files_pump(engine *e)
     }
     files_drops_pump(e);
     sweep(e);
+    files_leftovers(e);
 }
 
 uint64_t files_deadline(const engine *e)
@@ -431,12 +428,12 @@ void files_event(engine *e, size_t slot, const frame *f)
 
 int files_again(engine *e)
 {
-    int64_t rows[64];
+    int64_t row = 0;
     size_t count = 0;
-    int rc = vault_file_rows(e->vault, VAULT_FILE_STORED, rows, sizeof rows / sizeof *rows, &count);
-    for (size_t i = 0; rc == TACET_OK && i < count && i < sizeof rows / sizeof *rows; i++) {
+    int rc = TACET_OK;
+    while (rc == TACET_OK && (rc = vault_file_rows(e->vault, VAULT_FILE_STORED, row, &row, 1, &count)) == TACET_OK && count > 0) {
         vault_file f;
-        rc = vault_file_get(e->vault, rows[i], &f);
+        rc = vault_file_get(e->vault, row, &f);
         f.state = VAULT_FILE_RUNNING;
         if (rc == TACET_OK)
             rc = vault_file_update(e->vault, &f);
@@ -453,6 +450,7 @@ void files_orphaned(engine *e)
         if (!r->ended && vault_file_links(e->vault, r->f.row, &link, 1, &count) == TACET_OK && count == 0)
             file_run_end(e, r); /* the row goes at the next start */
     }
+    e->files->leftovers = true;
 }
 
 bool files_busy(const engine *e)
@@ -474,7 +472,8 @@ int files_open(engine *e)
     if (!f)
         return TACET_E_NOMEM;
     e->files = f;
-    f->drops = true;
+    f->drops = f->leftovers = true;
+    files_leftovers(e); /* before their rows go */
     int rc = workers_new(&f->workers, e);
     if (rc == TACET_OK)
         rc = vault_begin(e->vault);

@@ -100,6 +100,7 @@ struct files {
     size_t jobs_made, jobs_out;
     bool closing, started;
     unsigned telling;                  /* `have` without an answer: the relay keeps what it has not heard of */
+    bool leftovers;                    /* unfinished files of what is over may lie about */
     bool drops, dropping;              /* blobs to be dropped may stand in the vault; the relay has been asked to drop one: */
     uint8_t drop[TACET_BLOB_ID_BYTES]; /* this one */
     uint64_t auto_download;            /* bytes */
@@ -154,6 +155,8 @@ TACET_MUST_USE int file_block_get(engine *e, const file_run *r, uint32_t block, 
 TACET_MUST_USE int file_block_put(engine *e, const file_run *r, uint32_t block, const journal_block *b);
 /* Over all chunks. TACET_E_CORRUPT: one of them was never written down. */
 TACET_MUST_USE int file_root(engine *e, const file_run *r, uint8_t root[32]);
+/* --- leftovers.c --- */
+void files_leftovers(engine *e); /* outside of transactions */
 /* --- drops.c --- */
 void files_drops_pump(engine *e);
 /* --- file_contents.c: what is said about files, inside the ratchet --- */

@@ -14,7 +14,15 @@ static relay_slot *slot_of_link(engine *e, uint64_t link)
 
 static size_t index_of(const engine *e, const relay_slot *s) { return (size_t)(s - e->slots); }
 
-/* A slot nobody uses: never used, or an idle one of another relay. */
+/* What no file waits for goes first, then what has been idle longest. */
+static bool rather(const engine *e, size_t i, size_t than)
+{
+    if (than == ENGINE_SLOTS_MAX || files_need_slot(e, i) != files_need_slot(e, than))
+        return than == ENGINE_SLOTS_MAX || files_need_slot(e, than);
+    return e->slots[i].touched_ms < e->slots[than].touched_ms;
+}
+
+/* A slot nobody uses: never used, or an idle one of another relay. Who had that one must not ask another relay under its number. */
 static size_t slot_free(engine *e)
 {
     size_t idle = ENGINE_SLOTS_MAX;
@@ -22,11 +30,13 @@ static size_t slot_free(engine *e)
         relay_slot *s = &e->slots[i];
         if (!s->used)
             return i;
-        if (i != e->mailbox && !s->link && (idle == ENGINE_SLOTS_MAX || s->touched_ms < e->slots[idle].touched_ms))
+        if (i != e->mailbox && !s->link && rather(e, i, idle))
             idle = i;
     }
-    if (idle < ENGINE_SLOTS_MAX)
+    if (idle < ENGINE_SLOTS_MAX) {
         outbox_slot_down(e, idle);
+        files_slot_down(e, idle);
+    }
     return idle;
 }
 

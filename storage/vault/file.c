@@ -71,9 +71,10 @@ int vault_file_get(vault *v, int64_t row, vault_file *out)
     return vault_one(v, st, rc, file_of_row, out);
 }
 
-int vault_file_rows(vault *v, uint32_t state, int64_t *rows, size_t room, size_t *count)
+int vault_file_rows(vault *v, uint32_t state, int64_t after, int64_t *rows, size_t room, size_t *count)
 {
-    return vault_numbers(v, rows, room, count, "SELECT row FROM file WHERE state=? ORDER BY row", "n", state);
+    return vault_numbers(v, rows, room, count, "SELECT row FROM file WHERE state=? AND row>? ORDER BY row LIMIT ?", "nii", state, after,
+                         (int64_t)room);
 }
 
 int vault_file_messages(vault *v, int64_t contact, int64_t *messages, size_t room, size_t *count)
@@ -95,6 +96,16 @@ int vault_file_forget_data(vault *v, int64_t row)
     int rc = vault_run(v, "DELETE FROM file_block WHERE place BETWEEN ? AND ?", "ii", first, last);
     return rc == TACET_OK ? vault_run(v, "DELETE FROM file_content WHERE place BETWEEN ? AND ?", "ii", first, last) : rc;
 }
+
+int vault_file_leftovers(vault *v, int64_t after, int64_t *rows, size_t room, size_t *count)
+{
+    return vault_numbers(v, rows, room, count,
+                         "SELECT row FROM file WHERE outgoing=0 AND stamp<>0 AND row>? AND (state IN (?,?)"
+                         " OR (state=? AND NOT EXISTS(SELECT 1 FROM file_link l WHERE l.file=file.row))) ORDER BY row LIMIT ?",
+                         "innni", after, VAULT_FILE_FAILED, VAULT_FILE_CANCELLED, VAULT_FILE_RUNNING, (int64_t)room);
+}
+
+int vault_file_unstamp(vault *v, int64_t row) { return vault_change(v, "UPDATE file SET stamp=0 WHERE row=?", "i", row); }
 
 int vault_file_forget_orphans(vault *v)
 {
@@ -163,7 +174,8 @@ int vault_file_link_by_blob(vault *v, int64_t contact, bool outgoing, const uint
 int vault_file_link_by_seal(vault *v, int64_t contact, const uint8_t seal_id[16], vault_file_link *out)
 {
     sqlite3_stmt *st = NULL;
-    int rc = vault_select(v, &st, LINK "WHERE l.seal_id=? AND l.contact=? AND l.seal_sequence>0", "bi", seal_id, (size_t)16, contact);
+    int rc = vault_select(v, &st, LINK "JOIN file f ON f.row=l.file AND f.outgoing=1 WHERE l.seal_id=? AND l.contact=? AND l.seal_sequence>0", "bi",
+                          seal_id, (size_t)16, contact);
     return vault_one(v, st, rc, link_of_row, out);
 }
 

@@ -86,9 +86,9 @@ void file_name_numbered(char out[FILE_NAME_ROOM], const char *safe, unsigned num
         (void)snprintf(out, FILE_NAME_ROOM, "%.*s-%u%s", stem, safe, number, safe + stem);
 }
 
-void file_name_part(char out[FILE_NAME_ROOM], const char *safe, const uint8_t blob[16])
+void file_name_part(char out[FILE_NAME_ROOM], const char *safe, const uint8_t *tag, size_t n)
 {
-    char tag[9];
-    hex_encode(tag, blob, 4);
-    (void)snprintf(out, FILE_NAME_ROOM, ".%s.%s.part", safe, tag);
+    char hex[2 * FILE_NAME_TAG_BYTES + 1];
+    hex_encode(hex, tag, n < FILE_NAME_TAG_BYTES ? n : FILE_NAME_TAG_BYTES);
+    (void)snprintf(out, FILE_NAME_ROOM, ".%s.%s.part", safe, hex);
 }

@@ -38,14 +38,17 @@ TACET_MUST_USE int vault_file_update(vault *v, const vault_file *f); /* state, t
 /* Of a staged one, once it is known what it will be: state, size, chunks, mode, name, media. */
 TACET_MUST_USE int vault_file_settle(vault *v, const vault_file *f);
 TACET_MUST_USE int vault_file_get(vault *v, int64_t row, vault_file *out);
-/* Rows in one state, oldest first; at most room, *count all of them. */
-TACET_MUST_USE int vault_file_rows(vault *v, uint32_t state, int64_t *rows, size_t room, size_t *count);
+/* Rows in one state, oldest first, beyond `after`; at most room. */
+TACET_MUST_USE int vault_file_rows(vault *v, uint32_t state, int64_t after, int64_t *rows, size_t room, size_t *count);
 /* Rows whose message is in this conversation (0: in any), newest last. */
 TACET_MUST_USE int vault_file_messages(vault *v, int64_t contact, int64_t *messages, size_t room, size_t *count);
 /* Messages whose file is still on its way to our relay, oldest first; at most room, *count all of them. */
 TACET_MUST_USE int vault_file_sending(vault *v, int64_t *messages, size_t room, size_t *count);
 /* Journal and content go; the row stays for the history. */
 TACET_MUST_USE int vault_file_forget_data(vault *v, int64_t row);
+/* Incoming rows that are over, or whose conversation was removed, and that still name an unfinished file; oldest first, beyond `after`; at most room. */
+TACET_MUST_USE int vault_file_leftovers(vault *v, int64_t after, int64_t *rows, size_t room, size_t *count);
+TACET_MUST_USE int vault_file_unstamp(vault *v, int64_t row); /* it is gone */
 /* Files whose conversation was removed; what of them may lie at our relay is to be dropped. */
 TACET_MUST_USE int vault_file_forget_orphans(vault *v);
 
@@ -60,6 +63,7 @@ TACET_MUST_USE int vault_file_link_update(vault *v, const vault_file_link *l); /
 TACET_MUST_USE int vault_file_link_get(vault *v, int64_t message, vault_file_link *out);
 TACET_MUST_USE int vault_file_links(vault *v, int64_t file, vault_file_link *out, size_t room, size_t *count);
 TACET_MUST_USE int vault_file_link_by_blob(vault *v, int64_t contact, bool outgoing, const uint8_t blob[16], vault_file_link *out);
+/* Of what we send: a seal of theirs is not found. */
 TACET_MUST_USE int vault_file_link_by_seal(vault *v, int64_t contact, const uint8_t seal_id[16], vault_file_link *out);
 
 /* --- blobs that our relay is to forget ------------------------------------------------------------------------------------------------ */

@@ -64,6 +64,12 @@ typedef struct {
     uint32_t id;
 } world_late;
 
+/* What the relay holds of a file for one receiver: a single chunk, or (bytes 0) none of it yet. */
+typedef struct {
+    uint8_t capability[32], chunk[TACET_CHUNK_BYTES];
+    size_t n;
+} world_blob;
+
 typedef struct world_event world_event;
 
 typedef struct {
@@ -83,6 +89,10 @@ typedef struct {
     size_t late_for;       /* SEND of this person, counted from 1, is carried out, and answered by world_answer */
     world_late late[64];
     size_t late_count;
+    world_blob blob[8];
+    size_t blobs, drops; /* drops: BLOB_DROP frames that came */
+    uint8_t watched[1024][32];
+    size_t watches; /* capabilities that were watched with, in order */
 } world;
 
 extern uint64_t world_seed; /* of every random draw of the worlds that are made from now on; 0 at first */

@@ -351,6 +351,44 @@ static void on_info(world *w, connection *c, const frame *f)
     answer(w, c, &r, f->id);
 }
 
+/* Uploads are taken, and nothing of them is kept: what can be watched is what the test put into w->blob. */
+static void on_upload(world *w, connection *c, const frame *f) { answer_ok(w, c, f->id); }
+
+/* Of a blob of one chunk, which is not there yet. */
+static void on_status(world *w, connection *c, const frame *f)
+{
+    static const uint8_t nothing[1];
+    frame r = { .kind = FRAME_BLOB_STATUS_REPLY };
+    r.blob_status_reply.chunks = 1;
+    r.blob_status_reply.first = f->blob_status.first;
+    r.blob_status_reply.bits = (view){ nothing, sizeof nothing };
+    answer(w, c, &r, f->id);
+}
+
+static void on_drop(world *w, connection *c, const frame *f)
+{
+    w->drops++;
+    answer_ok(w, c, f->id);
+}
+
+static void on_watch(world *w, connection *c, const frame *f)
+{
+    frame r = { .kind = FRAME_CHUNK };
+    ck_assert_uint_lt(w->watches, ROWS(w->watched));
+    memcpy(w->watched[w->watches++], f->watch.capability.at, 32);
+    for (size_t i = 0; i < w->blobs; i++) {
+        if (memcmp(w->blob[i].capability, f->watch.capability.at, 32) != 0)
+            continue;
+        answer_ok(w, c, f->id);
+        r.chunk.blob = f->watch.blob;
+        r.chunk.chunk = (view){ w->blob[i].chunk, w->blob[i].n };
+        if (w->blob[i].n)
+            answer(w, c, &r, 0);
+        return;
+    }
+    answer_error(w, c, f->id, ERROR_REFUSED);
+}
+
 static void on_echo(world *w, connection *c, const frame *f)
 {
     frame r = { .kind = FRAME_ECHO_REPLY };
@@ -368,7 +406,9 @@ void relay_frame(world *w, connection *c, const uint8_t *bytes, size_t n)
         { FRAME_PREKEY_STATUS, counts }, { FRAME_TOKENS, on_tokens },     { FRAME_SUBSCRIBE, on_subscribe },
         { FRAME_ACK, on_ack },           { FRAME_SEND, on_send },         { FRAME_LISTS, on_lists },
         { FRAME_BUNDLE, on_bundle },     { FRAME_LOOKUP, on_lookup },     { FRAME_INFO, on_info },
-        { FRAME_ECHO, on_echo },         { FRAME_DEVICES, on_devices },
+        { FRAME_ECHO, on_echo },         { FRAME_DEVICES, on_devices },   { FRAME_BLOB_CREATE, on_upload },
+        { FRAME_PUT, on_upload },        { FRAME_HAVE, on_upload },       { FRAME_AGAIN, on_upload },
+        { FRAME_BLOB_DROP, on_drop },    { FRAME_WATCH, on_watch },       { FRAME_BLOB_STATUS, on_status },
     };
     frame f;
     ck_assert_int_eq(frame_decode(&f, bytes, n), TACET_OK);
