@@ -283,90 +283,114 @@ START_TEST(a_full_disk_is_told_and_nothing_is_half_there)
 }
 END_TEST
 
-/* A random walk: senders, readers with small windows, disconnects, crashes, full disks. What was accepted comes, in order, until it is acknowledged. */
+/* --- a random walk --------------------------------------------------------------------------------------------------------------------- */
+/* Senders, readers with small windows, disconnects, crashes, full disks, every other time without memory for larger windows. What was accepted comes, in order, until it is acknowledged. */
+enum { STEPS = 3000 };
+typedef struct {
+    pair p;
+    core_config config;
+    unsigned sent, seen, crashes;
+    uint64_t held; /* the walk must have seen messages held back */
+    bool deaf;     /* the device reads nothing: what was pushed is lost with the connection */
+    bool accepted[STEPS];
+    uint32_t id_of[STEPS];
+} walk;
+
+static void walk_crash(walk *k)
+{
+    k->crashes++;
+    k->held += world_counters(k->p.w).held;
+    world_crash(k->p.w, &k->config);
+    k->p.sender = client_open(k->p.w, TACET_ROLE_OPEN, NULL, 2);
+    k->p.bobs = client_open(k->p.w, TACET_ROLE_MAILBOX, &k->p.bob, 7);
+    memset(k->id_of, 0, sizeof k->id_of); /* what was not answered never will be */
+}
+
+static void walk_step(walk *k, uint8_t r)
+{
+    world *w = k->p.w;
+    char text[64];
+    if (r < 90) {
+        snprintf(text, sizeof text, "%u", k->sent);
+        frame f = send_to(&k->p.bob, k->p.bob.token, text, strlen(text));
+        k->id_of[k->sent++] = client_say(w, k->p.sender, &f);
+    } else if (r < 120) {
+        world_threads(w);
+    } else if (r < 170) {
+        world_pass_us(w, r % 3 ? 20 : r * 7u);
+        if (!w->group)
+            (void)world_take(w);
+    } else if (r < 215 && w->group) {
+        world_done(w, TACET_OK);
+    } else if (r < 218 && w->group) {
+        world_done(w, TACET_E_FULL);
+    } else if (r < 235) {
+        frame f = { .kind = FRAME_SUBSCRIBE, .subscribe.credit = r % 5u };
+        client_say(w, k->p.bobs, &f);
+    } else if (r < 237) {
+        world_threads(w);
+        pair_reconnect(&k->p);
+    } else if (r == 237 && k->crashes < 5) {
+        walk_crash(k);
+    }
+}
+
+static void walk_accepts(walk *k)
+{
+    while (client_hear(k->p.sender, &reply))
+        for (unsigned i = 0; i < k->sent; i++)
+            if (k->id_of[i] == reply.id && reply.kind == FRAME_OK)
+                k->accepted[i] = true;
+}
+
+static void walk_deliveries(walk *k, bool acknowledge)
+{
+    char text[64];
+    for (uint64_t number; (number = pair_delivered(&k->p, text));) {
+        unsigned which = (unsigned)strtoul(text, NULL, 10);
+        for (unsigned i = k->seen; i < which; i++)
+            ck_assert_msg(!k->accepted[i], "%u was accepted and overtaken by %u", i, which);
+        k->seen = which >= k->seen ? which + 1 : k->seen; /* else: delivered again */
+        if (acknowledge)
+            pair_acknowledge(&k->p, number);
+    }
+}
+
 START_TEST(S01_random_walk_loses_nothing_and_keeps_order)
 {
-    enum { STEPS = 3000 };
-    pair p = pair_new(NULL);
+    static walk k;
     env_seeded seeded;
+    k = (walk){ .config = core_config_default() };
+    if (_i % 2)
+        k.config.window_memory_bytes = 1;
+    k.p = pair_new(&k.config);
     env_seeded_init(&seeded, 1000 + (uint64_t)_i, 0);
-    unsigned sent = 0, seen = 0, crashes = 0;
-    uint64_t held = 0; /* the walk must have seen messages held back */
-    bool deaf = false; /* the device reads nothing: what was pushed is lost with the connection */
-    static bool accepted[STEPS];
-    static uint32_t id_of[STEPS];
-    memset(accepted, 0, sizeof accepted);
-    char text[64];
     for (int step = 0; step < STEPS; step++) {
         uint8_t r;
         env_random(&seeded.env, &r, 1);
-        deaf = r % 16 ? deaf : !deaf;
-        if (r < 90) {
-            snprintf(text, sizeof text, "%u", sent);
-            frame f = send_to(&p.bob, p.bob.token, text, strlen(text));
-            id_of[sent++] = client_say(p.w, p.sender, &f);
-        } else if (r < 120) {
-            world_threads(p.w);
-        } else if (r < 170) {
-            world_pass_us(p.w, r % 3 ? 20 : r * 7u);
-            if (!p.w->group)
-                (void)world_take(p.w);
-        } else if (r < 215 && p.w->group) {
-            world_done(p.w, TACET_OK);
-        } else if (r < 218 && p.w->group) {
-            world_done(p.w, TACET_E_FULL);
-        } else if (r < 235) {
-            frame f = { .kind = FRAME_SUBSCRIBE, .subscribe.credit = r % 5u };
-            client_say(p.w, p.bobs, &f);
-        } else if (r < 237) {
-            world_threads(p.w);
-            pair_reconnect(&p);
-        } else if (r == 237 && crashes < 5) {
-            crashes++;
-            held += world_counters(p.w).held;
-            world_crash(p.w, NULL);
-            p.sender = client_open(p.w, TACET_ROLE_OPEN, NULL, 2);
-            p.bobs = client_open(p.w, TACET_ROLE_MAILBOX, &p.bob, 7);
-            memset(id_of, 0, sizeof id_of); /* what was not answered never will be */
-        }
-        while (client_hear(p.sender, &reply))
-            for (unsigned i = 0; i < sent; i++)
-                if (id_of[i] == reply.id && reply.kind == FRAME_OK)
-                    accepted[i] = true;
-        if (p.bobs->closed)
-            pair_reconnect(&p);
-        for (uint64_t number; !deaf && (number = pair_delivered(&p, text));) {
-            unsigned which = (unsigned)strtoul(text, NULL, 10);
-            if (which >= seen) { /* else: delivered again */
-                for (unsigned i = seen; i < which; i++)
-                    ck_assert_msg(!accepted[i], "step %d: %u was accepted and overtaken by %u", step, i, which);
-                seen = which + 1;
-            }
-            if (r % 3)
-                pair_acknowledge(&p, number);
-        }
+        k.deaf = r % 16 ? k.deaf : !k.deaf;
+        walk_step(&k, r);
+        walk_accepts(&k);
+        if (k.p.bobs->closed)
+            pair_reconnect(&k.p);
+        if (!k.deaf)
+            walk_deliveries(&k, r % 3);
     }
-    held += world_counters(p.w).held;
-    if (p.w->group)
-        world_done(p.w, TACET_OK);
-    pair_reconnect(&p);
-    pair_subscribe(&p, 256);
+    k.held += world_counters(k.p.w).held;
+    if (k.p.w->group)
+        world_done(k.p.w, TACET_OK);
+    pair_reconnect(&k.p);
+    pair_subscribe(&k.p, 256);
     for (int turn = 0; turn < 200; turn++) {
-        for (uint64_t number; (number = pair_delivered(&p, text));) {
-            unsigned which = (unsigned)strtoul(text, NULL, 10);
-            for (unsigned i = seen; i < which; i++)
-                ck_assert_msg(!accepted[i], "%u was accepted and never came", i);
-            seen = which >= seen ? which + 1 : seen;
-            pair_acknowledge(&p, number);
-        }
-        world_pass_us(p.w, 3000);
-        world_run(p.w);
+        walk_deliveries(&k, true);
+        world_pass_us(k.p.w, 3000);
+        world_run(k.p.w);
     }
-    for (unsigned i = seen; i < sent; i++)
-        ck_assert_msg(!accepted[i], "%u was accepted and never came", i);
-    ck_assert_uint_gt(sent, 500);
-    ck_assert_uint_gt(held, 0);
-    world_free(p.w);
+    for (unsigned i = k.seen; i < k.sent; i++)
+        ck_assert_msg(!k.accepted[i], "%u was accepted and never came", i);
+    ck_assert_uint_gt(k.sent, 500);
+    ck_assert(k.held || _i % 2); /* who is seldom live is seldom given time */
+    world_free(k.p.w);
 }
 END_TEST
 

@@ -221,6 +221,7 @@ START_TEST(memory_is_given_back)
     client_close(p.w, p.bobs);
     world_run(p.w);
     ck_assert_uint_eq(world_counters(p.w).memory_bytes, 0);
+    ck_assert_uint_eq(world_counters(p.w).window_memory_bytes, 0);
     world_free(p.w);
 }
 END_TEST

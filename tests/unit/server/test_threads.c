@@ -83,6 +83,51 @@ static uint32_t some_mailbox(relay_store *s)
     return mailbox;
 }
 
+static job *group(uint32_t mailbox, uint64_t first, int count)
+{
+    job *list = NULL, **tail = &list;
+    for (int i = 0; i < count; i++, tail = &(*tail)->next)
+        *tail = append(mailbox, first + (uint64_t)i);
+    return list;
+}
+
+static backlog_job *read_after(uint32_t mailbox, uint64_t after)
+{
+    backlog_job *j = calloc(1, sizeof *j);
+    j->mailbox = mailbox;
+    j->after = after;
+    j->now_hour = 500001;
+    j->max_count = RELAY_BACKLOG_MAX_MESSAGES;
+    return j;
+}
+
+static void collect_group(committer *c)
+{
+    job *done;
+    int status;
+    if (!committer_collect(c, &done, &status))
+        return;
+    ck_assert_int_eq(status, TACET_OK);
+    for (job *n; done; done = n) {
+        n = done->next;
+        free(done);
+    }
+}
+
+/* True when a read was done; what it read must follow on *seen. */
+static bool collect_read(backlog *b, uint64_t *seen)
+{
+    backlog_job *j = backlog_collect(b);
+    if (!j)
+        return false;
+    ck_assert_int_eq(j->status, TACET_OK);
+    for (uint32_t i = 0; i < j->count; i++)
+        ck_assert_uint_eq(j->item[i].number, ++*seen);
+    free(j->stream);
+    free(j);
+    return true;
+}
+
 /* The reader sees, while the committer writes, a growing beginning of what was written, without holes. */
 START_TEST(backlog_reads_while_the_committer_writes)
 {
@@ -93,56 +138,26 @@ START_TEST(backlog_reads_while_the_committer_writes)
     committer *c;
     backlog *b;
     uint64_t next = 1, seen = 0;
-    unsigned groups = 0;
     bool reading = false;
     ck_assert_int_eq(committer_start(&c, w->store, wake), TACET_OK);
     ck_assert_int_eq(backlog_start(&b, w->reader, wake), TACET_OK);
     while (seen < GROUPS * PER_GROUP) {
-        if (!committer_busy(c) && groups < GROUPS) {
-            job *list = NULL, **tail = &list;
-            for (int i = 0; i < PER_GROUP; i++, tail = &(*tail)->next)
-                *tail = append(mailbox, next++);
-            committer_submit(c, list);
-            groups++;
+        if (!committer_busy(c) && next <= GROUPS * PER_GROUP) {
+            committer_submit(c, group(mailbox, next, PER_GROUP));
+            next += PER_GROUP;
         }
-        if (!reading) {
-            backlog_job *j = calloc(1, sizeof *j);
-            j->mailbox = mailbox;
-            j->after = seen;
-            j->now_hour = 500001;
-            j->max_count = RELAY_BACKLOG_MAX_MESSAGES;
-            backlog_submit(b, j);
-            reading = true;
-        }
+        if (!reading)
+            backlog_submit(b, read_after(mailbox, seen));
+        reading = true;
         wait_for(wake);
-        job *done;
-        int status;
-        if (committer_collect(c, &done, &status)) {
-            ck_assert_int_eq(status, TACET_OK);
-            for (job *n; done; done = n) {
-                n = done->next;
-                free(done);
-            }
-        }
-        for (backlog_job *j; (j = backlog_collect(b));) {
-            ck_assert_int_eq(j->status, TACET_OK);
-            for (uint32_t i = 0; i < j->count; i++)
-                ck_assert_uint_eq(j->item[i].number, ++seen);
-            free(j->stream);
-            free(j);
+        collect_group(c);
+        while (collect_read(b, &seen))
             reading = false;
-        }
     }
     b = backlog_stop(b);
     while (committer_busy(c)) {
-        job *done;
-        int status;
         wait_for(wake);
-        if (committer_collect(c, &done, &status))
-            for (job *n; done; done = n) {
-                n = done->next;
-                free(done);
-            }
+        collect_group(c);
     }
     c = committer_stop(c);
     close(wake);
