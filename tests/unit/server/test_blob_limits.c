@@ -132,7 +132,7 @@ static void puts_of_another(const scene *s, unsigned count)
 
 START_TEST(F10_chunks_in_memory_are_bounded)
 {
-    enum { MORE = RELAY_CHUNK_MEMORY_MAX_BYTES / TACET_CHUNK_BYTES + 50 };
+    enum { MORE = RELAY_CHUNK_MEMORY_MAX_BYTES / (int)TACET_CHUNK_BYTES + 50 };
     scene s = scene_with(1000, 1);
     ck_assert_uint_eq(code(&s, s.owner, put(&s, 999)), 0);
     s.w->disk_waits = true;

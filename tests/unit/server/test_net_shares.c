@@ -188,7 +188,7 @@ static bool put_chunk(client *c, uint32_t id)
  * still gets its word in. */
 START_TEST(T12_chunks_that_wait_do_not_silence_their_address)
 {
-    enum { CONNECTIONS = 2, EACH = 200, MOST = RELAY_ADDRESS_CHUNK_BYTES_MAX / TACET_CHUNK_BYTES + CONNECTIONS };
+    enum { CONNECTIONS = 2, EACH = 200, MOST = RELAY_ADDRESS_CHUNK_BYTES_MAX / (int)TACET_CHUNK_BYTES + CONNECTIONS };
     const net_options o = usual();
     world *w = world_start(&o, NULL);
     client *sender[CONNECTIONS];
@@ -199,7 +199,7 @@ START_TEST(T12_chunks_that_wait_do_not_silence_their_address)
         for (uint32_t id = 1; id <= EACH && put_chunk(sender[i], id); id++)
             ;
     }
-    EVENTUALLY(w->frames > RELAY_ADDRESS_REQUEST_BYTES_MAX / TACET_CHUNK_BYTES + CONNECTIONS);
+    EVENTUALLY(w->frames > RELAY_ADDRESS_REQUEST_BYTES_MAX / (int)TACET_CHUNK_BYTES + CONNECTIONS);
     pause_ms(100);
     ck_assert_uint_le(w->frames, MOST);
     w->mute = false;
