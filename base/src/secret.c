@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <sodium.h>
 #include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -114,6 +116,13 @@ void *secret_free(secret_arena *a, void *p)
         a->in_use -= b->bytes;
     }
     return NULL;
+}
+
+void secret_text_free(char *text)
+{
+    if (text)
+        sodium_memzero(text, strlen(text));
+    free(text);
 }
 
 size_t secret_in_use(const secret_arena *a) { return a->in_use; }

@@ -1,12 +1,7 @@
 /* whoami, link: who this profile is. */
 #include "cli.h"
+#include "field.h"
 #include "qr.h"
-
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
 
 static void devices_say(const json_t *devices)
 {

@@ -1,14 +1,9 @@
 /* contacts, add, rename, remove, block, unblock, requests, accept, reject: one call each, one line for what came of it. */
 #include "cli.h"
+#include "field.h"
 #include "standing.h"
 #include <stdlib.h>
 #include <string.h>
-
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
 
 /* Each object of an array as one JSON line, or through `line`. Releases the array. */
 static int each(cli *c, json_t *array, void (*line)(const cli *c, const json_t *o))

@@ -1,5 +1,6 @@
 /* files, save, cancel. */
 #include "cli.h"
+#include "field.h"
 #include "transfer/file_name.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -8,12 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static const char *text_at(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
 
 int run_files(cli *c)
 {
@@ -43,7 +38,7 @@ int run_cancel(cli *c)
     if (c->json)
         (void)say_json(json_incref(f));
     else
-        say("%s: %s", text_at(f, "name"), text_at(f, "state"));
+        say("%s: %s", text_of(f, "name"), text_of(f, "state"));
     json_decref(f);
     exit = engine_sync(c); /* so that the other side hears of it */
     return exit == EXIT_UNREACHABLE ? EXIT_DONE : exit == EXIT_DONE ? say_flush(c) : exit;
@@ -98,24 +93,24 @@ static bool target_params(cli *c, json_t *params)
 
 static bool over(const json_t *file)
 {
-    const char *state = text_at(file, "state");
+    const char *state = text_of(file, "state");
     return strcmp(state, "complete") == 0 || strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0;
 }
 
 static int event_note(saving *s, json_t *event, engine_error *why)
 {
-    const char *what = text_at(event, "event");
-    if (strcmp(text_at(event, "id"), s->c->args.operand[0]) != 0)
+    const char *what = text_of(event, "event");
+    if (strcmp(text_of(event, "id"), s->c->args.operand[0]) != 0)
         return EXIT_DONE;
     if (strcmp(what, "progress") == 0)
-        progress_show(&s->bar, s->c, event, text_at(s->file, "name"), (uint64_t)json_integer_value(json_object_get(s->file, "size")));
+        progress_show(&s->bar, s->c, event, text_of(s->file, "name"), (uint64_t)json_integer_value(json_object_get(s->file, "size")));
     if (strcmp(what, "file") == 0) {
         json_decref(s->file);
         s->file = json_incref(event);
     }
     if (strcmp(what, "error") != 0)
         return EXIT_DONE;
-    sentence_repeat(why, text_at(event, "code"), (int)json_integer_value(json_object_get(event, "exit")), text_at(event, "message"));
+    sentence_repeat(why, text_of(event, "code"), (int)json_integer_value(json_object_get(event, "exit")), text_of(event, "message"));
     return why->exit;
 }
 
@@ -218,17 +213,17 @@ static bool copy_new(int from, const char *folder, const char *name, bool exact,
 static int saved_again(cli *c, json_t **file, const json_t *params)
 {
     char folder[PATH_MAX], copy[2 * PATH_MAX];
-    const char *from = text_at(*file, "saved_to"), *to = text_at(params, "to"), *output = text_at(params, "output");
+    const char *from = text_of(*file, "saved_to"), *to = text_of(params, "to"), *output = text_of(params, "output");
     const char *old = strrchr(from, '/'), *name = *output ? strrchr(output, '/') + 1 : old ? old + 1 : "";
     size_t n = *output ? (size_t)(name - output) : strlen(to);
     struct stat st;
     if (lstat(from, &st) != 0)
-        return trouble_say(c, SAY_SAVE_GONE, text_at(*file, "name"), from);
+        return trouble_say(c, SAY_SAVE_GONE, text_of(*file, "name"), from);
     if (to_stdout(c) || (!*to && !*output) || strcmp(output, from) == 0 ||
         (*to && old && strlen(to) == (size_t)(old - from) && strncmp(to, from, n) == 0))
         return EXIT_DONE;
     if (S_ISDIR(st.st_mode) || n >= sizeof folder || strlen(name) >= FILE_NAME_ROOM)
-        return trouble_say(c, SAY_SAVE_ELSEWHERE, text_at(*file, "name"), from);
+        return trouble_say(c, SAY_SAVE_ELSEWHERE, text_of(*file, "name"), from);
     memcpy(folder, *output ? output : to, n);
     folder[n > 1 && folder[n - 1] == '/' ? n - 1 : n] = '\0';
     int fd = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -265,19 +260,19 @@ int run_save(cli *c)
         return exit;
     }
     exit = engine_ask(c, "save", json_incref(params), -1, &s.file);
-    bool before = exit == EXIT_DONE && strcmp(text_at(s.file, "state"), "complete") == 0;
+    bool before = exit == EXIT_DONE && strcmp(text_of(s.file, "state"), "complete") == 0;
     if (exit == EXIT_DONE)
         exit = await(&s);
-    if (exit == EXIT_DONE && strcmp(text_at(s.file, "state"), "complete") != 0)
-        exit = fail(c, SAY_FILE_NOT_SAVED, text_at(s.file, "name"), text_at(s.file, "state"), text_at(s.file, "trouble"));
+    if (exit == EXIT_DONE && strcmp(text_of(s.file, "state"), "complete") != 0)
+        exit = fail(c, SAY_FILE_NOT_SAVED, text_of(s.file, "name"), text_of(s.file, "state"), text_of(s.file, "trouble"));
     else if (exit == EXIT_DONE && before)
         exit = saved_again(c, &s.file, params);
     if (exit == EXIT_DONE && to_stdout(c))
-        exit = pour(c, text_at(s.file, "saved_to"));
+        exit = pour(c, text_of(s.file, "saved_to"));
     else if (exit == EXIT_DONE && c->json)
         (void)say_json(json_incref(s.file));
     else if (exit == EXIT_DONE)
-        say("%s", text_at(s.file, "saved_to"));
+        say("%s", text_of(s.file, "saved_to"));
     json_decref(params);
     json_decref(s.file);
     return exit == EXIT_DONE ? say_flush(c) : exit;

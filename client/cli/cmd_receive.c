@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "engine/caller.h"
 #include "exec.h"
+#include "field.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,12 +20,6 @@ typedef struct {
     json_t *kept;   /* an `error` event that the answer to sync may say again */
     json_t *coming; /* by id, files that were told of and may stand among what is to be fetched: true, or how they ended meanwhile */
 } receiving;
-
-static const char *word_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
 
 /* What happened besides messages: on stderr for people, as it is with --json. */
 static void event_say(const cli *c, json_t *event)
@@ -43,9 +38,9 @@ static void event_say(const cli *c, json_t *event)
         { "clock", "event", "offset_s", SAY_NEWS_CLOCK },
         { "error", "message", "", SAY_NEWS_ERROR },
     };
-    const char *what = word_of(event, "event");
+    const char *what = text_of(event, "event");
     if (strcmp(what, "file") == 0) { /* of files only what became of them; that they were offered is told as a message is */
-        const char *state = word_of(event, "state");
+        const char *state = text_of(event, "state");
         bool over = strcmp(state, "complete") == 0 || strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0;
         if (!json_is_true(json_object_get(event, "outgoing")) && over && c->json)
             (void)say_json(json_incref(event));
@@ -64,7 +59,7 @@ static void event_say(const cli *c, json_t *event)
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         char number[24];
         if (strcmp(what, row[i].event) == 0)
-            note(c, row[i].say, word_of(event, row[i].name), say_number(number, (long long)json_integer_value(json_object_get(event, row[i].more))),
+            note(c, row[i].say, text_of(event, row[i].name), say_number(number, (long long)json_integer_value(json_object_get(event, row[i].more))),
                  NULL);
     }
 }
@@ -92,7 +87,7 @@ static int batch_print(receiving *r, const json_t *messages)
     size_t i;
     json_array_foreach(messages, i, m)
     {
-        (void)json_object_del(r->coming, word_of(m, "id"));
+        (void)json_object_del(r->coming, text_of(m, "id"));
         if (r->c->json)
             (void)say_json(json_incref(m));
         else
@@ -109,7 +104,7 @@ static int batch_print(receiving *r, const json_t *messages)
 static void refusal_note(const cli *c, int outcome, const json_t *m)
 {
     char number[24];
-    note(c, outcome == EXEC_TIMED_OUT ? SAY_EXEC_SLOW : SAY_EXEC_ENDED, word_of(m, "id"), say_number(number, outcome), NULL);
+    note(c, outcome == EXEC_TIMED_OUT ? SAY_EXEC_SLOW : SAY_EXEC_ENDED, text_of(m, "id"), say_number(number, outcome), NULL);
 }
 
 /* Gives the batch to the command, one by one. What it refuses stays, and the rest goes on; *runs is false once there is no such command. */
@@ -121,7 +116,7 @@ static int batch_exec(receiving *r, const json_t *messages, bool *runs)
     size_t i;
     json_array_foreach(messages, i, m)
     {
-        (void)json_object_del(r->coming, word_of(m, "id"));
+        (void)json_object_del(r->coming, text_of(m, "id"));
         int outcome = exec_message(r->c, c->args.text[OPT_EXEC], limit, m);
         if (outcome == EXEC_STOPPED)
             return EXIT_DONE;
@@ -186,7 +181,7 @@ static int deliver(receiving *r)
 /* What was kept, unless it is what will be said anyway. */
 static void kept_say(receiving *r, const char *unless)
 {
-    if (r->kept && strcmp(word_of(r->kept, "message"), unless) != 0)
+    if (r->kept && strcmp(text_of(r->kept, "message"), unless) != 0)
         event_say(r->c, r->kept);
     json_decref(r->kept);
     r->kept = NULL;
@@ -194,7 +189,7 @@ static void kept_say(receiving *r, const char *unless)
 
 static void error_keep(receiving *r, json_t *event)
 {
-    kept_say(r, word_of(event, "message"));
+    kept_say(r, text_of(event, "message"));
     r->kept = json_incref(event);
 }
 
@@ -237,7 +232,7 @@ static int pause_ms(const receiving *r, int timeout_ms, bool *retry)
 static bool to_fetch(receiving *r, const json_t *event)
 {
     static const char *const among[] = { "message", "gap", "notice", "waiting" };
-    const char *what = word_of(event, "event"), *state = word_of(event, "state"), *id = word_of(event, "id");
+    const char *what = text_of(event, "event"), *state = text_of(event, "state"), *id = text_of(event, "id");
     for (size_t i = 0; i < sizeof among / sizeof *among; i++)
         if (strcmp(what, among[i]) == 0)
             return true;
@@ -260,7 +255,7 @@ static int step(receiving *r, int timeout_ms, bool *over)
     case CALLER_EVENT:
         if (to_fetch(r, n.body))
             r->new_messages = true;
-        else if (!r->synced && strcmp(word_of(n.body, "event"), "error") == 0)
+        else if (!r->synced && strcmp(text_of(n.body, "event"), "error") == 0)
             error_keep(r, n.body);
         else
             event_say(r->c, n.body);

@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "cli.h"
+#include "field.h"
 #include <errno.h>
 #include <limits.h>
 #include <sodium.h>
@@ -27,12 +28,6 @@ typedef struct {
     progress bar;
     engine_error why;
 } batch;
-
-static const char *text_at(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
 
 /* --- handing over ------------------------------------------------------------------------------------------------------------------------------ */
 static json_t *receivers(const cli *c)
@@ -67,7 +62,7 @@ static char *stdin_stage(cli *c)
                           sodium_base64_VARIANT_ORIGINAL);
         failed = engine_ask(c, "stage", json_pack("{s:s,s:s*}", "content", text, "stage", stage), c->relay_ms, &answer) != EXIT_DONE;
         free(stage);
-        stage = failed ? NULL : strdup(text_at(answer, "stage"));
+        stage = failed ? NULL : strdup(text_of(answer, "stage"));
         json_decref(answer);
     }
     if (piece)
@@ -168,10 +163,10 @@ static int hand_over(batch *b, const char *path)
     json_array_foreach(sent, i, one)
     {
         sent_file *f = &b->file[b->count++];
-        const char *state = text_at(one, "state");
+        const char *state = text_of(one, "state");
         *f = (sent_file){ .path = path, .state = "queued", .waits = strcmp(state, "waiting") == 0 || strcmp(state, "held") == 0 };
-        snprintf(f->id, sizeof f->id, "%s", text_at(one, "id"));
-        snprintf(f->to, sizeof f->to, "%s", text_at(one, "conversation"));
+        snprintf(f->id, sizeof f->id, "%s", text_of(one, "id"));
+        snprintf(f->to, sizeof f->to, "%s", text_of(one, "conversation"));
         if (i == 0 && json_integer_value(json_object_get(one, "skipped")) > 0)
             note(b->c, SAY_FILE_SKIPPED, path, say_number(skipped, (long long)json_integer_value(json_object_get(one, "skipped"))), NULL);
     }
@@ -182,7 +177,7 @@ static int hand_over(batch *b, const char *path)
 /* --- waiting ---------------------------------------------------------------------------------------------------------------------------------------- */
 static sent_file *file_of(batch *b, const json_t *event)
 {
-    const char *id = text_at(event, "id");
+    const char *id = text_of(event, "id");
     for (size_t i = 0; i < b->count; i++)
         if (strcmp(b->file[i].id, id) == 0)
             return &b->file[i];
@@ -192,7 +187,7 @@ static sent_file *file_of(batch *b, const json_t *event)
 static int event_note(batch *b, json_t *event)
 {
     static const char *const known[] = { "stored", "delivered", "failed" };
-    const char *what = text_at(event, "event"), *state = text_at(event, "state");
+    const char *what = text_of(event, "event"), *state = text_of(event, "state");
     sent_file *f = file_of(b, event);
     if (!f)
         return EXIT_DONE;
@@ -205,7 +200,7 @@ static int event_note(batch *b, json_t *event)
             f->state = known[i];
     if (strcmp(what, "error") != 0)
         return EXIT_DONE;
-    sentence_repeat(&b->why, text_at(event, "code"), (int)json_integer_value(json_object_get(event, "exit")), text_at(event, "message"));
+    sentence_repeat(&b->why, text_of(event, "code"), (int)json_integer_value(json_object_get(event, "exit")), text_of(event, "message"));
     return b->why.exit;
 }
 

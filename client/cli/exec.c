@@ -1,4 +1,5 @@
 #include "exec.h"
+#include "base/secret.h"
 #include "engine/caller.h"
 #include "harmless.h"
 #include <errno.h>
@@ -23,8 +24,8 @@ static int line_file(const json_t *message)
     int fd = safe ? memfd_create("message", MFD_CLOEXEC) : -1;
     size_t n = safe ? strlen(safe) : 0;
     bool good = fd >= 0 && write(fd, safe, n) == (ssize_t)n && write(fd, "\n", 1) == 1 && lseek(fd, 0, SEEK_SET) == 0;
-    free(text);
-    free(safe);
+    secret_text_free(text);
+    secret_text_free(safe);
     if (good)
         return fd;
     if (fd >= 0)

@@ -1,4 +1,5 @@
 /* tacet: from argv to one of the commands in commands.c. */
+#include "base/secret.h"
 #include "base/text.h"
 #include "cli.h"
 #include <malloc.h>
@@ -30,9 +31,7 @@ static bool words_are_text(int argc, char *const argv[])
 static void words_free(int argc, char **words)
 {
     for (int i = 0; words && i < argc; i++) {
-        if (words[i])
-            sodium_memzero(words[i], strlen(words[i]));
-        free(words[i]);
+        secret_text_free(words[i]);
     }
     free(words);
 }

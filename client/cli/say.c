@@ -1,5 +1,7 @@
 /* Everything that leaves the program for eyes: lines, objects, errors. All of it goes through harmless. */
+#include "base/secret.h"
 #include "cli.h"
+#include "field.h"
 #include "harmless.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -44,8 +46,8 @@ bool say_json(json_t *o)
     char *safe = text ? harmless_json(text) : NULL;
     if (safe)
         printf("%s\n", safe);
-    free(safe);
-    free(text);
+    secret_text_free(safe);
+    secret_text_free(text);
     json_decref(o);
     return safe != NULL;
 }
@@ -132,12 +134,6 @@ const char *say_number(char out[24], long long n)
 {
     snprintf(out, 24, "%lld", n);
     return out;
-}
-
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
 }
 
 /* "complete, saved to /x"; "receiving 12 of 40 MiB". */

@@ -4,6 +4,7 @@
 #include "backup_records.h"
 #include "base/fd.h"
 #include "identity/backup.h"
+#include "profile_file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -45,11 +46,6 @@ typedef struct {
 } backing_up;
 
 /* --- bytes --------------------------------------------------------------------------------------------------------------------------- */
-static int status_of_errno(void)
-{
-    return errno == ENOSPC || errno == EDQUOT ? TACET_E_FULL : errno == EROFS || errno == EACCES || errno == EPERM ? TACET_E_READONLY : TACET_E_IO;
-}
-
 /* The first chunk of what waits, filled up with zeros. */
 static int chunk_write(backing_up *b, bool last)
 {

@@ -278,7 +278,7 @@ static bool request_put(caller *c, json_t *request)
 {
     char *text = json_dumps(request, JSON_COMPACT);
     bool put = text && line_put(&c->out, text);
-    free(text);
+    secret_text_free(text); /* it may hold the key of a backup */
     return put;
 }
 

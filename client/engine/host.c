@@ -1,5 +1,7 @@
 #include "engine/host.h"
+#include "base/secret.h"
 #include "engine/line.h"
+#include "profile_file.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -48,15 +50,6 @@ typedef struct {
 } call;
 
 /* --- lock and socket ---------------------------------------------------------------------------------------------------------------- */
-
-static int status_of_errno(void)
-{
-    if (errno == EROFS || errno == EACCES || errno == EPERM)
-        return TACET_E_READONLY;
-    if (errno == ENOSPC || errno == EDQUOT)
-        return TACET_E_FULL;
-    return errno == ENOMEM ? TACET_E_NOMEM : TACET_E_IO;
-}
 
 /* The lock file also says who holds it: for the sentence that a person reads, nothing depends on it. */
 static pid_t holder_read(int fd)
@@ -206,7 +199,7 @@ static bool client_tell(client *c, json_t *o)
     bool fits = text && strlen(text) < c->out.max; /* else nobody could ever get it */
     if (fits && c->fd >= 0 && !c->lost && (!line_put(&c->out, text) || line_flush(&c->out, c->fd) == LINE_LOST))
         c->lost = true;
-    free(text);
+    secret_text_free(text);
     return fits;
 }
 

@@ -349,4 +349,3 @@ void link_poll(const relay_link *l, struct pollfd *out, uint64_t *deadline)
 link_state link_state_of(const relay_link *l) { return l->state; }
 int link_errno(const relay_link *l) { return l->error; }
 const uint8_t *link_handshake_hash(const relay_link *l) { return wire_handshake_hash(l->wire); }
-void link_versions(const relay_link *l, uint8_t *lowest, uint8_t *highest) { wire_versions(l->wire, lowest, highest); }

@@ -8,15 +8,18 @@
 #include <string.h>
 #include <unistd.h>
 
+int status_of_errno(void)
+{
+    if (errno == EROFS || errno == EACCES || errno == EPERM)
+        return TACET_E_READONLY;
+    if (errno == ENOSPC || errno == EDQUOT)
+        return TACET_E_FULL;
+    return errno == ENOMEM ? TACET_E_NOMEM : TACET_E_IO;
+}
+
 int file_failed(engine_error *error, const char *path)
 {
-    int why = errno, status = TACET_E_IO;
-    if (why == EROFS || why == EACCES || why == EPERM)
-        status = TACET_E_READONLY;
-    if (why == ENOSPC || why == EDQUOT)
-        status = TACET_E_FULL;
-    if (why == ENOMEM)
-        status = TACET_E_NOMEM;
+    int why = errno, status = status_of_errno();
     sentence_fill(error, sentence_of_status(status), path, strerror(why), NULL);
     errno = why;
     return status;

@@ -1,4 +1,5 @@
 #include "conversations.h"
+#include "field.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,16 +9,10 @@ static void conversation_free(conversation *c)
     free(c->draft);
 }
 
-static const char *word(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
-
 static bool fill(conversation *c, const json_t *o, const char *draft)
 {
-    *c = (conversation){ .name = strdup(word(o, "name")),
-                         .draft = strdup(draft ? draft : word(o, "draft")),
+    *c = (conversation){ .name = strdup(text_of(o, "name")),
+                         .draft = strdup(draft ? draft : text_of(o, "draft")),
                          .trust = standing_of(o),
                          .unread = json_integer_value(json_object_get(o, "unread")) };
     return c->name && c->draft;
@@ -31,7 +26,7 @@ bool conversations_load(conversations *c, const json_t *contacts)
     bool ok = fresh.item != NULL;
     for (; ok && i < n; i++) {
         const json_t *o = json_array_get(contacts, i);
-        const conversation *before = conversation_find(c, word(o, "name"));
+        const conversation *before = conversation_find(c, text_of(o, "name"));
         ok = fill(&fresh.item[i], o, before ? before->draft : NULL);
         fresh.count = i + 1;
     }

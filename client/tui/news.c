@@ -1,15 +1,10 @@
 /* What the engine says by itself, and the answers that concern more than one place. */
 #include "chat.h"
+#include "field.h"
 #include "main_screen.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *word(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
 
 /* --- answers ------------------------------------------------------------------------------------------------------------------------------- */
 
@@ -75,11 +70,11 @@ static void me_came(chat *c, json_t *result, const engine_error *error, json_t *
         c->over = true;
         return;
     }
-    const char *relay = word(result, "relay"), *host = strstr(relay, "://");
+    const char *relay = text_of(result, "relay"), *host = strstr(relay, "://");
     host = host ? host + 3 : relay;
-    c->me = strdup(word(result, "name"));
+    c->me = strdup(text_of(result, "name"));
     c->relay = strndup(host, strcspn(host, "/"));
-    c->link = strdup(word(result, "link"));
+    c->link = strdup(text_of(result, "link"));
 }
 
 static void status_came(chat *c, json_t *result, const engine_error *error, json_t *about)
@@ -112,12 +107,12 @@ void news_failed(chat *c, json_t *result, const engine_error *error, json_t *abo
 
 void news_changed(chat *c, json_t *result, const engine_error *error, json_t *about)
 {
-    const char *name = word(about, "name"), *open = word(about, "open");
+    const char *name = text_of(about, "name"), *open = text_of(about, "open");
     if (!result) {
         chat_why(c, error);
     } else if (json_is_true(json_object_get(about, "added"))) {
-        open = word(result, "name");
-        chat_tell(c, strcmp(word(result, "state"), "accepted") == 0 ? SAY_CHAT_ADDED : SAY_CHAT_ASKED, open, NULL);
+        open = text_of(result, "name");
+        chat_tell(c, strcmp(text_of(result, "state"), "accepted") == 0 ? SAY_CHAT_ADDED : SAY_CHAT_ASKED, open, NULL);
     } else {
         chat_tell(c, (sentence)json_integer_value(json_object_get(about, "say")), name, NULL);
     }
@@ -149,7 +144,7 @@ void news_begin(chat *c)
 static bool concerns_current(const chat *c, const json_t *event)
 {
     const conversation *who = conversation_current(&c->list);
-    return who && strcmp(who->name, word(event, "conversation")) == 0;
+    return who && strcmp(who->name, text_of(event, "conversation")) == 0;
 }
 
 /* What came in for the conversation that is open. It is shown, and so read, when the end of the conversation is in view. */
@@ -173,7 +168,7 @@ static void on_own_message(chat *c, conversation *who, const json_t *event)
 
 static void on_message(chat *c, const json_t *event)
 {
-    conversation *who = conversation_find(&c->list, word(event, "conversation"));
+    conversation *who = conversation_find(&c->list, text_of(event, "conversation"));
     c->bell = true;
     hook_message(&c->hook, event);
     if (!who)
@@ -187,7 +182,8 @@ static void on_message(chat *c, const json_t *event)
 static void on_receipt(chat *c, const json_t *event)
 {
     c->status_at = 0;
-    if (concerns_current(c, event) && !transcript_state(&c->log, word(event, "id"), word(event, "state")) && c->log.scroll == 0 && !c->log_loading)
+    if (concerns_current(c, event) && !transcript_state(&c->log, text_of(event, "id"), text_of(event, "state")) && c->log.scroll == 0 &&
+        !c->log_loading)
         chat_reload(c); /* sent by another program on this profile */
 }
 
@@ -200,7 +196,7 @@ static void on_conversation(chat *c, const json_t *event)
 static void on_request(chat *c, const json_t *event)
 {
     c->bell = true;
-    chat_tell(c, SAY_CHAT_REQUEST, word(event, "from"), NULL);
+    chat_tell(c, SAY_CHAT_REQUEST, text_of(event, "from"), NULL);
     news_requests(c);
     c->list_stale = false; /* a request under a known name changes that contact */
     news_contacts(c);
@@ -208,14 +204,14 @@ static void on_request(chat *c, const json_t *event)
 
 static void on_accepted(chat *c, const json_t *event)
 {
-    chat_tell(c, SAY_CHAT_THEY_ACCEPTED, word(event, "contact"), NULL);
+    chat_tell(c, SAY_CHAT_THEY_ACCEPTED, text_of(event, "contact"), NULL);
     c->list_stale = false;
     news_contacts(c);
 }
 
 static void on_key_changed(chat *c, const json_t *event)
 {
-    const char *name = *word(event, "contact") ? word(event, "contact") : word(event, "conversation");
+    const char *name = *text_of(event, "contact") ? text_of(event, "contact") : text_of(event, "conversation");
     c->bell = true;
     chat_tell(c, SAY_CHAT_KEY_CHANGED, name, NULL);
     c->list_stale = false;
@@ -225,7 +221,7 @@ static void on_key_changed(chat *c, const json_t *event)
 static void on_history_forked(chat *c, const json_t *event)
 {
     c->bell = true;
-    chat_tell(c, SAY_CHAT_HISTORY_FORKED, word(event, "conversation"), NULL);
+    chat_tell(c, SAY_CHAT_HISTORY_FORKED, text_of(event, "conversation"), NULL);
     on_conversation(c, event);
 }
 
@@ -233,7 +229,7 @@ static void on_online(chat *c, const json_t *event) { c->online = json_is_true(j
 static void on_error(chat *c, const json_t *event)
 {
     engine_error said = { .code = "error", .exit = EXIT_FAILED };
-    (void)snprintf(said.message, sizeof said.message, "%s", word(event, "message"));
+    (void)snprintf(said.message, sizeof said.message, "%s", text_of(event, "message"));
     chat_why(c, &said);
 }
 
@@ -241,7 +237,7 @@ static void on_quarantined(chat *c, const json_t *event)
 {
     char many[24];
     (void)snprintf(many, sizeof many, "%lld", (long long)json_integer_value(json_object_get(event, "count")));
-    chat_tell(c, SAY_CHAT_QUARANTINED, many, word(event, "reason"));
+    chat_tell(c, SAY_CHAT_QUARANTINED, many, text_of(event, "reason"));
 }
 
 static void on_clock(chat *c, const json_t *event)
@@ -250,24 +246,24 @@ static void on_clock(chat *c, const json_t *event)
     chat_tell(c, SAY_CHAT_CLOCK, NULL, NULL);
 }
 
-static void on_session_reset(chat *c, const json_t *event) { chat_tell(c, SAY_CHAT_SESSION_RESET, word(event, "conversation"), NULL); }
+static void on_session_reset(chat *c, const json_t *event) { chat_tell(c, SAY_CHAT_SESSION_RESET, text_of(event, "conversation"), NULL); }
 static void on_new_device(chat *c, const json_t *event)
 {
-    chat_tell(c, SAY_CHAT_NEW_DEVICE, word(event, "contact"), NULL);
+    chat_tell(c, SAY_CHAT_NEW_DEVICE, text_of(event, "contact"), NULL);
     on_conversation(c, event);
 }
 
 /* A file that is there moves on; a new one comes with its page, and in another conversation with the number of what is unread there. */
 static void on_file(chat *c, const json_t *event)
 {
-    bool mine = concerns_current(c, event), offer = strcmp(word(event, "event"), "file") == 0;
+    bool mine = concerns_current(c, event), offer = strcmp(text_of(event, "event"), "file") == 0;
     if ((mine && transcript_file(&c->log, event)) || !offer)
         return;
     if (mine)
         chat_reload(c);
     if (json_is_true(json_object_get(event, "outgoing")))
         return;
-    c->bell |= strcmp(word(event, "state"), "offered") == 0 || strcmp(word(event, "state"), "receiving") == 0;
+    c->bell |= strcmp(text_of(event, "state"), "offered") == 0 || strcmp(text_of(event, "state"), "receiving") == 0;
     c->list_stale = false;
     news_contacts(c);
 }
@@ -296,6 +292,6 @@ void news_event(chat *c, const json_t *event)
                 { "clock", on_clock } };
     c->dirty = true;
     for (size_t i = 0; i < sizeof row / sizeof *row; i++)
-        if (strcmp(row[i].event, word(event, "event")) == 0)
+        if (strcmp(row[i].event, text_of(event, "event")) == 0)
             row[i].take(c, event);
 }

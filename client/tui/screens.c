@@ -1,6 +1,7 @@
 #include "screens.h"
 #include "commands.h"
 #include "draw.h"
+#include "field.h"
 #include "harmless.h"
 #include "keys.h"
 #include "main_screen.h"
@@ -12,12 +13,6 @@
 #include <string.h>
 
 enum { ESCAPE = 27, SAFETY_DIGITS = 60, CONTENT_ROW = 1, LINK_COLUMNS_MIN = 10, DIGITS_COLUMNS = 28 };
-
-static const char *word(const json_t *o, const char *name)
-{
-    const char *s = json_string_value(json_object_get(o, name));
-    return s ? s : "";
-}
 
 /* The peer's text as one harmless line. */
 static void peers_line(int y, int x, int columns, const char *text, const char *found)
@@ -175,11 +170,11 @@ static void requests_draw(chat *c, const measures *m)
         const json_t *o = json_array_get(c->requests, c->top + (size_t)i);
         char where[320], line[sizeof(engine_error)];
         engine_error said;
-        (void)snprintf(where, sizeof where, "%s, account %.12s…", word(o, "relay"), word(o, "account"));
-        sentence_fill(&said, SAY_CHAT_ASKER, word(o, "from"), word(o, "proposed_name"), where);
+        (void)snprintf(where, sizeof where, "%s, account %.12s…", text_of(o, "relay"), text_of(o, "account"));
+        sentence_fill(&said, SAY_CHAT_ASKER, text_of(o, "from"), text_of(o, "proposed_name"), where);
         (void)snprintf(line, sizeof line, " %s ", said.message);
         draw_field(y, 1, m->columns - 2, c->top + (size_t)i == c->selected ? INK_CHOSEN : INK_BOLD, line);
-        peers_line(y + 1, 4, m->columns - 6, word(o, "text"), NULL);
+        peers_line(y + 1, 4, m->columns - 6, text_of(o, "text"), NULL);
     }
 }
 
@@ -191,10 +186,10 @@ static void search_draw(chat *c, const measures *m)
         const json_t *o = json_array_get(c->hits, c->top + (size_t)i);
         char line[200];
         bool chosen = c->top + (size_t)i == c->selected;
-        (void)snprintf(line, sizeof line, "%s %.10s %s%s ", chosen ? "▸" : " ", word(o, "sent_at"), word(o, "conversation"),
+        (void)snprintf(line, sizeof line, "%s %.10s %s%s ", chosen ? "▸" : " ", text_of(o, "sent_at"), text_of(o, "conversation"),
                        json_is_true(json_object_get(o, "outgoing")) ? " < you:" : ":");
         int used = draw_text(y + i, 1, m->columns / 2, chosen ? INK_CHOSEN : INK_BOLD, line);
-        peers_line(y + i, 2 + used, m->columns - used - 4, word(o, strcmp(word(o, "event"), "file") == 0 ? "name" : "text"), c->query);
+        peers_line(y + i, 2 + used, m->columns - used - 4, text_of(o, strcmp(text_of(o, "event"), "file") == 0 ? "name" : "text"), c->query);
     }
 }
 
@@ -245,7 +240,7 @@ static void confirmed(chat *c, json_t *result, const engine_error *error, json_t
         chat_why(c, error);
     c->verified = json_is_true(json_object_get(result, "verified"));
     if (c->verified)
-        chat_tell(c, SAY_CHAT_VERIFIED, word(result, "name"), NULL);
+        chat_tell(c, SAY_CHAT_VERIFIED, text_of(result, "name"), NULL);
     news_contacts(c);
 }
 
@@ -256,7 +251,7 @@ static void taken_back(chat *c, json_t *result, const engine_error *error, json_
     if (error)
         chat_why(c, error);
     else
-        chat_tell(c, SAY_CHAT_UNTRUSTED, word(result, "name"), NULL);
+        chat_tell(c, SAY_CHAT_UNTRUSTED, text_of(result, "name"), NULL);
     if (result)
         c->verified = false;
     news_contacts(c);
@@ -265,13 +260,13 @@ static void taken_back(chat *c, json_t *result, const engine_error *error, json_
 static void hit_open(chat *c)
 {
     const json_t *hit = json_array_get(c->hits, c->selected);
-    if (!hit || !conversation_find(&c->list, word(hit, "conversation")))
+    if (!hit || !conversation_find(&c->list, text_of(hit, "conversation")))
         return;
     free(c->reveal);
-    c->reveal = strdup(word(hit, "id"));
+    c->reveal = strdup(text_of(hit, "id"));
     c->revealing = c->reveal != NULL;
     chat_show(c, SCREEN_MAIN);
-    chat_select(c, word(hit, "conversation"));
+    chat_select(c, text_of(hit, "conversation"));
 }
 
 static void request_do(chat *c, const char *command)
@@ -280,7 +275,7 @@ static void request_do(chat *c, const char *command)
     const json_t *o = json_array_get(c->requests, c->selected);
     if (!o)
         return;
-    (void)snprintf(line, sizeof line, "/%s %s", command, word(o, "from"));
+    (void)snprintf(line, sizeof line, "/%s %s", command, text_of(o, "from"));
     if (strcmp(command, "accept") == 0)
         chat_show(c, SCREEN_MAIN);
     (void)command_run(c, line);

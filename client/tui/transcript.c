@@ -1,15 +1,10 @@
 #include "transcript.h"
 #include "engine/sentences.h"
+#include "field.h"
 #include "harmless.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *word(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
 
 static time_t time_of(const char *rfc3339)
 {
@@ -42,7 +37,7 @@ static char *file_text(const entry *e)
     return asprintf(&text, "▤ %s  %s", e->name, size) < 0 ? NULL : text;
 }
 
-static char *text_of(const json_t *m, entry_kind kind)
+static char *shown_text(const json_t *m, entry_kind kind)
 {
     char *text = NULL;
     long long missing = (long long)json_integer_value(json_object_get(m, "missing"));
@@ -68,14 +63,14 @@ static void entry_free(entry *e)
 /* What a `file` or `progress` object says about how far it is. */
 static void file_progress(entry *e, const json_t *o)
 {
-    const char *state = word(o, "state"), *saved = json_string_value(json_object_get(o, "saved_to"));
+    const char *state = text_of(o, "state"), *saved = json_string_value(json_object_get(o, "saved_to"));
     uint64_t of = number(o, "of"), have = number(o, "have");
     if (*state)
         (void)snprintf(e->state, sizeof e->state, "%s", state);
     else if (of)
         (void)snprintf(e->state, sizeof e->state, "%s", e->outgoing ? "sending" : "receiving");
-    (void)snprintf(e->trouble, sizeof e->trouble, "%s", word(o, "trouble")); /* one of our own words */
-    if (json_object_get(o, "have"))                                          /* progress counts chunks */
+    (void)snprintf(e->trouble, sizeof e->trouble, "%s", text_of(o, "trouble")); /* one of our own words */
+    if (json_object_get(o, "have"))                                             /* progress counts chunks */
         e->have = of ? (uint64_t)((double)e->size * (double)(have < of ? have : of) / (double)of) : have;
     if (e->have > e->size)
         e->have = e->size;
@@ -106,20 +101,20 @@ static entry_kind kind_of(const char *event)
 
 static bool entry_fill(entry *e, const json_t *m)
 {
-    const char *sent = word(m, "sent_at");
-    *e = (entry){ .kind = kind_of(word(m, "event")),
+    const char *sent = text_of(m, "sent_at");
+    *e = (entry){ .kind = kind_of(text_of(m, "event")),
                   .outgoing = json_is_true(json_object_get(m, "outgoing")),
                   .suspect = json_is_true(json_object_get(m, "time_suspect")),
-                  .at = time_of(*sent ? sent : word(m, "received_at")),
+                  .at = time_of(*sent ? sent : text_of(m, "received_at")),
                   .size = number(m, "size") };
     e->day = day_of(e->at);
-    (void)snprintf(e->id, sizeof e->id, "%s", word(m, "id"));
-    (void)snprintf(e->state, sizeof e->state, "%s", word(m, "state"));
+    (void)snprintf(e->id, sizeof e->id, "%s", text_of(m, "id"));
+    (void)snprintf(e->state, sizeof e->state, "%s", text_of(m, "state"));
     if (e->kind == ENTRY_FILE) {
-        e->name = harmless_copy(word(m, "name"), HARMLESS_ONE_LINE, 0);
+        e->name = harmless_copy(text_of(m, "name"), HARMLESS_ONE_LINE, 0);
         file_progress(e, m);
     }
-    e->text = e->kind != ENTRY_FILE ? text_of(m, e->kind) : e->name ? file_text(e) : NULL;
+    e->text = e->kind != ENTRY_FILE ? shown_text(m, e->kind) : e->name ? file_text(e) : NULL;
     if (!e->text)
         entry_free(e);
     return e->text != NULL;
@@ -216,7 +211,7 @@ bool transcript_page(transcript *t, page_kind kind, const json_t *page, size_t a
 {
     size_t n = json_array_size(page), from = 0;
     bool ends = n < asked;
-    if (kind == PAGE_NEWER && n > 0 && t->count > 0 && strcmp(word(json_array_get(page, 0), "id"), t->item[t->count - 1].id) == 0)
+    if (kind == PAGE_NEWER && n > 0 && t->count > 0 && strcmp(text_of(json_array_get(page, 0), "id"), t->item[t->count - 1].id) == 0)
         from = 1;
     entry *made = page_entries(page, from, n);
     if (!made)
@@ -255,7 +250,7 @@ entry *transcript_find(const transcript *t, const char *id)
 
 entry *transcript_add(transcript *t, const json_t *message, size_t columns)
 {
-    entry made, *there = transcript_find(t, word(message, "id"));
+    entry made, *there = transcript_find(t, text_of(message, "id"));
     if (there && *there->id)
         return there;
     if (!reserve(t, 1) || !entry_fill(&made, message))
@@ -298,7 +293,7 @@ bool transcript_state(transcript *t, const char *id, const char *state)
 
 bool transcript_file(transcript *t, const json_t *file)
 {
-    entry *e = transcript_find(t, word(file, "id"));
+    entry *e = transcript_find(t, text_of(file, "id"));
     if (!e || e->kind != ENTRY_FILE)
         return false;
     file_progress(e, file);

@@ -18,6 +18,8 @@ secret_arena *secret_arena_free(secret_arena *a);
 TACET_MUST_USE void *secret_alloc(secret_arena *a, size_t bytes);
 /* Wipes and gives back; p may be NULL; returns NULL. */
 void *secret_free(secret_arena *a, void *p);
+/* Text on the ordinary heap that should not stay there: wiped up to its end, and freed; NULL is fine. */
+void secret_text_free(char *text);
 /* Bytes handed out and not given back (block heads counted). */
 size_t secret_in_use(const secret_arena *a);
 

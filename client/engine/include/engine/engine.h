@@ -44,9 +44,6 @@ bool engine_has_account(const engine *e);
 typedef void (*engine_done)(void *ctx, json_t *result, const engine_error *error);
 /* params: an object, or NULL for none; borrowed. An unknown method or a wrong parameter completes with an error as well. */
 void engine_call_async(engine *e, const char *method, json_t *params, engine_done done, void *ctx);
-/* Drives the engine's own sockets (engine_step) until the call completes. 0: *result is a new reference. Else the exit code, *error filled.
- * timeout_ms < 0: no limit; else `timeout` (exit 8). Only with real sockets, or for methods that need none. */
-TACET_MUST_USE int engine_call(engine *e, const char *method, json_t *params, int timeout_ms, json_t **result, engine_error *error);
 
 /* --- driving it, with real sockets ------------------------------------------------------------------------------------------------ */
 enum { ENGINE_POLLFDS_MAX = 32 };

@@ -60,7 +60,6 @@ void link_poll(const relay_link *l, struct pollfd *out, uint64_t *deadline);
 void link_run(relay_link *l, short revents);
 
 link_state link_state_of(const relay_link *l);
-int link_errno(const relay_link *l);                                        /* of WIRE_END_UNREACHABLE; else 0 */
-const uint8_t *link_handshake_hash(const relay_link *l);                    /* 64 bytes, in LINK_READY; else NULL */
-void link_versions(const relay_link *l, uint8_t *lowest, uint8_t *highest); /* after WIRE_END_VERSION */
+int link_errno(const relay_link *l);                     /* of WIRE_END_UNREACHABLE; else 0 */
+const uint8_t *link_handshake_hash(const relay_link *l); /* 64 bytes, in LINK_READY; else NULL */
 #endif
