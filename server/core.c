@@ -375,8 +375,8 @@ static request_job *request_of(core *c, conn *k, const frame *f, const uint8_t *
     return r;
 }
 
-/* What has to be verified or written may be asked so often: by an address for new accounts, by a device, and by an account for its lists. A token that is
- * removed costs more than others: what it brought is looked for. */
+/* What has to be verified or written may be asked so often: by an address for new accounts, by a device, and by an account for its lists and for tokens
+ * that it removes, because what those brought is looked for in all its mailboxes. */
 static bool within_rate(core *c, const conn *k, const frame *f, uint64_t now_ms)
 {
     frame_kind what = f->kind;
@@ -385,10 +385,13 @@ static bool within_rate(core *c, const conn *k, const frame *f, uint64_t now_ms)
         return limiter_take(c->registers, k->address, o->registers, now_ms);
     if (k->who.mailbox == 0 || !(directory_needs_verify(what) || what == FRAME_TOKENS))
         return true;
-    if (what == FRAME_DEVICES && !limiter_take(c->lists, token_short(k->who.account), o->lists, now_ms))
+    uint64_t account = token_short(k->who.account);
+    uint32_t removed = what == FRAME_TOKENS ? f->tokens.remove.count : 0;
+    if (what == FRAME_DEVICES && !limiter_take(c->lists, account, o->lists, now_ms))
         return false;
-    uint32_t changes = 1 + (what == FRAME_TOKENS ? f->tokens.remove.count / RELAY_CHANGE_REMOVALS : 0);
-    return limiter_take_many(c->changes, k->who.mailbox, o->changes, changes, now_ms);
+    if (removed && !limiter_take_many(c->changes, account, o->changes, 1 + (removed - 1) / RELAY_CHANGE_REMOVALS, now_ms))
+        return false;
+    return limiter_take(c->changes, k->who.mailbox, o->changes, now_ms);
 }
 
 static void do_directory(core *c, conn *k, const frame *f, const uint8_t *body, size_t bytes)

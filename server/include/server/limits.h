@@ -71,8 +71,8 @@ enum relay_limits {
     RELAY_BUNDLE_DEVICE_EVERY_MS = 24 * 60 * 1000,
     RELAY_CHANGE_BURST = 256, /* of one device: tokens, prekeys, lists, names, which all have to be verified or written */
     RELAY_CHANGE_EVERY_MS = 200,
-    RELAY_CHANGE_REMOVALS = 16, /* so many tokens removed with one change are another one */
-    RELAY_LIST_BURST = 32,      /* of one account: device lists, each of which may use up mailbox numbers for good */
+    RELAY_CHANGE_REMOVALS = 4, /* so many tokens removed are a change of the whole account's, too */
+    RELAY_LIST_BURST = 32,     /* of one account: device lists, each of which may use up mailbox numbers for good */
     RELAY_LIST_EVERY_MS = 10 * 60 * 1000,
     RELAY_REQUEST_BURST = 64, /* contact requests per address */
     RELAY_REQUEST_EVERY_MS = 30 * 1000,
