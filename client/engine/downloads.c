@@ -76,17 +76,29 @@ static void open_run(job *j)
         t->bad = file_target_resume(t->target, t->first_chunks);
 }
 
+/* Whoever sends puts one file after the other: the next one may be there by now. */
+static void wake_next(engine *e, int64_t contact)
+{
+    for (file_run *r = e->files->runs; r; r = r->next)
+        if (!r->ended && !r->f.outgoing && r->contact == contact && r->watch_at_ms > mono_ms(e)) {
+            r->watch_at_ms = 0;
+            return;
+        }
+}
+
 static void finished(engine *e, file_run *r, const char *saved)
 {
     int rc = txn_begin(e);
     if (rc == TACET_OK)
         rc = txn_end(e, file_done(e, r, saved));
-    if (rc == TACET_OK)
+    if (rc == TACET_OK) {
         file_run_end(e, r);
-    else if (rc == TACET_E_FULL)
+        wake_next(e, r->contact);
+    } else if (rc == TACET_E_FULL) {
         file_trouble(e, r, TROUBLE_DISK_FULL); /* it has its name already: found again by its number */
-    else
+    } else {
         engine_fail(e, rc > 0 ? TACET_E_BUG : rc);
+    }
     e->woken = true;
 }
 
@@ -194,7 +206,7 @@ void download_halt(engine *e, file_run *r)
     link_forget(r);
     if (r->bad && r->jobs == 0)
         r->target = file_target_close(r->target);
-    if (slot < ENGINE_SLOTS_MAX && slot != e->mailbox && !download_whole(&r->down))
+    if (slot < ENGINE_SLOTS_MAX && slot != e->mailbox && place_has(e, r) && !download_whole(&r->down))
         slot_close(e, slot); /* the relay takes this as the end of the watch; others on this link begin theirs anew */
 }
 
@@ -236,13 +248,18 @@ static void ask_again(engine *e, file_run *r, uint32_t index)
 }
 
 /* No blob yet (the offer was faster than blob_create), or no more: asked again, ever more rarely, as long as it can still come. */
-static void refused(engine *e, file_run *r)
+void download_later_on(engine *e, file_run *r)
 {
     uint64_t wait = FILES_WATCH_RETRY_MS;
     for (unsigned i = 0; i < r->refusals && wait < FILES_WATCH_RETRY_MAX_MS; i++)
         wait *= 2;
     r->refusals++;
     r->watch_at_ms = mono_ms(e) + (wait < FILES_WATCH_RETRY_MAX_MS ? wait : FILES_WATCH_RETRY_MAX_MS);
+}
+
+static void refused(engine *e, file_run *r)
+{
+    download_later_on(e, r);
     if (now_ms(e) > r->f.created_ms && now_ms(e) - r->f.created_ms > (uint64_t)FILES_KEEP_S * 1000)
         file_trouble(e, r, TROUBLE_EXPIRED);
 }
@@ -254,7 +271,6 @@ static void got_watch(engine *e, uint64_t arg, const frame *reply)
         return;
     r->asked = false;
     if (reply->kind == FRAME_OK) {
-        r->refusals = 0;
         r->came_ms = mono_ms(e);
         (void)download_step(&r->down, DOWNLOAD_WATCHED);
     } else if (reply->kind == FRAME_ERROR) {
@@ -329,6 +345,8 @@ static void write_done(void *ctx, job *j)
 
 static void chunk_came(engine *e, file_run *r, const frame *f)
 {
+    if (!r->target && !download_whole(&r->down))
+        return; /* nobody asked for it */
     r->came_ms = mono_ms(e);
     r->highest = f->chunk.index > r->highest && f->chunk.index < r->f.chunks ? f->chunk.index : r->highest;
     uint8_t bit = (uint8_t)(1u << f->chunk.index % 8);
@@ -409,6 +427,8 @@ static int journal(engine *e, file_run *r)
 static void acknowledge(engine *e, file_run *r)
 {
     uint8_t bytes[DOWNLOAD_WINDOW_MAX];
+    r->moved_ms = mono_ms(e);
+    r->refusals = 0;
     for (size_t i = 0; i < r->syncing_count;) {
         uint32_t first = r->syncing[i].index & ~7u;
         size_t n = 0;
@@ -529,6 +549,12 @@ static void connect(engine *e, file_run *r)
     slot_want(e, r->slot, false); /* may find at once that there is no network: then the slot is not ours any more */
     if (r->slot < ENGINE_SLOTS_MAX && e->slots[r->slot].up && r->down.state == DOWNLOAD_OFFLINE)
         (void)download_step(&r->down, DOWNLOAD_LINK_UP);
+}
+
+void download_wait(engine *e, file_run *r)
+{
+    if (!download_whole(&r->down) && mono_ms(e) >= r->watch_at_ms)
+        connect(e, r);
 }
 
 void download_pump(engine *e, file_run *r)

@@ -206,6 +206,7 @@ int file_sealed(engine *e, vault_contact *c, const content *k, bool *fresh)
         memcpy(r->f.root, f.root, sizeof f.root);
         f.stamp = r->f.stamp; /* the rest of a running one is what the run knows */
         f.have = r->f.have;
+        r->watch_at_ms = 0; /* its sender has put all of it */
         e->files_due_ms = 0;
     }
     if (rc == TACET_OK)

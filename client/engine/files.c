@@ -101,6 +101,7 @@ file_run *file_run_find(const engine *e, int64_t row)
 
 static void run_free(engine *e, file_run *r)
 {
+    place_leave(e, r);
     chunk_list_drop(e, &r->sealed);
     chunk_list_drop(e, &r->ready);
     file_source_close(r->source);
@@ -128,6 +129,8 @@ static void sweep(engine *e)
         if (r->ended && r->jobs == 0) {
             *at = r->next;
             run_free(e, r);
+            e->files->started = e->files->started && !e->files->left; /* there is room for another */
+            e->files_due_ms = 0;
         } else {
             at = &r->next;
         }
@@ -293,18 +296,6 @@ void file_trouble(engine *e, file_run *r, trouble bad)
 }
 
 /* --- what wakes them ------------------------------------------------------------------------------------------------------------------------------ */
-static bool begin_running(engine *e)
-{
-    int64_t rows[64];
-    size_t count = 0;
-    int rc = vault_file_rows(e->vault, VAULT_FILE_RUNNING, 0, rows, sizeof rows / sizeof *rows, &count);
-    for (size_t i = 0; rc == TACET_OK && i < count && i < sizeof rows / sizeof *rows; i++)
-        rc = file_run_start(e, rows[i]);
-    if (rc != TACET_OK)
-        engine_fail(e, rc);
-    return rc == TACET_OK;
-}
-
 static void resume_when_due(engine *e, file_run *r)
 {
     if (!r->bad || mono_ms(e) < r->retry_at_ms)
@@ -349,21 +340,25 @@ static void tell_progress(engine *e, file_run *r)
 
 void files_pump(engine *e)
 {
-    unsigned active[2] = { 0, 0 };
+    unsigned active = 0;
     files *f = e->files;
     if (!f || e->me.stage != ACCOUNT_REGISTERED || e->offline)
         return;
-    if (!f->started)
-        f->started = begin_running(e);
+    if (!f->started && mono_ms(e) >= f->begin_at_ms)
+        f->started = files_begin(e);
     for (file_run *r = f->runs; r; r = r->next) {
-        if (r->ended)
+        if (!r->ended)
+            resume_when_due(e, r);
+        if (!r->ended && !r->bad && !r->f.outgoing && !place_has(e, r))
+            download_wait(e, r);
+    }
+    places_turn(e);
+    for (file_run *r = f->runs; r; r = r->next) {
+        if (r->ended || r->bad)
             continue;
-        resume_when_due(e, r);
-        if (r->bad || active[r->f.outgoing]++ >= FILES_ACTIVE_MAX)
-            continue;
-        if (r->f.outgoing)
+        if (r->f.outgoing && active++ < FILES_ACTIVE_MAX)
             upload_pump(e, r);
-        else
+        else if (!r->f.outgoing && place_has(e, r))
             download_pump(e, r);
         tell_progress(e, r);
     }
@@ -378,7 +373,8 @@ uint64_t files_deadline(const engine *e)
     if (!e->files || e->me.stage != ACCOUNT_REGISTERED || e->offline)
         return at;
     if (!e->files->started)
-        return mono;
+        return e->files->begin_at_ms > mono ? e->files->begin_at_ms : mono;
+    at = e->files->turn_at_ms;
     for (const file_run *r = e->files->runs; r; r = r->next) {
         if (r->ended)
             continue;
@@ -472,6 +468,7 @@ int files_open(engine *e)
     if (!f)
         return TACET_E_NOMEM;
     e->files = f;
+    f->turn_at_ms = UINT64_MAX;
     f->drops = f->leftovers = true;
     files_leftovers(e); /* before their rows go */
     int rc = workers_new(&f->workers, e);

@@ -63,7 +63,8 @@ struct file_run {
     file_target *target;
     char relay[TACET_RELAY_ADDRESS_MAX_BYTES + 1];
     size_t slot;
-    uint64_t watch_at_ms, came_ms; /* came_ms: when the last chunk came, or was asked for again */
+    uint64_t watch_at_ms, came_ms; /* not to be watched before; when the last chunk came, or was asked for again */
+    uint64_t placed_ms, moved_ms;  /* got its place; that, or its last chunk that got onto the disk */
     uint32_t highest;              /* of the chunks that came */
     unsigned refusals;
     written_chunk written[DOWNLOAD_WINDOW_MAX], syncing[DOWNLOAD_WINDOW_MAX]; /* in the file; on their way to the disk */
@@ -75,7 +76,8 @@ struct file_run {
 };
 
 enum files_limits {
-    FILES_ACTIVE_MAX = 4,    /* of each direction at a time; the others wait in order */
+    FILES_ACTIVE_MAX = 4,    /* of each direction at a time; the others wait, those that we send in order, those that come as places.c has it */
+    FILES_RUNS_MAX = 256,    /* of each direction; the others wait in the vault */
     FILES_UP_WINDOW = 240,   /* chunks of one file from their reading to the relay's answer */
     FILES_DOWN_WINDOW = 256, /* chunks of one file that may come unasked */
     FILES_READ_AHEAD = 128,  /* chunks being read or waiting for journal and wire, all files together */
@@ -99,6 +101,10 @@ struct files {
     chunk_job *spare;
     size_t jobs_made, jobs_out;
     bool closing, started;
+    uint64_t begin_at_ms;              /* when that could not be: not again before */
+    file_run *place[FILES_ACTIVE_MAX]; /* downloads; NULL: free */
+    uint64_t turn_at_ms;               /* somebody waits for a place: when one may have to be given up */
+    bool left;                         /* in the vault somebody waits for room among the runs */
     unsigned telling;                  /* `have` without an answer: the relay keeps what it has not heard of */
     bool leftovers;                    /* unfinished files of what is over may lie about */
     bool drops, dropping;              /* blobs to be dropped may stand in the vault; the relay has been asked to drop one: */
@@ -137,6 +143,12 @@ static inline bool file_relay_ready(const engine *e)
     return e->mailbox < ENGINE_SLOTS_MAX && e->slots[e->mailbox].up && e->confirmed && !e->registering;
 }
 
+/* --- places.c --- */
+bool place_has(const engine *e, const file_run *r);
+void place_leave(engine *e, const file_run *r);
+void places_turn(engine *e); /* takes and gives places */
+/* Begins what the vault has as RUNNING, as far as there is room. False: not all that could be (it has been said why); again later. */
+bool files_begin(engine *e);
 /* --- uploads.c --- */
 TACET_MUST_USE int upload_begin(engine *e, file_run *r);
 void upload_pump(engine *e, file_run *r);
@@ -144,7 +156,9 @@ void upload_halt(engine *e, file_run *r); /* everything under way is forgotten *
 /* --- downloads.c --- */
 TACET_MUST_USE int download_begin(engine *e, file_run *r);
 void download_pump(engine *e, file_run *r);
-bool download_gap(const file_run *r); /* a chunk that the relay ought to have pushed is missing */
+void download_wait(engine *e, file_run *r);     /* without a place: no more than a link is wanted */
+void download_later_on(engine *e, file_run *r); /* ever more rarely, until a chunk comes */
+bool download_gap(const file_run *r);           /* a chunk that the relay ought to have pushed is missing */
 void download_link_down(file_run *r);
 void download_halt(engine *e, file_run *r); /* not wanted any more, or not now */
 void download_came(engine *e, file_run *r, const frame *f);

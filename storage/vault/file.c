@@ -77,6 +77,29 @@ int vault_file_rows(vault *v, uint32_t state, int64_t after, int64_t *rows, size
                          (int64_t)room);
 }
 
+int vault_file_running(vault *v, int64_t after, vault_file_due *out, size_t room, size_t *count)
+{
+    sqlite3_stmt *st = NULL;
+    size_t n = 0;
+    int rc =
+        vault_select(v, &st,
+                     "SELECT row, CASE outgoing WHEN 1 THEN 0 ELSE IFNULL((SELECT contact FROM file_link l WHERE l.file=file.row), 0) END, outgoing"
+                     " FROM file WHERE state=? AND row>? ORDER BY row LIMIT ?",
+                     "nii", VAULT_FILE_RUNNING, after, (int64_t)room);
+    if (rc != TACET_OK)
+        return rc;
+    while ((rc = vault_next(v, st)) == TACET_OK) {
+        row_cursor r = row_of(st);
+        out[n].row = row_i64(&r);
+        out[n].contact = row_i64(&r);
+        out[n++].outgoing = row_bool(&r);
+    }
+    if (rc != TACET_E_NOT_FOUND)
+        return rc;
+    *count = n;
+    return TACET_OK;
+}
+
 int vault_file_messages(vault *v, int64_t contact, int64_t *messages, size_t room, size_t *count)
 {
     return vault_numbers(v, messages, room, count, "SELECT message FROM file_link WHERE ?1=0 OR contact=?1 ORDER BY message", "i", contact);

@@ -40,6 +40,12 @@ TACET_MUST_USE int vault_file_settle(vault *v, const vault_file *f);
 TACET_MUST_USE int vault_file_get(vault *v, int64_t row, vault_file *out);
 /* Rows in one state, oldest first, beyond `after`; at most room. */
 TACET_MUST_USE int vault_file_rows(vault *v, uint32_t state, int64_t after, int64_t *rows, size_t room, size_t *count);
+typedef struct {
+    int64_t row, contact; /* contact: whose offer it is, 0 of what we send */
+    bool outgoing;
+} vault_file_due;
+/* Those in state RUNNING, oldest first, beyond `after`; at most room. */
+TACET_MUST_USE int vault_file_running(vault *v, int64_t after, vault_file_due *out, size_t room, size_t *count);
 /* Rows whose message is in this conversation (0: in any), newest last. */
 TACET_MUST_USE int vault_file_messages(vault *v, int64_t contact, int64_t *messages, size_t room, size_t *count);
 /* Messages whose file is still on its way to our relay, oldest first; at most room, *count all of them. */

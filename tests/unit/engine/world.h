@@ -91,7 +91,7 @@ typedef struct {
     size_t late_count;
     world_blob blob[8];
     size_t blobs, drops; /* drops: BLOB_DROP frames that came */
-    uint8_t watched[1024][32];
+    uint8_t watched[16384][32];
     size_t watches; /* capabilities that were watched with, in order */
 } world;
 
