@@ -174,7 +174,7 @@ bool files_begin(engine *e)
     if (rc == TACET_OK)
         rc = bad;
     if (rc != TACET_OK) {
-        e->files->begin_at_ms = mono_ms(e) + FILES_WATCH_RETRY_MS;
+        e->files->begin_at_ms = mono_ms(e) + FILES_WATCH_RETRY_MAX_MS;
         engine_fail(e, rc);
     }
     return rc == TACET_OK;
