@@ -389,9 +389,8 @@ static bool within_rate(core *c, const conn *k, const frame *f, uint64_t now_ms)
     uint32_t removed = what == FRAME_TOKENS ? f->tokens.remove.count : 0;
     if (what == FRAME_DEVICES && !limiter_take(c->lists, account, o->lists, now_ms))
         return false;
-    if (removed && !limiter_take_many(c->changes, account, o->changes, 1 + (removed - 1) / RELAY_CHANGE_REMOVALS, now_ms))
-        return false;
-    return limiter_take(c->changes, k->who.mailbox, o->changes, now_ms);
+    return limiter_take(c->changes, k->who.mailbox, o->changes, now_ms) &&
+           (removed == 0 || limiter_take_many(c->changes, account, o->changes, 1 + (removed - 1) / RELAY_CHANGE_REMOVALS, now_ms));
 }
 
 static void do_directory(core *c, conn *k, const frame *f, const uint8_t *body, size_t bytes)

@@ -313,7 +313,8 @@ static void done_done(core *c, blob_job *j, bool written)
         return;                  /* it has expired in the same group */
     core_chunks_answer(c, e, 0); /* all have everything, whether that could be written or not */
     if (!written) {
-        core_blob_dirty(c, e, 1, 0); /* so that the next tick tries again */
+        core_blob_dirty(c, e, 1, 0); /* so that a tick tries again */
+        e->done_due_us = c->now_us + RELAY_BLOB_DONE_RETRY_MS * 1000ull;
         return;
     }
     c->n.blobs_done++;

@@ -19,7 +19,7 @@ static chunk *chunk_new(core *c, conn *k, blob_entry *e, const frame *f)
     *h = (chunk){ .of = e, .from = core_ref(c, k), .id = f->id, .index = f->put.index, .arrived_us = c->now_us, .previous = e->last };
     h->bytes = (uint32_t)f->put.chunk.bytes;
     h->stream_bytes = (uint32_t)chunk_event(h->stream, room, e->blob.id, h->index, f->put.chunk.at, h->bytes);
-    h->held_bytes = sizeof *h + room;
+    h->held_bytes = sizeof *h + CHUNK_EVENT_ROOM_BYTES; /* as the largest, which honest ones are: so their number is bounded as well */
     *(e->last ? &e->last->next : &e->first) = h;
     e->last = h;
     for (uint32_t r = 0; r < e->blob.receivers; r++)
@@ -119,7 +119,7 @@ static void put_again(core *c, conn_ref from, blob_entry *e, const frame *f)
     bool durable = e->blob.done || bitmap_get(&e->stored, f->put.index) || (!e->dirty_count && !e->marking);
     if (durable || !promises_add(&e->told, from, f->id))
         core_reply_ok(c, from, f->id);
-    else
+    else if (!e->marking && !e->finishing) /* else that answers */
         core_chunks_run(c, e);
 }
 
@@ -127,12 +127,12 @@ static void put_again(core *c, conn_ref from, blob_entry *e, const frame *f)
 static bool has_room(const core *c, const blob_entry *e)
 {
     uint64_t own = 0;
-    if (c->blobs.memory < RELAY_CHUNK_MEMORY_SOFT_BYTES)
-        return true;
-    for (const blob_entry *o = c->blobs.first; o; o = o->next)
+    if (c->blobs.memory < RELAY_CHUNK_MEMORY_SOFT_BYTES || c->blobs.memory >= RELAY_CHUNK_MEMORY_MAX_BYTES)
+        return c->blobs.memory < RELAY_CHUNK_MEMORY_SOFT_BYTES;
+    for (const blob_entry *o = c->blobs.first; o && own < RELAY_CHUNK_MEMORY_SOFT_BYTES; o = o->next)
         if (memcmp(o->blob.account, e->blob.account, sizeof o->blob.account) == 0)
             own += o->held_bytes;
-    return own < RELAY_CHUNK_MEMORY_SOFT_BYTES && c->blobs.memory < RELAY_CHUNK_MEMORY_MAX_BYTES;
+    return own < RELAY_CHUNK_MEMORY_SOFT_BYTES;
 }
 
 void core_put(core *c, conn *k, blob_entry *e, const frame *f)
@@ -335,7 +335,7 @@ void core_chunks_run(core *c, blob_entry *e)
         answer_written(c, e, 0);
         return;
     }
-    if (!e->finishing && complete(e) && !e->marking)
+    if (!e->finishing && !e->marking && c->now_us >= e->done_due_us && complete(e))
         e->finishing = core_blob_job(c, BLOB_DONE, e) != NULL;
     if (!e->writing)
         write_some(c, e);

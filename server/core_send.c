@@ -111,14 +111,22 @@ void core_send(core *c, conn *k, const frame *f)
     core_queue(c, &m->job);
 }
 
+/* A message of the same sender to the same account is to be asked again: this one comes after it. */
+static bool behind_another(const core *c, const message *m)
+{
+    for (const job *j = c->again_first; j; j = j->next)
+        if (j->from.index == m->job.from.index && j->from.serial == m->job.from.serial &&
+            memcmp(((const message *)j)->account, m->account, sizeof m->account) == 0)
+            return true;
+    return false;
+}
+
 /* The store has said whose mailbox the token opens. If a token or a device of the account was removed while it was being asked, the answer may be too old: ask again, behind that
  * removal (core_resolve_waiting). */
 void core_resolved(core *c, message *m)
 {
     route_key key = key_of(m);
-    uint32_t epoch = routes_epoch(c->routes, m->account);
-    if (m->token_epoch != epoch) {
-        m->token_epoch = epoch;
+    if (m->token_epoch != routes_epoch(c->routes, m->account) || behind_another(c, m)) {
         m->job.next = NULL;
         *(c->again_last ? &c->again_last->next : &c->again_first) = &m->job;
         c->again_last = &m->job;
@@ -133,6 +141,13 @@ void core_resolved(core *c, message *m)
     message_route(c, m);
 }
 
+/* Every removal that has come so far comes before it. */
+static void ask_behind_all(core *c, message *m)
+{
+    m->token_epoch = routes_epoch(c->routes, m->account);
+    core_queue(c, &m->job);
+}
+
 /* After a group: what waits to be resolved and now is known goes on at once, before a later message of the same sender can overtake it. What has to be
  * asked again comes behind all other jobs, and everything that was to be resolved after it behind that. */
 void core_resolve_waiting(core *c)
@@ -141,7 +156,7 @@ void core_resolve_waiting(core *c)
     c->again_first = c->again_last = NULL;
     for (job *j = again; j; j = next) {
         next = j->next;
-        core_queue(c, j);
+        ask_behind_all(c, (message *)j);
     }
     bool reached = !last;
     for (job *j = c->first; j; j = next) {
@@ -157,7 +172,7 @@ void core_resolve_waiting(core *c)
             message_route(c, m);
         } else if (again && old) {
             core_unqueue(c, j);
-            core_queue(c, j);
+            ask_behind_all(c, m);
         }
     }
 }

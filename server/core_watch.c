@@ -318,8 +318,10 @@ static void lost(core *c, watcher *w, uint32_t index)
 {
     blob_entry *e = w->of;
     c->n.chunks_lost++;
-    if (bitmap_clear(&w->sent, index) == TACET_OK)
+    bool sent = bitmap_get(&w->sent, index);
+    if (sent && bitmap_clear(&w->sent, index) == TACET_OK)
         w->unanswered -= !bitmap_get(&e->have[w->receiver], index);
+    w->fresh = e->first; /* it may have been put again meanwhile */
     if (bitmap_clear(&e->stored, index) == TACET_OK)
         core_blob_dirty(c, e, RELAY_BITS_STORED, index);
 }

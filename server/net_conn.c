@@ -145,7 +145,7 @@ static bool has_permit(net *n, conn *c)
 }
 
 /* Chunks of files are large: their bytes under way keep them in check, and a file may go as fast as it can. */
-static bool is_paced(frame_kind kind) { return kind != FRAME_PUT; }
+static bool is_paced(const frame *f) { return f->kind != FRAME_PUT || f->put.chunk.bytes < TACET_CHUNK_BYTES; }
 
 static void ask(net *n, conn *c, size_t bytes)
 {
@@ -155,7 +155,7 @@ static void ask(net *n, conn *c, size_t bytes)
     }
     c->asked++;
     c->asked_bytes += bytes;
-    c->permit &= !is_paced(n->frame.kind);
+    c->permit &= !is_paced(&n->frame);
     c->heard_ms = n->now_ms;
     source_ask(&n->sources, c->source, c->kind, bytes);
 }

@@ -59,10 +59,10 @@ struct blob_entry {
     promises told;  /* of chunks that all receivers have: what says so is to be marked */
     dirty_page *dirty;
     uint32_t dirty_count, dirty_room;
-    uint64_t mark_due_us;
-    uint32_t jobs;           /* under way, and this one is named in them */
-    bool marking, finishing; /* some of these */
-    bool hidden;             /* the table does not have it any more */
+    uint64_t mark_due_us, done_due_us; /* done_due_us: not before, because the disk was full */
+    uint32_t jobs;                     /* under way, and this one is named in them */
+    bool marking, finishing;           /* some of these */
+    bool hidden;                       /* the table does not have it any more */
 };
 
 enum { BLOB_BUCKETS = 4096 };

@@ -120,6 +120,7 @@ enum relay_limits {
     RELAY_CHUNK_READS_MAX = 8,                        /* chunks of one read */
     RELAY_CHUNK_READS_PENDING_MAX = 4,                /* reads under way, of all watchers */
     RELAY_CHUNK_OUTPUT_BYTES = 512 * 1024,            /* unsent output of a connection above which it gets no more chunks */
+    RELAY_BLOB_DONE_RETRY_MS = 1000,                  /* that all have everything could not be written */
     RELAY_BLOB_MARK_EVERY_MS = 100,                   /* what receivers have is written so often; what a sender waits for, at once */
     RELAY_BLOB_ACCOUNT_MIB = 32 * 1024,               /* (ini) set aside for one account */
     RELAY_BLOB_TOTAL_MIB = 256 * 1024,                /* (ini) set aside for all */

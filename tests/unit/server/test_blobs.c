@@ -187,7 +187,7 @@ START_TEST(F10_handed_over_on_a_full_disk)
         ck_assert_uint_eq(client_oks(s.owner), 1);
     }
     ck_assert_uint_eq(world_counters(s.w).blobs_done, 0);
-    world_pass_us(s.w, RELAY_CHUNK_TICK_MS * 1000);
+    world_pass_us(s.w, RELAY_BLOB_DONE_RETRY_MS * 1000);
     world_run(s.w);
     ck_assert_uint_eq(world_counters(s.w).blobs_done, 1); /* there is room again */
     ck_assert_uint_eq(world_counters(s.w).chunks_handed_off, 3);

@@ -326,7 +326,41 @@ START_TEST(S12_only_the_accounts_own_removal_asks_again)
 }
 END_TEST
 
+/* Removals of unknown and of known tokens come between two messages of one sender: the first must not be asked again behind the second. */
+START_TEST(S01_a_removal_between_two_messages_keeps_their_order)
+{
+    pair p = pair_new(NULL);
+    uint8_t token[32], hash[32];
+    char text[64];
+    client *other = client_open(p.w, TACET_ROLE_OPEN, NULL, 9);
+    frame look = { .kind = FRAME_LOOKUP, .lookup.name = { (const uint8_t *)"x", 1 } }, f;
+    token_make("another", token, hash);
+    f = tokens_of(TOKEN_DELIVERY, hash, NULL);
+    if (_i)
+        ck_assert_uint_eq(client_code(p.w, p.bobs, &f), 0);
+    client_say(p.w, other, &look);
+    ck_assert(world_take(p.w)); /* a group is under way, the next one gathers */
+    pair_say(&p, "first");
+    f = tokens_of(TOKEN_DELIVERY, NULL, hash);
+    client_say(p.w, p.bobs, &f);
+    if (!_i)
+        pair_say(&p, "second");
+    world_done(p.w, TACET_OK);
+    ck_assert(world_take(p.w));
+    world_done(p.w, TACET_OK);
+    if (_i)
+        pair_say(&p, "second");
+    world_run(p.w);
+    pair_subscribe(&p, 8);
+    ck_assert_uint_ne(pair_delivered(&p, text), 0);
+    ck_assert_str_eq(text, "first");
+    ck_assert_uint_ne(pair_delivered(&p, text), 0);
+    ck_assert_str_eq(text, "second");
+    world_free(p.w);
+}
+END_TEST
+
 SUITE("tokens", TEST(M13_several_contacts_blocked_at_once), TEST(M13_blocked_while_its_messages_are_under_way),
       TEST(M13_blocked_while_a_message_is_held_back), TEST(S12_removing_unknown_tokens_looks_through_no_mailbox),
       TEST(S12_an_account_removes_so_many_tokens), TEST(a_delivery_token_does_not_become_the_request_token),
-      LOOP(S12_only_the_accounts_own_removal_asks_again, ROWS(changes)))
+      LOOP(S12_only_the_accounts_own_removal_asks_again, ROWS(changes)), LOOP(S01_a_removal_between_two_messages_keeps_their_order, 2))
