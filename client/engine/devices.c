@@ -148,24 +148,49 @@ int devices_follow(engine *e, vault_contact *c, const device_list *next, const u
 }
 
 /* --- what waits for a session --------------------------------------------------------------------------------------------------- */
-/* Fetching keys may have failed for a reason that passes: asked for again, a few contacts at a time, as long as something waits: content, or a reset that
- * could not begin (also one of an earlier process). */
-void sessions_retry(engine *e)
+/* Fetching keys may have failed for a reason that passes: asked for again, a few contacts at a time, as long as content waits. */
+static int content_retry(engine *e)
 {
     int64_t contacts[ENGINE_RETRY_CONTACTS];
-    size_t count = 0, resets = 0;
-    if (e->me.stage != ACCOUNT_REGISTERED || e->offline || mono_ms(e) < e->sessions_retry_ms)
-        return;
+    size_t count = 0;
     e->sessions_retry_ms = UINT64_MAX;
     int rc = vault_out_contacts(e->vault, VAULT_OUT_CONTENT, contacts, ENGINE_RETRY_CONTACTS, &count);
     for (size_t i = 0; rc == TACET_OK && i < count && i < ENGINE_RETRY_CONTACTS; i++)
         sessions_wanted(e, contacts[i]);
     if (rc == TACET_OK && count)
         e->sessions_retry_ms = mono_ms(e) + ENGINE_LANE_RETRY_MS;
-    if (rc == TACET_OK)
-        rc = vault_contact_resets(e->vault, contacts, ENGINE_RETRY_CONTACTS, &resets);
-    for (size_t i = 0; rc == TACET_OK && i < resets && i < ENGINE_RETRY_CONTACTS; i++)
+    return rc;
+}
+
+/* So are resets that could not begin (also those of an earlier process), in turn: whose relay never answers keeps nobody else waiting. */
+static int resets_retry(engine *e)
+{
+    int64_t contacts[ENGINE_RETRY_CONTACTS], after = e->resets_after;
+    size_t count = 0;
+    e->resets_retry_ms = UINT64_MAX;
+    int rc = vault_contact_resets(e->vault, after, contacts, ENGINE_RETRY_CONTACTS, &count);
+    for (size_t i = 0; rc == TACET_OK && i < count && i < ENGINE_RETRY_CONTACTS; i++)
         reset_again(e, contacts[i]);
+    if (rc != TACET_OK)
+        return rc;
+    bool more = count > ENGINE_RETRY_CONTACTS;
+    e->resets_after = more ? contacts[ENGINE_RETRY_CONTACTS - 1] : 0;
+    if (more)
+        e->resets_retry_ms = mono_ms(e) + ENGINE_LANE_RETRY_MS;
+    else if (after)
+        e->resets_retry_ms = mono_ms(e) + ENGINE_RESET_RETRY_MS; /* from the beginning */
+    return TACET_OK;
+}
+
+void sessions_retry(engine *e)
+{
+    int rc = TACET_OK;
+    if (e->me.stage != ACCOUNT_REGISTERED || e->offline)
+        return;
+    if (mono_ms(e) >= e->sessions_retry_ms)
+        rc = content_retry(e);
+    if (rc == TACET_OK && mono_ms(e) >= e->resets_retry_ms)
+        rc = resets_retry(e);
     if (rc != TACET_OK)
         engine_fail(e, rc);
 }

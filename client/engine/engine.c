@@ -286,7 +286,8 @@ uint64_t engine_deadline_ms(const engine *e)
     }
     if (e->me.stage == ACCOUNT_REGISTERED && e->clock_known && !clock_off(e))
         at = earlier(at, e->housekeeping_at_ms > mono ? e->housekeeping_at_ms : mono);
+    uint64_t retry = earlier(e->sessions_retry_ms, e->resets_retry_ms);
     if (e->me.stage == ACCOUNT_REGISTERED && !e->offline)
-        at = earlier(at, e->sessions_retry_ms > mono ? e->sessions_retry_ms : mono);
+        at = earlier(at, retry > mono ? retry : mono);
     return earlier(earlier(at, files_deadline(e)), outbox_deadline(e));
 }

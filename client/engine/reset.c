@@ -135,7 +135,7 @@ int reset_wanted(engine *e, int64_t contact)
 void reset_again(engine *e, int64_t contact)
 {
     uint64_t at = mono_ms(e) + ENGINE_RESET_RETRY_MS;
-    if (at < e->sessions_retry_ms)
-        e->sessions_retry_ms = at;
+    if (at < e->resets_retry_ms)
+        e->resets_retry_ms = at;
     fetch_for(e, contact, WANT_RESET);
 }

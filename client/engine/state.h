@@ -158,7 +158,9 @@ struct engine {
     uint64_t handed_out;
     uint64_t receipt_due_ms;                          /* wall clock of the earliest, UINT64_MAX none */
     uint64_t housekeeping_at_ms;                      /* mono */
-    uint64_t sessions_retry_ms;                       /* mono; UINT64_MAX: nothing waits for a session */
+    uint64_t sessions_retry_ms;                       /* mono; UINT64_MAX: no content waits for a session */
+    uint64_t resets_retry_ms;                         /* mono; UINT64_MAX: no reset waits */
+    int64_t resets_after;                             /* the contact whose reset was tried last; 0: all were */
     bool tokens_asked, prekeys_asked, tokens_refused; /* refused: not on this connection any more */
     engine_error tokens_error;
     uint32_t prekeys_sent_to; /* the highest id that was published last */
@@ -287,7 +289,7 @@ bool fetch_runs(const engine *e, fetch_fn *fn, uint64_t arg); /* one with this e
 /* --- devices.c --- */
 /* Takes a checked list that follows (or is) the one in c, stores c, and sees to what the change means. */
 TACET_MUST_USE int devices_follow(engine *e, vault_contact *c, const device_list *next, const uint8_t *signed_list, size_t n);
-void sessions_retry(engine *e); /* when it is due: keys for content that waits for a session */
+void sessions_retry(engine *e); /* when it is due: keys for content that waits for a session, and for resets */
 
 /* --- sessions.c --- */
 TACET_MUST_USE int session_load(engine *e, const uint8_t id[32], session **out);

@@ -135,9 +135,9 @@ int vault_contact_ids(vault *v, int64_t *ids, size_t room, size_t *count)
     return vault_numbers(v, ids, room, count, "SELECT id FROM contact ORDER BY alias", "");
 }
 
-int vault_contact_resets(vault *v, int64_t *ids, size_t room, size_t *count)
+int vault_contact_resets(vault *v, int64_t after, int64_t *ids, size_t room, size_t *count)
 {
-    return vault_numbers(v, ids, room, count, "SELECT id FROM contact WHERE reset_wanted=1 AND blocked=0", "");
+    return vault_numbers(v, ids, room, count, "SELECT id FROM contact WHERE reset_wanted=1 AND blocked=0 AND id>? ORDER BY id", "i", after);
 }
 
 int vault_contact_remove(vault *v, int64_t id)

@@ -84,8 +84,8 @@ TACET_MUST_USE int vault_contact_by_account(vault *v, const uint8_t account[32],
 TACET_MUST_USE int vault_contact_by_hash(vault *v, const uint8_t our_hash[32], vault_contact *out);
 /* Somebody else than `account` with this name on the relay with this key (its base32, the end of the address); pending ones last, the verified first, then the oldest. */
 TACET_MUST_USE int vault_contact_by_name(vault *v, const char *name, const char *relay_key, const uint8_t account[32], vault_contact *out);
-/* Those with reset_wanted who are not blocked; as vault_contact_ids. */
-TACET_MUST_USE int vault_contact_resets(vault *v, int64_t *ids, size_t room, size_t *count);
+/* Those with reset_wanted who are not blocked, in order of id, above `after`; as vault_contact_ids. */
+TACET_MUST_USE int vault_contact_resets(vault *v, int64_t after, int64_t *ids, size_t room, size_t *count);
 TACET_MUST_USE int vault_contact_count(vault *v, uint32_t state, uint64_t *count);
 /* Ids in order of alias, at most room; *count is how many there are. */
 TACET_MUST_USE int vault_contact_ids(vault *v, int64_t *ids, size_t room, size_t *count);

@@ -389,6 +389,66 @@ START_TEST(R24_a_reset_that_cannot_begin_is_kept)
 }
 END_TEST
 
+/* Somebody of whom no relay knows anything, with a reset that waits or content that does. */
+static void add_lost(world *w, size_t who, uint8_t number, bool reset)
+{
+    engine *e = w->person[who].e;
+    vault_contact c = { .state = VAULT_CONTACT_ACCEPTED, .has_theirs = true, .reset_wanted = reset };
+    vault_outgoing o = { .what = VAULT_OUT_MESSAGE, .state = VAULT_OUT_CONTENT, .device = 1, .expires_ms = INT64_MAX, .content = { &number, 1 } };
+    snprintf(c.alias, sizeof c.alias, "lost%u", number);
+    snprintf(c.name, sizeof c.name, "lost");
+    text_put(c.relay, sizeof c.relay, w->relay_text);
+    memset(c.account, number, sizeof c.account);
+    ck_assert_int_eq(txn_begin(e), TACET_OK);
+    ck_assert_int_eq(vault_contact_add(e->vault, &c), TACET_OK);
+    o.contact = c.id;
+    if (!reset)
+        ck_assert_int_eq(vault_out_add(e->vault, &o), TACET_OK);
+    ck_assert_int_eq(txn_end(e, TACET_OK), TACET_OK);
+}
+
+/* More resets than are tried at a time, all of contacts whose relay has no answer: the one behind them has its turn. */
+START_TEST(R24_resets_take_turns)
+{
+    world *w = world_new();
+    size_t b = world_join(w, "bob"), a = 0;
+    for (uint8_t i = 1; i <= ENGINE_RETRY_CONTACTS; i++)
+        add_lost(w, b, i, true);
+    a = world_join(w, "alice");
+    world_befriend(w, a, b);
+    world_advance(w, 2 * ENGINE_OPEN_IDLE_MS);
+    w->cannot_open = true;
+    inject_garbage(w, b, "alice");
+    world_close(w, b);
+    w->cannot_open = false;
+    world_open(w, b);
+    world_advance(w, 2 * ENGINE_LANE_RETRY_MS);
+    ck_assert_uint_eq(world_events(w, b, "session-reset"), 1);
+    ck_assert_uint_eq(world_events(w, a, "session-reset"), 1);
+    check_flows(w, a, b);
+    world_free(w);
+}
+END_TEST
+
+/* Content that waits is asked for every half minute, and a reset no oftener for that. */
+START_TEST(R24_resets_have_a_time_of_their_own)
+{
+    world *w = world_new();
+    size_t b = world_join(w, "bob");
+    add_lost(w, b, 1, true);
+    add_lost(w, b, 2, false);
+    world_close(w, b);
+    world_open(w, b);
+    world_advance(w, 10000);
+    ck_assert_uint_eq(w->list_asks, 2);
+    world_advance(w, ENGINE_RESET_RETRY_MS - 30000);
+    ck_assert_uint_eq(w->list_asks, 2 + (ENGINE_RESET_RETRY_MS - 30000) / ENGINE_LANE_RETRY_MS);
+    world_advance(w, 30000);
+    ck_assert_uint_eq(w->list_asks, 3 + ENGINE_RESET_RETRY_MS / ENGINE_LANE_RETRY_MS);
+    world_free(w);
+}
+END_TEST
+
 /* Somebody who takes no message and says `reset` all the time: what we have for them is sealed anew once. */
 START_TEST(R24_one_reset_in_a_session)
 {
@@ -484,4 +544,5 @@ SUITE("sessions", LOOP(R07_which_session_sends, ROWS(choice)), TEST(R07_1_both_a
       TEST(R07_2_crossing_requests_and_one_is_lost), TEST(R07_3_both_at_once_then_a_message_is_lost), TEST(R11_old_keys_leave_the_vault),
       LOOP(R07_4_both_at_once_again_and_again, SEEDS), LOOP(R07_5_again_and_again_with_losses, SEEDS), TEST(R07_7_the_clock_is_set_back),
       TEST(R07_6_both_write_several_before_they_hear), TEST(R24_one_side_restored_from_an_old_copy), TEST(R24_unconfirmed_messages_come_again),
-      TEST(R24_resets_are_rare), LOOP(R24_a_reset_that_cannot_begin_is_kept, 2), TEST(R24_one_reset_in_a_session), TEST(pq_epochs_pass))
+      TEST(R24_resets_are_rare), LOOP(R24_a_reset_that_cannot_begin_is_kept, 2), TEST(R24_one_reset_in_a_session), TEST(R24_resets_take_turns),
+      TEST(R24_resets_have_a_time_of_their_own), TEST(pq_epochs_pass))

@@ -52,6 +52,7 @@ static int net_open(void *ctx, uint64_t link, const relay_address *relay, tacet_
     door *d = ctx;
     size_t i = 0;
     ck_assert_mem_eq(relay->key, d->w->relay_key, 32);
+    d->w->person[d->person].opens += role != TACET_ROLE_MAILBOX;
     if (d->w->cannot_open)
         return TACET_E_MALFORMED;
     while (connections[i].used)

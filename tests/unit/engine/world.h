@@ -55,6 +55,7 @@ typedef struct {
     engine *e;
     json_t *events; /* all, in order */
     size_t sends;   /* SEND frames that left this engine */
+    size_t opens;   /* connections that it began, its mailbox aside */
 } world_person;
 
 /* An answer that is still to come. */
@@ -91,6 +92,7 @@ typedef struct {
     size_t late_count;
     world_blob blob[8];
     size_t blobs, drops; /* drops: BLOB_DROP frames that came */
+    size_t list_asks;    /* LISTS frames that came */
     uint8_t watched[16384][32];
     size_t watches; /* capabilities that were watched with, in order */
 } world;

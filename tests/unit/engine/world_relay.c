@@ -286,6 +286,7 @@ void world_answer(world *w)
 static void on_lists(world *w, connection *c, const frame *f)
 {
     world_account *a = account_by(w, f->lists.account.at);
+    w->list_asks++;
     if (!a) {
         answer_error(w, c, f->id, ERROR_NOT_FOUND);
         return;
