@@ -114,6 +114,10 @@ int contact_forked(engine *e, vault_contact *c, const char *whose)
     return vault_contact_update(e->vault, c);
 }
 
+/* Who is blocked, or asks and has no decision, hears nothing of us, and neither does the relay that they name: a connection tells when we are there, and
+ * from where. */
+bool contact_may_hear(const vault_contact *c) { return !c->blocked && c->state != VAULT_CONTACT_PENDING; }
+
 /* --- methods ------------------------------------------------------------------------------------------------------------------------------------------ */
 static json_t *list_contacts(engine *e, bool pending, int *status)
 {

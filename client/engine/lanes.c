@@ -382,7 +382,7 @@ static int lane_pump(engine *e, lane *l)
     if (!l->dirty || l->blocked || l->under_way == ENGINE_LANE_WINDOW || mono_ms(e) < l->retry_at_ms)
         return TACET_OK;
     int rc = vault_contact_get(e->vault, l->contact, &c);
-    if (rc == TACET_E_NOT_FOUND || (rc == TACET_OK && c.blocked)) {
+    if (rc == TACET_E_NOT_FOUND || (rc == TACET_OK && !contact_may_hear(&c))) {
         l->dirty = false;
         return TACET_OK;
     }

@@ -241,6 +241,8 @@ static int begin_anew(engine *e, vault_contact *c, const arrival *a)
 /* Both asked: both agreed. Or somebody whom we accepted, or have not decided about, lost us and asks again: then the token is another one. */
 static int known_asks(engine *e, vault_contact *c, const said *s, const char *relay)
 {
+    if (c->state == VAULT_CONTACT_PENDING && strcmp(c->relay, relay) != 0)
+        return TACET_E_REFUSED; /* the person decides about what they were shown */
     bool crossing = c->state == VAULT_CONTACT_REQUESTED, again = c->state == VAULT_CONTACT_ACCEPTED;
     bool anew = !crossing && sodium_memcmp(c->their_token, s->k->request.token.at, sizeof c->their_token) != 0;
     text_put(c->relay, sizeof c->relay, relay);
@@ -272,10 +274,12 @@ static int on_request(engine *e, vault_contact *c, const said *s)
     relay_address_format(relay, &address);
     if (strlen(relay) > TACET_RELAY_ADDRESS_MAX_BYTES)
         return TACET_E_REFUSED;
-    bool is_new = c->id == 0, asked_before = c->state == VAULT_CONTACT_PENDING; /* then what came first is what is shown, however often they ask */
+    bool is_new = c->id == 0, asked_before = c->state == VAULT_CONTACT_PENDING;
     int rc = is_new ? stranger(e, c, s, name, relay) : known_asks(e, c, s, relay);
     bool pending = c->state == VAULT_CONTACT_PENDING;
-    if (rc == TACET_OK && k->request.text.bytes && !asked_before)
+    if (rc == TACET_OK && k->request.text.bytes && asked_before)
+        rc = vault_request_text_remove(e->vault, c->id); /* one at a time, and the newest: it is the one that our accept confirms */
+    if (rc == TACET_OK && k->request.text.bytes)
         rc = show(e, c, s, VAULT_REQUEST_TEXT, k->request.text, (view){ NULL, 0 }, pending);
     else if (rc == TACET_OK)
         rc = chain_check(e, c, s->a->device, k->sequence, k->previous, s->hash);

@@ -64,6 +64,8 @@ int request_accept(engine *e, vault_contact *c)
     c->state = VAULT_CONTACT_ACCEPTED;
     c->blocked = false;
     int rc = request_answer(e, c);
+    if (rc == TACET_OK && c->known_stale)
+        lists_wanted(e, c->id); /* shown while nothing of theirs was fetched */
     return rc == TACET_OK ? outbox_release(e, c) : rc;
 }
 

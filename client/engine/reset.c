@@ -104,7 +104,7 @@ static void fetch_for(engine *e, int64_t contact, wanted what)
     account_id account;
     if (fetch_runs(e, arrived, pack(contact, what)))
         return; /* what it brings serves this reason as well */
-    if (vault_contact_get(e->vault, contact, &c) != TACET_OK || c.blocked || e->offline)
+    if (vault_contact_get(e->vault, contact, &c) != TACET_OK || !contact_may_hear(&c) || e->offline)
         return;
     memcpy(account.bytes, c.account, sizeof account.bytes);
     fetch_start(e, &account, c.relay, c.alias, c.list, c.list_bytes, what != WANT_LISTS, arrived, pack(contact, what));

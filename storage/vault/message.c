@@ -23,6 +23,17 @@ int vault_message_add(vault *v, vault_message *m)
     return rc;
 }
 
+int vault_request_text_remove(vault *v, int64_t contact)
+{
+    int rc = vault_run(v,
+                       "DELETE FROM cursor_taken WHERE cursor IN (SELECT name FROM cursor)"
+                       " AND row IN (SELECT row FROM message WHERE contact=?1 AND outgoing=0 AND kind=?2)",
+                       "in", contact, (unsigned)VAULT_REQUEST_TEXT);
+    return rc == TACET_OK
+               ? vault_run(v, "DELETE FROM message WHERE contact=?1 AND outgoing=0 AND kind=?2", "in", contact, (unsigned)VAULT_REQUEST_TEXT)
+               : rc;
+}
+
 static int message_of_row(sqlite3_stmt *st, vault_message *m)
 {
     row_cursor r = row_of(st);

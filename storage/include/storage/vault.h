@@ -195,6 +195,8 @@ typedef struct {
 } vault_message;
 typedef bool vault_message_fn(void *ctx, const vault_message *m); /* false: stop */
 TACET_MUST_USE int vault_message_add(vault *v, vault_message *m); /* sets row; TACET_E_EXISTS: same contact, direction and id */
+/* What their request said; TACET_OK also when there is none. */
+TACET_MUST_USE int vault_request_text_remove(vault *v, int64_t contact);
 TACET_MUST_USE int vault_message_each_row(vault *v, int64_t row, vault_message_fn *each, void *ctx); /* exactly one, or TACET_E_NOT_FOUND */
 TACET_MUST_USE int vault_message_find(vault *v, int64_t contact, bool outgoing, const uint8_t id[16], int64_t *row, uint32_t *state);
 /* Any contact. */

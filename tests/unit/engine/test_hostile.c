@@ -266,7 +266,7 @@ static size_t messages_here(world *w, size_t who, const char *name)
     return n;
 }
 
-static void ask_again(world *w, size_t who, const char *name, uint64_t sequence, const char *text)
+static void ask_again(world *w, size_t who, const char *name, uint64_t sequence, const char *relay, const char *text)
 {
     vault_contact c;
     engine *e = w->person[who].e;
@@ -277,10 +277,20 @@ static void ask_again(world *w, size_t who, const char *name, uint64_t sequence,
     ck_assert_int_eq(txn_end(e, TACET_OK), TACET_OK);
     content k = { .kind = CONTENT_REQUEST, .time_ms = w->person[who].env.wall_ms };
     k.request.name = (view){ (const uint8_t *)w->person[who].name, strlen(w->person[who].name) };
-    k.request.relay = (view){ (const uint8_t *)w->relay_text, strlen(w->relay_text) };
+    k.request.relay = (view){ (const uint8_t *)relay, strlen(relay) };
     k.request.token = (view){ c.our_token, sizeof c.our_token };
     k.request.text = (view){ (const uint8_t *)text, strlen(text) };
     world_say(w, who, name, &k, VAULT_OUT_REQUEST);
+}
+
+/* The only request that waits. */
+static void check_request(world *w, size_t who, const char *relay, const char *text)
+{
+    json_t *list = must(w, who, "requests", NULL);
+    ck_assert_uint_eq(json_array_size(list), 1);
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "relay")), relay);
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "text")), text);
+    json_decref(list);
 }
 
 /* M06: a stranger is one request with one text, whatever numbers they choose and however often they ask: no program is given anything of theirs, and
@@ -294,15 +304,16 @@ START_TEST(M06_a_stranger_is_heard_once)
     json_decref(must(w, m, "add", json_pack("{ss}", "target", world_link(w, a, link_room))));
     world_account_of(w, a)->box[0].gone = true;
     w->hold = false;
-    ask_again(w, m, "alice", 1000, "the first");
+    ask_again(w, m, "alice", 1000, w->relay_text, "the first");
     ck_assert_uint_eq(world_events(w, a, "request"), 1);
     ck_assert_uint_eq(messages_here(w, a, "mallory"), 1);
     for (uint64_t i = 1; i <= 10; i++)
-        ask_again(w, m, "alice", i % 2 ? 1000 : 1000 + 50 * i, "and again");
+        ask_again(w, m, "alice", i % 2 ? 1000 : 1000 + 50 * i, w->relay_text, i < 10 ? "and again" : "the last");
     ck_assert_uint_eq(world_events(w, a, "request"), 1);
     ck_assert_uint_eq(world_events(w, a, "gap") + world_events(w, a, "history-forked"), 0);
     ck_assert_uint_eq(messages_here(w, a, "mallory"), 1);
     ck_assert_str_eq(world_received(w, a, room, sizeof room), "");
+    check_request(w, a, w->relay_text, "the last"); /* of theirs, the one that they would see confirmed */
     json_t *list = must(w, a, "receive", json_pack("{ss}", "cursor", "bot"));
     ck_assert_uint_eq(json_array_size(list), 0);
     json_decref(list);
@@ -310,6 +321,65 @@ START_TEST(M06_a_stranger_is_heard_once)
     world_send(w, m, "alice", "hello");
     ck_assert_str_eq(world_received(w, a, room, sizeof room), "hello");
     world_send(w, a, "mallory", "hello you");
+    ck_assert_str_eq(world_received(w, m, room, sizeof room), "hello you");
+    world_free(w);
+}
+END_TEST
+
+/* M06: whoever asks from another relay than the one that is shown is not heard: who accepts, accepts what they saw. */
+START_TEST(M06_a_stranger_keeps_to_their_relay)
+{
+    char other[TACET_LINK_MAX_CHARS + 1];
+    world *w = world_new();
+    size_t a = world_join(w, "alice"), m = world_join(w, "mallory");
+    snprintf(other, sizeof other, "tacet://other.example:7450/%s", strrchr(w->relay_text, '/') + 1);
+    json_decref(must(w, m, "add", json_pack("{ss ss}", "target", world_link(w, a, link_room), "text", "the first")));
+    world_run(w);
+    ask_again(w, m, "alice", 2, other, "from elsewhere");
+    ck_assert_uint_eq(world_events(w, a, "quarantined"), 1);
+    ck_assert_uint_eq(world_events(w, a, "request"), 1);
+    check_request(w, a, w->relay_text, "the first");
+    json_decref(must(w, a, "accept", json_pack("{ss}", "name", "mallory")));
+    world_send(w, m, "alice", "hello");
+    ck_assert_str_eq(world_received(w, a, room, sizeof room), "gap|hello"); /* what was not heard */
+    world_free(w);
+}
+END_TEST
+
+/* M06: whoever asks twice, in a session of its own each time (0), or shows newer device lists than ours (1), does not make us connect to the relay that
+ * they name before we have decided. Then we do, and it flows. */
+START_TEST(M06_no_connection_for_a_stranger)
+{
+    world *w = world_new();
+    size_t a = world_join(w, "alice"), m = world_join(w, "mallory");
+    own_account *me = &w->person[m].e->me;
+    json_decref(must(w, m, "add", json_pack("{ss}", "target", world_link(w, a, link_room))));
+    world_advance(w, 2 * ENGINE_OPEN_IDLE_MS);
+    size_t opens = w->person[a].opens;
+    json_decref(must(w, m, "remove", json_pack("{ss}", "name", "alice")));
+    for (int i = 0; _i && i < 2; i++) {
+        world_account *acc = world_account_of(w, m);
+        device_list next = me->list;
+        next.version++;
+        memcpy(next.previous, me->list.hash, 32);
+        ck_assert_int_eq(device_list_sign(&next, me->signed_list, &me->signed_list_bytes, me->secret->ik), TACET_OK);
+        memcpy(acc->list[acc->lists], me->signed_list, me->signed_list_bytes);
+        acc->list_bytes[acc->lists++] = me->signed_list_bytes;
+        me->list = next;
+    }
+    json_decref(must(w, m, "add", json_pack("{ss}", "target", world_link(w, a, link_room))));
+    world_advance(w, 2 * ENGINE_OPEN_IDLE_MS);
+    ck_assert_uint_eq(world_events(w, a, "quarantined"), 0);
+    ck_assert_uint_eq(w->person[a].opens, opens);
+    json_decref(must(w, a, "accept", json_pack("{ss}", "name", "mallory")));
+    world_run(w);
+    ck_assert_uint_eq(w->person[a].opens, opens + 1);
+    vault_contact c;
+    ck_assert_int_eq(vault_contact_by_alias(w->person[a].e->vault, "mallory", &c), TACET_OK);
+    ck_assert_uint_eq(c.list_version, me->list.version);
+    world_send(w, m, "alice", "hello");
+    world_send(w, a, "mallory", "hello you");
+    ck_assert_str_eq(world_received(w, a, room, sizeof room), "hello");
     ck_assert_str_eq(world_received(w, m, room, sizeof room), "hello you");
     world_free(w);
 }
@@ -328,6 +398,7 @@ START_TEST(a_stranger_who_lost_us_asks_again)
     }
     ck_assert_uint_eq(world_events(w, a, "request"), 1);
     ck_assert_uint_eq(messages_here(w, a, "bob"), 1);
+    check_request(w, a, w->relay_text, "me again");
     json_decref(must(w, a, "accept", json_pack("{ss}", "name", "bob")));
     world_run(w);
     ck_assert_uint_eq(world_events(w, b, "accepted"), 1);
@@ -499,5 +570,6 @@ END_TEST
 
 SUITE("hostile", TEST(R06_failed_first_message_changes_nothing), TEST(M01_forged_device_list), TEST(M01_forged_prekeys),
       LOOP(M01_lists_that_do_not_follow, 3), TEST(M01_lists_told_inside_contents), TEST(M06_what_a_stranger_may_say),
-      TEST(M06_requests_that_are_not_proper), TEST(M06_a_stranger_is_heard_once), TEST(a_stranger_who_lost_us_asks_again),
-      TEST(M07_own_message_reflected), TEST(R08_somebody_else_with_the_token), TEST(M09_probes_get_no_receipt), TEST(R19_garbage_does_not_block))
+      TEST(M06_requests_that_are_not_proper), TEST(M06_a_stranger_is_heard_once), TEST(M06_a_stranger_keeps_to_their_relay),
+      LOOP(M06_no_connection_for_a_stranger, 2), TEST(a_stranger_who_lost_us_asks_again), TEST(M07_own_message_reflected),
+      TEST(R08_somebody_else_with_the_token), TEST(M09_probes_get_no_receipt), TEST(R19_garbage_does_not_block))
