@@ -260,6 +260,7 @@ void download_later_on(engine *e, file_run *r)
 static void refused(engine *e, file_run *r)
 {
     download_later_on(e, r);
+    e->files_due_ms = 0; /* another may have its place, and its link */
     if (now_ms(e) > r->f.created_ms && now_ms(e) - r->f.created_ms > (uint64_t)FILES_KEEP_S * 1000)
         file_trouble(e, r, TROUBLE_EXPIRED);
 }
@@ -360,6 +361,7 @@ static void chunk_came(engine *e, file_run *r, const frame *f)
     case DOWNLOAD_IGNORE:
         return;
     case DOWNLOAD_TAKE:
+        r->moved_ms = r->came_ms;
         break;
     }
     chunk_job *c = chunk_new(e, r, f->chunk.index);
@@ -546,15 +548,26 @@ static void connect(engine *e, file_run *r)
         r->slot = slot_for_text(e, r->relay, TACET_ROLE_OPEN);
     if (r->slot == ENGINE_SLOTS_MAX)
         return;
+    relay_slot *s = &e->slots[r->slot];
+    if (!s->link && s->failures < r->failures)
+        s->failures = r->failures;
     slot_want(e, r->slot, false); /* may find at once that there is no network: then the slot is not ours any more */
-    if (r->slot < ENGINE_SLOTS_MAX && e->slots[r->slot].up && r->down.state == DOWNLOAD_OFFLINE)
+    if (r->slot == ENGINE_SLOTS_MAX || !s->up)
+        return;
+    r->failures = 0;
+    if (r->down.state == DOWNLOAD_OFFLINE)
         (void)download_step(&r->down, DOWNLOAD_LINK_UP);
 }
 
 void download_wait(engine *e, file_run *r)
 {
-    if (!download_whole(&r->down) && mono_ms(e) >= r->watch_at_ms)
-        connect(e, r);
+    connect(e, r);
+    if (r->slot < ENGINE_SLOTS_MAX && e->slots[r->slot].failed) {
+        r->watch_at_ms = e->slots[r->slot].retry_at_ms;
+        download_link_down(r);                                                /* meanwhile another has its turn */
+    } else if (r->slot == ENGINE_SLOTS_MAX && mono_ms(e) >= r->watch_at_ms) { /* no slot is free */
+        r->watch_at_ms = mono_ms(e) + ENGINE_SLOT_RETRY_MS;
+    }
 }
 
 void download_pump(engine *e, file_run *r)

@@ -163,7 +163,7 @@ void call_save(engine *e, json_t *params, engine_done done, void *ctx)
     if (f.state != VAULT_FILE_COMPLETE && fresh && !(r && r->opening) && !target_take(e, params, &f, done, ctx))
         return;
     int rc = TACET_OK;
-    if (f.state != VAULT_FILE_COMPLETE && (fresh || r)) {
+    if (f.state != VAULT_FILE_COMPLETE) {
         if (r && fresh && !r->opening)
             file_run_end(e, r); /* begun anew where it is wanted now */
         f.state = VAULT_FILE_RUNNING;

@@ -200,6 +200,7 @@ int file_sealed(engine *e, vault_contact *c, const content *k, bool *fresh)
     if (wrong && f.state <= VAULT_FILE_RUNNING) {
         f.state = VAULT_FILE_FAILED;
         f.trouble = TROUBLE_ROOT;
+        e->files->leftovers = true; /* removed after the commit */
     }
     if (r) {
         r->f.has_root = true;

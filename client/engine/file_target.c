@@ -113,15 +113,22 @@ static bool is_numbered(int dir, const char *name, uint64_t stamp)
     return stamp != 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == stamp;
 }
 
-/* What was begun before the tag was ours alone gets its name of today. */
-static void adopt(const file_target *t, const target_plan *p)
+/* Before the tag was ours alone it was made of the blob's id. */
+static void old_names_of(const target_plan *p, char part[FILE_NAME_ROOM], char tree_part[FILE_NAME_ROOM])
 {
     enum { OLD_TAG_BYTES = 4 };
-    char tree_name[FILE_NAME_ROOM + 2], part[FILE_NAME_ROOM], tree_part[FILE_NAME_ROOM];
-    bool folder = t->form == FILE_FORM_FOLDER;
+    char tree_name[FILE_NAME_ROOM + 2];
     (void)snprintf(tree_name, sizeof tree_name, "%s.d", p->name);
     file_name_part(part, p->name, p->blob, OLD_TAG_BYTES);
     file_name_part(tree_part, tree_name, p->blob, OLD_TAG_BYTES);
+}
+
+/* What was begun in those days gets its name of today. */
+static void adopt(const file_target *t, const target_plan *p)
+{
+    char part[FILE_NAME_ROOM], tree_part[FILE_NAME_ROOM];
+    bool folder = t->form == FILE_FORM_FOLDER;
+    old_names_of(p, part, tree_part);
     if (!is_numbered(t->dir, folder ? tree_part : part, p->stamp))
         return;
     (void)renameat2(t->dir, part, t->dir, t->part, RENAME_NOREPLACE); /* if it cannot be, it is not found, and that is said */
@@ -537,6 +544,8 @@ bool file_target_discard(const target_plan *p)
     if (dir < 0)
         return errno == ENOENT || errno == ENOTDIR;
     const char *numbered = folder ? tree_part : part;
+    if (!is_numbered(dir, numbered, p->stamp))
+        old_names_of(p, part, tree_part); /* begun by an earlier build, and never opened since */
     if (is_numbered(dir, numbered, p->stamp)) {
         (void)unlinkat(dir, part, 0);
         if (folder)

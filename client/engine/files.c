@@ -342,16 +342,19 @@ void files_pump(engine *e)
 {
     unsigned active = 0;
     files *f = e->files;
-    if (!f || e->me.stage != ACCOUNT_REGISTERED || e->offline)
+    if (!f || e->me.stage != ACCOUNT_REGISTERED)
         return;
+    if (e->offline) { /* what is over leaves nothing behind all the same */
+        sweep(e);
+        files_leftovers(e);
+        return;
+    }
     if (!f->started && mono_ms(e) >= f->begin_at_ms)
         f->started = files_begin(e);
-    for (file_run *r = f->runs; r; r = r->next) {
+    for (file_run *r = f->runs; r; r = r->next)
         if (!r->ended)
             resume_when_due(e, r);
-        if (!r->ended && !r->bad && !r->f.outgoing && !place_has(e, r))
-            download_wait(e, r);
-    }
+    places_links(e);
     places_turn(e);
     for (file_run *r = f->runs; r; r = r->next) {
         if (r->ended || r->bad)
@@ -372,9 +375,9 @@ uint64_t files_deadline(const engine *e)
     uint64_t at = UINT64_MAX, mono = mono_ms(e);
     if (!e->files || e->me.stage != ACCOUNT_REGISTERED || e->offline)
         return at;
-    if (!e->files->started)
-        return e->files->begin_at_ms > mono ? e->files->begin_at_ms : mono;
     at = e->files->turn_at_ms;
+    if (!e->files->started && e->files->begin_at_ms < at)
+        at = e->files->begin_at_ms > mono ? e->files->begin_at_ms : mono;
     for (const file_run *r = e->files->runs; r; r = r->next) {
         if (r->ended)
             continue;
@@ -392,6 +395,7 @@ uint64_t files_deadline(const engine *e)
 
 void files_slot_down(engine *e, size_t slot)
 {
+    const relay_slot *s = &e->slots[slot];
     for (file_run *r = e->files ? e->files->runs : NULL; r; r = r->next) {
         if (r->ended)
             continue;
@@ -400,14 +404,26 @@ void files_slot_down(engine *e, size_t slot)
             upload_halt(e, r);
         } else if (!r->f.outgoing && slot == r->slot) {
             download_link_down(r);
+            if (s->failed)
+                r->failures = s->failures;
+            if (s->failed && !place_has(e, r) && r->watch_at_ms < s->retry_at_ms)
+                r->watch_at_ms = s->retry_at_ms;
+            e->files_due_ms = 0;
         }
     }
+}
+
+void files_relay_back(engine *e, const char *relay_text)
+{
+    for (file_run *r = e->files ? e->files->runs : NULL; r; r = r->next)
+        if (r->failures && strcmp(r->relay, relay_text) == 0)
+            r->watch_at_ms = 0;
 }
 
 bool files_need_slot(const engine *e, size_t slot)
 {
     for (const file_run *r = e->files ? e->files->runs : NULL; r; r = r->next)
-        if (!r->ended && !r->bad && !r->f.outgoing && r->slot == slot)
+        if (r->slot == slot && place_wants_link(e, r))
             return true;
     return false;
 }
@@ -451,12 +467,12 @@ void files_orphaned(engine *e)
 
 bool files_busy(const engine *e)
 {
-    if (e->files && !e->files->started)
+    if (e->files && !e->files->started && mono_ms(e) >= e->files->begin_at_ms)
         return true; /* something may have been offered that is not looked at yet */
     if (e->files && (e->files->telling || e->files->drops))
         return true;
     for (const file_run *r = e->files ? e->files->runs : NULL; r; r = r->next)
-        if (!r->ended && !r->bad && !r->f.outgoing && r->f.has_root && !(r->slot < ENGINE_SLOTS_MAX && e->slots[r->slot].failed))
+        if (!r->ended && !r->bad && !r->f.outgoing && r->f.has_root && !r->failures)
             return true;
     return false;
 }

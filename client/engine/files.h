@@ -64,9 +64,10 @@ struct file_run {
     char relay[TACET_RELAY_ADDRESS_MAX_BYTES + 1];
     size_t slot;
     uint64_t watch_at_ms, came_ms; /* not to be watched before; when the last chunk came, or was asked for again */
-    uint64_t placed_ms, moved_ms;  /* got its place; that, or its last chunk that got onto the disk */
+    uint64_t placed_ms, moved_ms;  /* got its place; that, or its last chunk, or another made way on its link */
     uint32_t highest;              /* of the chunks that came */
     unsigned refusals;
+    unsigned failures;                                                        /* of connecting, in a row: kept while its slot is another relay's */
     written_chunk written[DOWNLOAD_WINDOW_MAX], syncing[DOWNLOAD_WINDOW_MAX]; /* in the file; on their way to the disk */
     size_t written_count, syncing_count;
     bool finishing;
@@ -77,6 +78,7 @@ struct file_run {
 
 enum files_limits {
     FILES_ACTIVE_MAX = 4,    /* of each direction at a time; the others wait, those that we send in order, those that come as places.c has it */
+    FILES_LINKS_MAX = 4,     /* that only downloads without a place use, one a contact: the other slots are for everything else */
     FILES_RUNS_MAX = 256,    /* of each direction; the others wait in the vault */
     FILES_UP_WINDOW = 240,   /* chunks of one file from their reading to the relay's answer */
     FILES_DOWN_WINDOW = 256, /* chunks of one file that may come unasked */
@@ -88,6 +90,7 @@ enum files_limits {
     FILES_ASKED_ROOM = 48,         /* the same for unanswered requests */
     FILES_TELL_MS = 500,
     FILES_STALL_MS = 10000, /* no chunk for so long, and one below the highest is missing: asked for again */
+    FILES_CUT_MS = 60000,   /* one link is closed no more often, so that one file makes way for another */
     FILES_STALL_MAX = 16,   /* of them at a time */
     FILES_WATCH_RETRY_MS = 1000,
     FILES_WATCH_RETRY_MAX_MS = 60000,
@@ -104,6 +107,7 @@ struct files {
     uint64_t begin_at_ms;              /* when that could not be: not again before */
     file_run *place[FILES_ACTIVE_MAX]; /* downloads; NULL: free */
     uint64_t turn_at_ms;               /* somebody waits for a place: when one may have to be given up */
+    uint64_t counted;                  /* how often a contact's runs were counted: a test has an eye on it */
     bool left;                         /* in the vault somebody waits for room among the runs */
     unsigned telling;                  /* `have` without an answer: the relay keeps what it has not heard of */
     bool leftovers;                    /* unfinished files of what is over may lie about */
@@ -146,7 +150,9 @@ static inline bool file_relay_ready(const engine *e)
 /* --- places.c --- */
 bool place_has(const engine *e, const file_run *r);
 void place_leave(engine *e, const file_run *r);
-void places_turn(engine *e); /* takes and gives places */
+void places_links(engine *e);                              /* who waits for a place, on which links */
+void places_turn(engine *e);                               /* takes and gives places */
+bool place_wants_link(const engine *e, const file_run *r); /* for its place, or to get one */
 /* Begins what the vault has as RUNNING, as far as there is room. False: not all that could be (it has been said why); again later. */
 bool files_begin(engine *e);
 /* --- uploads.c --- */
@@ -156,7 +162,7 @@ void upload_halt(engine *e, file_run *r); /* everything under way is forgotten *
 /* --- downloads.c --- */
 TACET_MUST_USE int download_begin(engine *e, file_run *r);
 void download_pump(engine *e, file_run *r);
-void download_wait(engine *e, file_run *r);     /* without a place: no more than a link is wanted */
+void download_wait(engine *e, file_run *r); /* without a place: no more than a link is wanted, and not again before its relay may be tried again */
 void download_later_on(engine *e, file_run *r); /* ever more rarely, until a chunk comes */
 bool download_gap(const file_run *r);           /* a chunk that the relay ought to have pushed is missing */
 void download_link_down(file_run *r);

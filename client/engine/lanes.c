@@ -114,6 +114,15 @@ void outbox_slot_down(engine *e, size_t slot)
         }
 }
 
+void outbox_slot_taken(engine *e, size_t slot)
+{
+    const relay_slot *s = &e->slots[slot];
+    for (size_t i = 0; s->failed && i < e->lane_count; i++)
+        if (e->lanes[i].slot == slot && e->lanes[i].retry_at_ms < s->retry_at_ms)
+            e->lanes[i].retry_at_ms = s->retry_at_ms;
+    outbox_slot_down(e, slot);
+}
+
 /* --- what the relay answers --------------------------------------------------------------------------------------------------------------------- */
 typedef struct {
     vault_outgoing o;
@@ -390,8 +399,10 @@ static int lane_pump(engine *e, lane *l)
         return rc;
     if (l->slot == ENGINE_SLOTS_MAX)
         l->slot = slot_for_text(e, c.relay, TACET_ROLE_OPEN);
-    if (l->slot == ENGINE_SLOTS_MAX)
-        return TACET_OK; /* too many relays at a time: when one is idle */
+    if (l->slot == ENGINE_SLOTS_MAX) { /* too many relays at a time: when one is idle */
+        l->retry_at_ms = mono_ms(e) + ENGINE_SLOT_RETRY_MS;
+        return TACET_OK;
+    }
     slot_want(e, l->slot, l->eager);
     l->eager = false;
     if (l->slot == ENGINE_SLOTS_MAX)

@@ -14,15 +14,30 @@ static relay_slot *slot_of_link(engine *e, uint64_t link)
 
 static size_t index_of(const engine *e, const relay_slot *s) { return (size_t)(s - e->slots); }
 
-/* What no file waits for goes first, then what has been idle longest. */
-static bool rather(const engine *e, size_t i, size_t than)
+/* What would be lost if another relay got this slot. */
+typedef enum { COSTS_NOTHING, COSTS_BACK_OFF, COSTS_LINK, COSTS_FILE, COSTS_TOO_MUCH } slot_cost;
+
+static slot_cost cost_of(const engine *e, size_t i)
 {
-    if (than == ENGINE_SLOTS_MAX || files_need_slot(e, i) != files_need_slot(e, than))
-        return than == ENGINE_SLOTS_MAX || files_need_slot(e, than);
-    return e->slots[i].touched_ms < e->slots[than].touched_ms;
+    const relay_slot *s = &e->slots[i];
+    bool idle = s->up && !s->asked_count && mono_ms(e) >= s->touched_ms + ENGINE_SLOT_RETRY_MS;
+    if (i == e->mailbox || (s->link && (!idle || files_need_slot(e, i))))
+        return COSTS_TOO_MUCH;
+    if (files_need_slot(e, i))
+        return COSTS_FILE;
+    if (s->link)
+        return COSTS_LINK;
+    return s->failed && mono_ms(e) < s->retry_at_ms ? COSTS_BACK_OFF : COSTS_NOTHING;
 }
 
-/* A slot nobody uses: never used, or an idle one of another relay. Who had that one must not ask another relay under its number. */
+/* What costs least, then what has been idle longest. */
+static bool rather(const engine *e, size_t i, size_t than)
+{
+    slot_cost mine = cost_of(e, i), other = than < ENGINE_SLOTS_MAX ? cost_of(e, than) : COSTS_TOO_MUCH;
+    return mine < other || (mine == other && mine < COSTS_TOO_MUCH && e->slots[i].touched_ms < e->slots[than].touched_ms);
+}
+
+/* A slot nobody uses: never used, or an idle one of another relay. Who had that one must not ask another relay under its number, nor its own the sooner. */
 static size_t slot_free(engine *e)
 {
     size_t idle = ENGINE_SLOTS_MAX;
@@ -30,11 +45,12 @@ static size_t slot_free(engine *e)
         relay_slot *s = &e->slots[i];
         if (!s->used)
             return i;
-        if (i != e->mailbox && !s->link && rather(e, i, idle))
+        if (rather(e, i, idle))
             idle = i;
     }
     if (idle < ENGINE_SLOTS_MAX) {
-        outbox_slot_down(e, idle);
+        slot_close(e, idle);
+        outbox_slot_taken(e, idle);
         files_slot_down(e, idle);
     }
     return idle;
@@ -149,6 +165,7 @@ void slots_retry(engine *e, size_t slot)
     for (size_t i = 0; i < ENGINE_SLOTS_MAX; i++)
         if (e->slots[i].used && strcmp(e->slots[i].text, e->slots[slot].text) == 0)
             e->slots[i].retry_at_ms = 0;
+    files_relay_back(e, e->slots[slot].text);
 }
 
 /* --- what the network tells ------------------------------------------------------------------------------------------------------------------ */

@@ -59,6 +59,7 @@ typedef struct {
     char text[TACET_RELAY_ADDRESS_MAX_BYTES + 1];
     tacet_role role;
     uint64_t retry_at_ms, touched_ms;
+    uint64_t cut_again_ms; /* not to be closed before only because a file has to give way */
     unsigned failures;
     unsigned early; /* handshakes in a row that were broken off */
     link_reason why;
@@ -314,6 +315,7 @@ void outbox_unblock(engine *e, int64_t contact);
 void outbox_unblock_all(engine *e); /* what still has to wait finds out again */
 void outbox_pump(engine *e);
 void outbox_slot_down(engine *e, size_t slot);
+void outbox_slot_taken(engine *e, size_t slot); /* for another relay: the back-off stays */
 void outbox_flush_stored(engine *e);
 uint64_t outbox_deadline(const engine *e);
 /* Nothing could be sent now that is not. */
@@ -371,6 +373,7 @@ int files_fd(const engine *e); /* readable when a worker has done something; -1 
 void files_take(engine *e);
 void files_slot_down(engine *e, size_t slot);
 bool files_need_slot(const engine *e, size_t slot);
+void files_relay_back(engine *e, const char *relay_text);     /* downloads from there need not wait either */
 void files_event(engine *e, size_t slot, const frame *f);     /* chunk, blob_gone */
 bool files_busy(const engine *e);                             /* something that lies at a relay is on its way to us */
 TACET_MUST_USE int files_blocked(engine *e, int64_t contact); /* in a transaction: nothing goes on, to or from them */

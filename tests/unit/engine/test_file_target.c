@@ -102,4 +102,32 @@ START_TEST(whole_where_nothing_is_planted)
 }
 END_TEST
 
-SUITE("file target", LOOP(F05_what_is_planted_is_not_followed, ROWS(planted)), TEST(whole_where_nothing_is_planted))
+/* F16: what an earlier build began, under a name made of the blob's id, is removed as well; what only has that name is not. */
+START_TEST(F16_begun_by_an_earlier_build)
+{
+    char part[FILE_NAME_ROOM], tree_part[FILE_NAME_ROOM], where[1024], tree[1024];
+    struct stat s;
+    bool folder = _i & 1, ours = _i & 2;
+    target_plan p = plan;
+    scratch_make();
+    p.folder = in_scratch("downloads");
+    p.form = folder ? FILE_FORM_FOLDER : FILE_FORM_FILE;
+    ck_assert_int_eq(mkdir(p.folder, 0700), 0);
+    file_name_part(part, "x", p.blob, 4);
+    file_name_part(tree_part, "x.d", p.blob, 4);
+    (void)snprintf(where, sizeof where, "%s/%s", p.folder, part);
+    (void)snprintf(tree, sizeof tree, "%s/%s", p.folder, tree_part);
+    int fd = open(where, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    ck_assert_int_eq(mkdir(tree, 0700), 0);
+    ck_assert_int_eq(stat(folder ? tree : where, &s), 0);
+    p.stamp = s.st_ino + !ours;
+    ck_assert(file_target_discard(&p));
+    ck_assert_int_eq(access(where, F_OK), ours ? -1 : 0);
+    ck_assert_int_eq(access(tree, F_OK), ours && folder ? -1 : 0);
+}
+END_TEST
+
+SUITE("file target", LOOP(F16_begun_by_an_earlier_build, 4), LOOP(F05_what_is_planted_is_not_followed, ROWS(planted)),
+      TEST(whole_where_nothing_is_planted))

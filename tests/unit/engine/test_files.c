@@ -270,6 +270,7 @@ START_TEST(F14_capability_goes_to_no_other_relay)
     engine *e = w->person[a].e;
     fake f;
     fake_make(&f, 'b');
+    at_relay(w, &f, false);
     offer(w, b, &f, "report");
     until(w, a, was_watched, &f);
     file_run *r = run_of(w, a, "bob", &f);

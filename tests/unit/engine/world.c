@@ -53,7 +53,9 @@ static int net_open(void *ctx, uint64_t link, const relay_address *relay, tacet_
     size_t i = 0;
     ck_assert_mem_eq(relay->key, d->w->relay_key, 32);
     d->w->person[d->person].opens += role != TACET_ROLE_MAILBOX;
-    if (d->w->cannot_open)
+    if (relay->port >= WORLD_PORT && relay->port < WORLD_PORT + WORLD_PORTS)
+        d->w->opened[relay->port - WORLD_PORT]++;
+    if (d->w->cannot_open || (relay->port >= WORLD_PORT && relay->port < WORLD_PORT + d->w->away))
         return TACET_E_MALFORMED;
     while (connections[i].used)
         ck_assert_uint_lt(++i, ROWS(connections));

@@ -11,7 +11,7 @@
 #include "storage/vault.h"
 #include <jansson.h>
 
-enum { WORLD_PEOPLE = 12, WORLD_ENVELOPES = 4096, WORLD_PREKEYS = 512 };
+enum { WORLD_PEOPLE = 12, WORLD_ENVELOPES = 4096, WORLD_PREKEYS = 512, WORLD_PORT = 2000, WORLD_PORTS = 64 };
 
 typedef struct {
     uint8_t token_hash[32], token_kind;
@@ -80,14 +80,16 @@ typedef struct {
     char relay_text[TACET_LINK_MAX_CHARS + 1];
     world_event *events, **events_tail;
     uint64_t next_number;
-    int64_t relay_clock_s; /* added to the clock it tells */
-    bool down;             /* nobody can connect */
-    bool no_one_time;      /* bundles without one-time keys */
-    bool hold;             /* accepts everything and delivers nothing */
-    bool lose_replies;     /* SEND is carried out, and the answer gets lost with the connection */
-    unsigned refuse_sends; /* error code for every SEND, 0 none */
-    bool cannot_open;      /* opening a connection fails at once */
-    size_t late_for;       /* SEND of this person, counted from 1, is carried out, and answered by world_answer */
+    int64_t relay_clock_s;        /* added to the clock it tells */
+    bool down;                    /* nobody can connect */
+    bool no_one_time;             /* bundles without one-time keys */
+    bool hold;                    /* accepts everything and delivers nothing */
+    bool lose_replies;            /* SEND is carried out, and the answer gets lost with the connection */
+    unsigned refuse_sends;        /* error code for every SEND, 0 none */
+    bool cannot_open;             /* opening a connection fails at once */
+    uint16_t away;                /* the same for relays at so many ports from WORLD_PORT on */
+    unsigned opened[WORLD_PORTS]; /* how often one was tried at those ports */
+    size_t late_for;              /* SEND of this person, counted from 1, is carried out, and answered by world_answer */
     world_late late[64];
     size_t late_count;
     world_blob blob[8];
