@@ -38,8 +38,12 @@ START_TEST(F15_what_stands_still_makes_way)
     at_relay(w, &f, true);
     offer(w, b, &f, "report");
     say_seal(w, b, &f, id);
-    world_advance(w, FILES_STALL_MS + 1000);
-    until(w, a, bobs_is_complete, &f);
+    for (unsigned k = 0; !bobs_is_complete(w, a, &f);
+         k++) { /* a worker may open one of them after the clock has gone on: then it stands still from there */
+        ck_assert_uint_lt(k, 20);
+        until(w, a, nobody_works, NULL);
+        world_advance(w, FILES_STALL_MS + 1000);
+    }
     holds("report", 'b');
     world_free(w);
 }
