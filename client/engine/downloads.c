@@ -562,11 +562,11 @@ static void connect(engine *e, file_run *r)
 void download_wait(engine *e, file_run *r)
 {
     connect(e, r);
-    if (r->slot < ENGINE_SLOTS_MAX && e->slots[r->slot].failed) {
+    if (r->slot < ENGINE_SLOTS_MAX && e->slots[r->slot].failed) { /* meanwhile another has its turn */
         r->watch_at_ms = e->slots[r->slot].retry_at_ms;
-        download_link_down(r);                                                /* meanwhile another has its turn */
-    } else if (r->slot == ENGINE_SLOTS_MAX && mono_ms(e) >= r->watch_at_ms) { /* no slot is free */
-        r->watch_at_ms = mono_ms(e) + ENGINE_SLOT_RETRY_MS;
+        download_link_down(r);
+    } else if (r->slot == ENGINE_SLOTS_MAX && mono_ms(e) >= r->watch_at_ms) {
+        r->watch_at_ms = mono_ms(e) + ENGINE_SLOT_RETRY_MS; /* no slot is free */
     }
 }
 

@@ -416,8 +416,10 @@ void files_slot_down(engine *e, size_t slot)
 void files_relay_back(engine *e, const char *relay_text)
 {
     for (file_run *r = e->files ? e->files->runs : NULL; r; r = r->next)
-        if (r->failures && strcmp(r->relay, relay_text) == 0)
+        if (r->failures && strcmp(r->relay, relay_text) == 0) {
+            r->failures = 0;
             r->watch_at_ms = 0;
+        }
 }
 
 bool files_need_slot(const engine *e, size_t slot)

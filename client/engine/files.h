@@ -66,8 +66,7 @@ struct file_run {
     uint64_t watch_at_ms, came_ms; /* not to be watched before; when the last chunk came, or was asked for again */
     uint64_t placed_ms, moved_ms;  /* got its place; that, or its last chunk, or another made way on its link */
     uint32_t highest;              /* of the chunks that came */
-    unsigned refusals;
-    unsigned failures;                                                        /* of connecting, in a row: kept while its slot is another relay's */
+    unsigned refusals, failures;   /* of the watch; of connecting, in a row: kept while its slot is another relay's */
     written_chunk written[DOWNLOAD_WINDOW_MAX], syncing[DOWNLOAD_WINDOW_MAX]; /* in the file; on their way to the disk */
     size_t written_count, syncing_count;
     bool finishing;

@@ -162,7 +162,7 @@ END_TEST
 START_TEST(F16_what_is_over_leaves_nothing)
 {
     static const size_t none = 0;
-    static const char *const how[] = { "cancel", "remove", "block", "restart" };
+    static const char *const how[] = { "cancel", "remove", "block", "restart", "wrong seal" };
     size_t a;
     world *w = world_of_alice(&a);
     size_t b = person(w, "bob", a);
@@ -172,6 +172,11 @@ START_TEST(F16_what_is_over_leaves_nothing)
     until(w, a, is_begun, &f);
     if (strcmp(how[_i], "cancel") == 0) {
         say_cancel(w, b, &f);
+    } else if (strcmp(how[_i], "wrong seal") == 0) {
+        content k = { .kind = CONTENT_FILE_SEAL, .time_ms = w->person[b].env.wall_ms };
+        k.seal = (struct seal_content){ { f.blob, 16 }, { f.root, 32 }, 2, 2 * TACET_CHUNK_PLAIN_BYTES };
+        world_say(w, b, "alice", &k, VAULT_OUT_MESSAGE);
+        ck_assert(bobs_has_failed(w, a, &f));
     } else if (strcmp(how[_i], "restart") == 0) { /* died between the commit and the removal */
         engine *e = w->person[a].e;
         ck_assert_int_eq(txn_begin(e), TACET_OK);
@@ -184,6 +189,27 @@ START_TEST(F16_what_is_over_leaves_nothing)
         json_decref(must(w, a, how[_i], json_pack("{ss}", "name", "bob")));
     }
     until(w, a, parts_are, &none);
+    world_free(w);
+}
+END_TEST
+
+/* F15: what was begun, and made room for others, is begun again when it is asked for. */
+START_TEST(F15_save_begins_what_made_room)
+{
+    size_t a;
+    world *w = world_of_alice(&a);
+    size_t b = person(w, "bob", a);
+    fake f;
+    fake_make(&f, 'b');
+    offer(w, b, &f, "report");
+    until(w, a, is_begun, &f);
+    file_run_end(w->person[a].e, run_of(w, a, "bob", &f));
+    world_advance(w, 1000);
+    ck_assert_ptr_null(run_of(w, a, "bob", &f));
+    json_t *list = must(w, a, "receive", NULL);
+    json_decref(must(w, a, "save", json_pack("{sO}", "id", json_object_get(json_array_get(list, 0), "id"))));
+    json_decref(list);
+    ck_assert_ptr_nonnull(run_of(w, a, "bob", &f));
     world_free(w);
 }
 END_TEST
@@ -303,5 +329,5 @@ START_TEST(F14_capability_goes_to_no_other_relay)
 END_TEST
 
 SUITE("files", TEST(F14_a_receipt_for_ones_own_seal), TEST(F14_capability_goes_to_no_other_relay), TEST(F16_the_same_blob_and_name_of_another),
-      LOOP(F16_begun_by_an_earlier_build, 2), LOOP(F16_what_is_over_leaves_nothing, 4), TEST(F08_an_end_that_is_not_committed),
-      TEST(F08_a_last_commit_that_fails))
+      LOOP(F16_begun_by_an_earlier_build, 2), LOOP(F16_what_is_over_leaves_nothing, 5), TEST(F15_save_begins_what_made_room),
+      TEST(F08_an_end_that_is_not_committed), TEST(F08_a_last_commit_that_fails))
