@@ -278,12 +278,14 @@ void connection_close(database *d)
 database *connection_free(database *d)
 {
     if (d) {
+        int why = errno; /* of what failed before, for whoever says it */
         connection_close(d);
         if (d->lock_fd >= 0)
             (void)close(d->lock_fd); /* nothing was written through it */
         secret_arena_free(d->arena);
         free(d->path);
         free(d);
+        errno = why;
     }
     return NULL;
 }
