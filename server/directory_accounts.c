@@ -12,7 +12,7 @@ int directory_newest(relay_store *s, const uint8_t account[32], device_list *out
     int rc = relay_list_newest(s, account, bytes, sizeof bytes, &n);
     if (rc != TACET_OK)
         return rc == TACET_E_QUOTA ? TACET_E_CORRUPT : rc;
-    return device_list_decode(out, bytes, n) == TACET_OK ? TACET_OK : TACET_E_CORRUPT;
+    return device_list_reread(out, bytes, n) == TACET_OK ? TACET_OK : TACET_E_CORRUPT;
 }
 
 /* --- registration and devices -------------------------------------------------------------------------------------------------------- */

@@ -34,7 +34,7 @@ void contact_list_set(vault_contact *c, const device_list *list, const uint8_t *
 
 int contact_list(const vault_contact *c, device_list *out)
 {
-    return device_list_decode(out, c->list, c->list_bytes) == TACET_OK ? TACET_OK : TACET_E_CORRUPT; /* it was checked when it came */
+    return device_list_reread(out, c->list, c->list_bytes) == TACET_OK ? TACET_OK : TACET_E_CORRUPT; /* it was checked when it came */
 }
 
 int contact_give_token(engine *e, vault_contact *c)

@@ -98,31 +98,59 @@ static int keys_check(const key_slots *k)
     return TACET_OK;
 }
 
+/* The shape, and every key where it belongs; whether the keys are good and who signed is another question. */
+static int list_read(device_list *l, key_slots *keys, const uint8_t *bytes, size_t n)
+{
+    reader r = reader_over(bytes, n);
+    read_key(&r, keys, KEY_ED25519, l->ik);
+    l->version = read_be(&r, 8);
+    read_into(&r, l->previous, sizeof l->previous);
+    l->count = (uint8_t)read_be(&r, 1);
+    bool shape = l->count >= 1 && l->count <= TACET_DEVICES_MAX && reader_left(&r) == l->count * (size_t)DEVICE_BYTES + TACET_SIGNATURE_BYTES;
+    for (size_t i = 0; shape && i < l->count; i++)
+        shape = device_read(&r, keys, &l->device[i], i ? l->device[i - 1].id : 0);
+    if (!shape || !read_view(&r, TACET_SIGNATURE_BYTES) || !reader_done(&r) || l->version == 0 ||
+        (l->version == 1) != (bool)sodium_is_zero(l->previous, sizeof l->previous))
+        return TACET_E_MALFORMED;
+    return TACET_OK;
+}
+
+/* What follows from the bytes. */
+static void list_name(device_list *l, const uint8_t *bytes, size_t n)
+{
+    account_of(&l->account, l->ik);
+    int rc = crypto_generichash(l->hash, sizeof l->hash, bytes, n - TACET_SIGNATURE_BYTES, NULL, 0);
+    assert(rc == 0);
+}
+
 int device_list_decode(device_list *out, const uint8_t *bytes, size_t n)
 {
     device_list l = { 0 };
     key_slots keys = { 0 };
-    reader r = reader_over(bytes, n);
-    read_key(&r, &keys, KEY_ED25519, l.ik);
-    l.version = read_be(&r, 8);
-    read_into(&r, l.previous, sizeof l.previous);
-    l.count = (uint8_t)read_be(&r, 1);
-    bool shape = l.count >= 1 && l.count <= TACET_DEVICES_MAX && reader_left(&r) == l.count * (size_t)DEVICE_BYTES + TACET_SIGNATURE_BYTES;
-    for (size_t i = 0; shape && i < l.count; i++)
-        shape = device_read(&r, &keys, &l.device[i], i ? l.device[i - 1].id : 0);
-    const uint8_t *signature = shape ? read_view(&r, TACET_SIGNATURE_BYTES) : NULL;
-    if (!signature || !reader_done(&r) || l.version == 0 || (l.version == 1) != (bool)sodium_is_zero(l.previous, sizeof l.previous))
-        return TACET_E_MALFORMED;
-    int rc = keys_check(&keys);
+    int rc = list_read(&l, &keys, bytes, n);
+    if (rc == TACET_OK)
+        rc = keys_check(&keys);
     if (rc != TACET_OK)
         return rc;
-    account_of(&l.account, l.ik);
-    size_t object_bytes = n - TACET_SIGNATURE_BYTES;
-    rc = object_verify(signature, SIGN_DEVICE_LIST, &l.account, 0, bytes, object_bytes, l.ik);
+    list_name(&l, bytes, n);
+    rc = object_verify(bytes + n - TACET_SIGNATURE_BYTES, SIGN_DEVICE_LIST, &l.account, 0, bytes, n - TACET_SIGNATURE_BYTES, l.ik);
+    if (rc == TACET_OK)
+        *out = l;
+    return rc;
+}
+
+int device_list_reread(device_list *out, const uint8_t *bytes, size_t n)
+{
+    device_list l = { 0 };
+    key_slots keys = { 0 };
+    int rc = list_read(&l, &keys, bytes, n);
+    for (size_t i = 0; rc == TACET_OK && i < keys.count; i++) {
+        rc = keys.key[i].typed[0] == (uint8_t)keys.key[i].type ? TACET_OK : TACET_E_KEY;
+        memcpy(keys.key[i].raw, keys.key[i].typed + 1, TACET_KEY_BYTES);
+    }
     if (rc != TACET_OK)
         return rc;
-    rc = crypto_generichash(l.hash, sizeof l.hash, bytes, object_bytes, NULL, 0);
-    assert(rc == 0);
+    list_name(&l, bytes, n);
     *out = l;
     return TACET_OK;
 }

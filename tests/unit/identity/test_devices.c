@@ -12,6 +12,17 @@ static int decode(const void *ctx, const uint8_t *bytes, size_t n)
     return rc;
 }
 
+static int reread(const void *ctx, const uint8_t *bytes, size_t n)
+{
+    device_list l;
+    (void)ctx;
+    memset(&l, 0xa5, sizeof l);
+    int rc = device_list_reread(&l, bytes, n);
+    if (rc != TACET_OK)
+        untouched(&l, sizeof l);
+    return rc;
+}
+
 static size_t sign(const person *p, device_list *l, uint8_t out[TACET_DEVICE_LIST_MAX_BYTES])
 {
     size_t n = 0;
@@ -84,6 +95,29 @@ START_TEST(refuses_bad_contents_though_signed)
     sign_again(&p, bytes, n);
     int got = decode(NULL, bytes, n);
     ck_assert_msg(got == bent[_i].want, "%s: got %d", bent[_i].what, got);
+    got = reread(NULL, bytes, n);
+    ck_assert_msg(got == bent[_i].want, "%s, reread: got %d", bent[_i].what, got);
+}
+END_TEST
+
+/* Our own copy: the same list, in the same shape alone. Signature and points were judged when it came. */
+START_TEST(rereads_what_was_decoded)
+{
+    person p;
+    device_list first, again;
+    uint8_t bytes[TACET_DEVICE_LIST_MAX_BYTES + 1];
+    person_init(&p, 10);
+    device_list l = person_list(&p, 1, NULL, 2);
+    size_t n = sign(&p, &l, bytes);
+    ck_assert_int_eq(device_list_decode(&first, bytes, n), TACET_OK);
+    ck_assert_int_eq(device_list_reread(&again, bytes, n), TACET_OK);
+    ck_assert_mem_eq(&again, &first, sizeof first);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_int_ne(reread(NULL, bytes, i), TACET_OK);
+    ck_assert_int_ne(reread(NULL, bytes, n + 1), TACET_OK);
+    bytes[n - 1] ^= 1;
+    ck_assert_int_eq(decode(NULL, bytes, n), TACET_E_FORGED);
+    ck_assert_int_eq(reread(NULL, bytes, n), TACET_OK);
 }
 END_TEST
 
@@ -235,7 +269,7 @@ START_TEST(M01_the_first_list_is_version_1)
 }
 END_TEST
 
-SUITE("devices", TEST(decodes_what_was_signed), LOOP(refuses_bad_contents_though_signed, ROWS(bent)),
+SUITE("devices", TEST(decodes_what_was_signed), TEST(rereads_what_was_decoded), LOOP(refuses_bad_contents_though_signed, ROWS(bent)),
       LOOP(T05_R09_bad_points_in_a_device, BAD_POINTS), TEST(no_key_stands_in_a_list_twice), TEST(signing_refuses_what_others_would),
       TEST(eight_devices_fit), LOOP(M01_device_list_follows, ROWS(follows)), TEST(M01_another_account_never_follows),
       TEST(M01_the_first_list_is_version_1))
