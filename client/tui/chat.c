@@ -42,6 +42,7 @@ void chat_show(chat *c, screen s)
 {
     c->screen = s;
     c->top = c->selected = 0;
+    c->unchosen = false;
     if (s == SCREEN_MAIN && c->read_at == UINT64_MAX)
         c->read_at = env_mono_ms(c->env);
 }

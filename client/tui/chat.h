@@ -49,6 +49,7 @@ typedef struct chat {
 
     screen screen;
     size_t top, selected; /* of the other screens: first line shown, line chosen */
+    bool unchosen;        /* who was chosen asks no more: nothing is chosen until the next move */
     json_t *requests, *hits;
     char *query;
     char *verify_name, *digits; /* the verification screen */

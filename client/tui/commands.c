@@ -187,7 +187,7 @@ bool command_run(chat *c, const char *line)
         chat_tell(c, SAY_CHAT_NO_COMMAND, typed, NULL);
     else if (found->needs_word && !*rest)
         chat_tell(c, SAY_CHAT_COMMAND_USAGE, found->name, found->operands);
-    else if (found->needs_contact && !conversation_current(&c->list))
+    else if (found->needs_contact && !(found->word == WORD_CONTACT && *rest) && !conversation_current(&c->list))
         chat_tell(c, SAY_CHAT_NO_CONVERSATION, NULL, NULL);
     else
         ran = true;

@@ -91,6 +91,16 @@ int draw_bytes(int row, int column, int columns, ink with, const char *text, siz
 
 int draw_text(int row, int column, int columns, ink with, const char *text) { return draw_bytes(row, column, columns, with, text, strlen(text)); }
 
+int draw_name(int row, int column, int columns, ink with, const char *name)
+{
+    size_t n = strlen(name), from, to;
+    if (columns < 3 || !text_middle(name, n, (size_t)columns, &from, &to))
+        return draw_text(row, column, columns, with, name);
+    int used = draw_bytes(row, column, columns, with, name, from);
+    used += draw_text(row, column + used, columns - used, with, "…");
+    return used + draw_bytes(row, column + used, columns - used, with, name + to, n - to);
+}
+
 void draw_field(int row, int column, int columns, ink with, const char *text)
 {
     for (int used = draw_text(row, column, columns, with, text); used < columns; used++)

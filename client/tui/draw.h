@@ -18,7 +18,9 @@ void draw_anew(void); /* the next draw_end sends everything */
 /* Draws text[0..n) at row, column, within `columns`; returns how many it took. */
 int draw_bytes(int row, int column, int columns, ink with, const char *text, size_t n);
 int draw_text(int row, int column, int columns, ink with, const char *text);
-/* The same, filled up with blanks. */
+/* The same; where it does not fit, its middle is left out (text_middle). */
+int draw_name(int row, int column, int columns, ink with, const char *name);
+/* As draw_text, filled up with blanks. */
 void draw_field(int row, int column, int columns, ink with, const char *text);
 /* The text with the words that begin with one of `words` in INK_FOUND; upper and lower case of ASCII are the same. draw_found_near: from so far on that
  * the first of them is seen. */

@@ -10,6 +10,7 @@ enum {
     LIST_FROM = 64 /* columns of the screen */,
     FRAME_FROM = 10 /* rows */,
     NAME_MAX_COLUMNS = 12,
+    BESIDE_NAME = 8, /* columns of a line of the list, or without a list of the editor's border, that are not for the name */
     TIME_COLUMNS = 5,
     ROWS_MAX = 500,
     BANNER_ROWS_MAX = 4,
@@ -21,16 +22,22 @@ static int most(int a, int b) { return a > b ? a : b; }
 
 static int edit_lines(const chat *c, int columns) { return (int)line_count(c->edit.text, c->edit.bytes, (size_t)most(columns, 1)); }
 
-/* What stands above the conversation: its trust, where there is something to be said. */
-static size_t banner_text(char *out, size_t room, const conversation *who)
+static int name_room(const measures *m) { return (m->list_columns ? m->list_columns : m->columns) - BESIDE_NAME; }
+
+/* What stands above the conversation: its trust, where there is something to be said; the name, where everything else shows it without its middle. */
+static size_t banner_text(char *out, size_t room, const conversation *who, const measures *m)
 {
-    return who && who->trust->shows ? standing_say(out, room, who->trust, who->trust->chat, who->name) : 0;
+    if (who && who->trust->shows)
+        return standing_say(out, room, who->trust, who->trust->chat, who->name);
+    if (!who || (int)text_columns(who->name, strlen(who->name)) <= name_room(m))
+        return 0;
+    return (size_t)snprintf(out, room, "%s%s%s", who->name, *who->trust->mark ? " " : "", who->trust->mark);
 }
 
-static int banner_rows(const conversation *who, int columns, int rows_free)
+static int banner_rows(const conversation *who, const measures *m, int columns, int rows_free)
 {
     char text[STANDING_ROOM];
-    size_t n = banner_text(text, sizeof text, who);
+    size_t n = banner_text(text, sizeof text, who, m);
     int rows = n ? (int)line_count(text, n, (size_t)most(columns, 1)) : 0;
     return least(rows, least(BANNER_ROWS_MAX, most(rows_free, 0)));
 }
@@ -48,7 +55,7 @@ measures main_measures(const chat *c)
     m.log_column = m.list_columns ? m.list_columns + 2 : (m.framed ? 1 : 0);
     m.log_columns = most(m.columns - m.log_column - (m.framed ? 1 : 0), 4);
     m.log_row = m.framed ? 1 : 0;
-    m.banner = banner_rows(who, m.log_columns - 2, m.edit_row - 3 - m.log_row);
+    m.banner = banner_rows(who, &m, m.log_columns - 2, m.edit_row - 3 - m.log_row);
     m.log_row += m.banner;
     m.log_rows = most(m.edit_row - 1 - m.log_row, 0);
     m.name_columns = who ? most(3, least((int)text_columns(who->name, strlen(who->name)), m.log_columns >= 44 ? NAME_MAX_COLUMNS : 4)) : 3;
@@ -120,13 +127,13 @@ void frame_draw(const chat *c, const measures *m, sentence hint)
 static void list_line(const conversation *who, const measures *m, int y, bool chosen)
 {
     char unread[24] = "";
-    int width = m->list_columns - 1, name = width - 6;
+    int width = m->list_columns - 1;
     if (who->unread > 0)
         (void)snprintf(unread, sizeof unread, who->unread > 999 ? "999+" : "%lld", who->unread);
     const char *mark = who->trust->mark;
     ink with = chosen ? INK_CHOSEN : who->unread > 0 ? INK_BOLD : INK_PLAIN;
     draw_field(y, 1, width, with, "");
-    int used = draw_text(y, 2, name - 1, with, who->name);
+    int used = draw_name(y, 2, name_room(m), with, who->name);
     (void)draw_text(y, 3 + used, 1, chosen ? INK_CHOSEN : who->trust->stops ? INK_BAD : INK_GOOD, mark);
     (void)draw_text(y, width - (int)strlen(unread), 4, with, unread);
 }
@@ -171,7 +178,7 @@ static void text_row_draw(const chat *c, const measures *m, int y, const log_row
         (void)strftime(at, sizeof at, "%H:%M", &local);
     (void)draw_text(y, m->log_column + 1, TIME_COLUMNS, e->suspect ? INK_BAD : INK_PLAIN, at);
     if (r->first)
-        (void)draw_text(y, m->log_column + 1 + TIME_COLUMNS + m->gap, m->name_columns, INK_BOLD, e->outgoing ? "you" : who ? who->name : "");
+        (void)draw_name(y, m->log_column + 1 + TIME_COLUMNS + m->gap, m->name_columns, INK_BOLD, e->outgoing ? "you" : who ? who->name : "");
     bool sought = c->reveal && strcmp(c->reveal, e->id) == 0;
     if (sought && r->first)
         (void)draw_text(y, m->text_column - 1, 1, INK_BOLD, "▸");
@@ -243,7 +250,7 @@ static void banner_draw(const conversation *who, const measures *m)
 {
     char text[STANDING_ROOM];
     ink with = who->trust->stops ? INK_BAD : INK_BOLD;
-    if (banner_text(text, sizeof text, who) > 0)
+    if (banner_text(text, sizeof text, who, m) > 0)
         (void)paragraph_draw(m->log_row - m->banner, m->log_column + 1, m->banner, m->log_columns - 2, with, text);
 }
 

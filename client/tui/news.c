@@ -48,6 +48,18 @@ void news_contacts(chat *c)
     (void)ask_for(c, "contacts", NULL, contacts_came, NULL);
 }
 
+/* Requests are in the order of their names, which strangers choose: whoever comes must not slide under the cursor. The same account stays chosen. */
+static void choice_keep(chat *c, const json_t *requests)
+{
+    const char *account = text_of(json_array_get(c->requests, c->selected), "account");
+    size_t i = 0, n = json_array_size(requests);
+    while (i < n && strcmp(account, text_of(json_array_get(requests, i), "account")) != 0)
+        i++;
+    c->unchosen = i == n;
+    if (i < n)
+        c->selected = i;
+}
+
 static void requests_came(chat *c, json_t *result, const engine_error *error, json_t *about)
 {
     (void)about;
@@ -55,6 +67,8 @@ static void requests_came(chat *c, json_t *result, const engine_error *error, js
         chat_why(c, error);
         return;
     }
+    if (c->screen == SCREEN_REQUESTS && !c->unchosen)
+        choice_keep(c, result);
     json_decref(c->requests);
     c->requests = json_incref(result);
 }

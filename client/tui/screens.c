@@ -131,8 +131,8 @@ static void verify_draw(chat *c, const measures *m)
         x = width ? width + 3 : 2;
     }
     int columns = m->columns - x - 2;
-    (void)snprintf(line, sizeof line, "you and %s", c->verify_name);
-    (void)draw_text(y + 1, x, columns, INK_BOLD, line);
+    int used = draw_text(y + 1, x, columns, INK_BOLD, "you and ");
+    (void)draw_name(y + 1, x + used, columns - used, INK_BOLD, c->verify_name);
     for (int i = 0; i < 3; i++) {
         const char *d = c->digits + i * 20;
         (void)snprintf(line, sizeof line, "%.5s %.5s %.5s %.5s", d, d + 5, d + 10, d + 15);
@@ -161,19 +161,20 @@ static void list_settle(chat *c, size_t lines)
 static void requests_draw(chat *c, const measures *m)
 {
     int y = m->framed ? CONTENT_ROW : 0, rows = content_rows(m), each = 3;
-    list_settle(c, (size_t)(rows / each));
     sentence head = list_size(c) == 0 ? SAY_CHAT_NO_REQUESTS : SAY_CHAT_REQUESTS;
-    int used = say_draw(y, 2, rows, m->columns - 4, INK_PLAIN, head, NULL, NULL, NULL) + 1;
+    int used = say_draw(y, 2, rows - each - 1, m->columns - 4, INK_PLAIN, head, NULL, NULL, NULL) + 1; /* the chosen one is always seen */
     y += used;
     rows -= used;
+    list_settle(c, (size_t)(rows / each));
     for (int i = 0; i < rows / each && c->top + (size_t)i < list_size(c); i++, y += each) {
         const json_t *o = json_array_get(c->requests, c->top + (size_t)i);
+        bool chosen = c->top + (size_t)i == c->selected && !c->unchosen;
         char where[320], line[sizeof(engine_error)];
         engine_error said;
         (void)snprintf(where, sizeof where, "%s, account %.12s…", text_of(o, "relay"), text_of(o, "account"));
         sentence_fill(&said, SAY_CHAT_ASKER, text_of(o, "from"), text_of(o, "proposed_name"), where);
         (void)snprintf(line, sizeof line, " %s ", said.message);
-        draw_field(y, 1, m->columns - 2, c->top + (size_t)i == c->selected ? INK_CHOSEN : INK_BOLD, line);
+        draw_field(y, 1, m->columns - 2, chosen ? INK_CHOSEN : INK_BOLD, line);
         peers_line(y + 1, 4, m->columns - 6, text_of(o, "text"), NULL);
     }
 }
@@ -184,11 +185,14 @@ static void search_draw(chat *c, const measures *m)
     list_settle(c, (size_t)rows);
     for (int i = 0; i < rows && c->top + (size_t)i < list_size(c); i++) {
         const json_t *o = json_array_get(c->hits, c->top + (size_t)i);
-        char line[200];
+        char day[24];
         bool chosen = c->top + (size_t)i == c->selected;
-        (void)snprintf(line, sizeof line, "%s %.10s %s%s ", chosen ? "▸" : " ", text_of(o, "sent_at"), text_of(o, "conversation"),
-                       json_is_true(json_object_get(o, "outgoing")) ? " < you:" : ":");
-        int used = draw_text(y + i, 1, m->columns / 2, chosen ? INK_CHOSEN : INK_BOLD, line);
+        ink with = chosen ? INK_CHOSEN : INK_BOLD;
+        const char *by = json_is_true(json_object_get(o, "outgoing")) ? " < you: " : ": ";
+        (void)snprintf(day, sizeof day, "%s %.10s ", chosen ? "▸" : " ", text_of(o, "sent_at"));
+        int used = draw_text(y + i, 1, m->columns / 2, with, day);
+        used += draw_name(y + i, 1 + used, m->columns / 2 - used - (int)strlen(by), with, text_of(o, "conversation"));
+        used += draw_text(y + i, 1 + used, m->columns / 2 - used, with, by);
         peers_line(y + i, 2 + used, m->columns - used - 4, text_of(o, strcmp(text_of(o, "event"), "file") == 0 ? "name" : "text"), c->query);
     }
 }
@@ -230,6 +234,10 @@ void screens_draw(chat *c)
 static void move_by(chat *c, long lines)
 {
     size_t *at = c->screen == SCREEN_HELP ? &c->top : &c->selected;
+    if (c->unchosen) {
+        c->unchosen = false;
+        return;
+    }
     *at = lines < 0 && *at < (size_t)-lines ? 0 : *at + (size_t)lines;
 }
 
@@ -273,7 +281,7 @@ static void request_do(chat *c, const char *command)
 {
     char line[200];
     const json_t *o = json_array_get(c->requests, c->selected);
-    if (!o)
+    if (!o || c->unchosen)
         return;
     (void)snprintf(line, sizeof line, "/%s %s", command, text_of(o, "from"));
     if (strcmp(command, "accept") == 0)

@@ -1,6 +1,5 @@
 #include "text_width.h"
 #include "harmless.h"
-#include <stdbool.h>
 #include <stdint.h>
 
 enum { REPLACEMENT = 0xfffd, DOTTED_CIRCLE = 0x25cc, ZWJ = 0x200d, VS1 = 0xfe00, VS16 = 0xfe0f, TONE_FIRST = 0x1f3fb, TONE_LAST = 0x1f3ff };
@@ -86,6 +85,21 @@ size_t text_fit(const char *text, size_t n, size_t columns)
         i += c.bytes;
     }
     return i;
+}
+
+bool text_middle(const char *text, size_t n, size_t columns, size_t *from, size_t *to)
+{
+    size_t end = 0, left = text_columns(text, n);
+    if (left <= columns)
+        return false;
+    while (left > columns / 2) {
+        cluster c = cluster_at(text + end, n - end);
+        left -= (size_t)c.columns;
+        end += c.bytes;
+    }
+    *from = text_fit(text, n, columns - 1 - left);
+    *to = end;
+    return true;
 }
 
 /* Clusters are found from the front only; a newline is always one of its own, so its line is front enough. */

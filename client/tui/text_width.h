@@ -4,6 +4,7 @@
  * width, or must not be written, is U+FFFD. Columns are the C library's (wcwidth), like ncurses'; the locale must be UTF-8. */
 #ifndef TUI_TEXT_WIDTH_H
 #define TUI_TEXT_WIDTH_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <wchar.h>
 
@@ -22,6 +23,9 @@ cluster cluster_at(const char *text, size_t n);
 size_t text_columns(const char *text, size_t n);
 /* The most bytes of text[0..n) that fit into `columns`, whole clusters only. */
 size_t text_fit(const char *text, size_t n, size_t columns);
+/* What is left out of text[0..n), an ellipsis in its place, so that both its ends fit into `columns`, 3 or more: bytes from *from to *to. Names that
+ * only their ends tell apart ("-2") stay apart. False: all of it fits, and both are untouched. */
+bool text_middle(const char *text, size_t n, size_t columns, size_t *from, size_t *to);
 /* Where the cluster that ends at `at` begins; 0 for 0. */
 size_t cluster_before(const char *text, size_t at);
 #endif

@@ -77,12 +77,13 @@ def columns(line):
 
 
 def framed(screen, width, rows):
-    """Every border stands where it belongs, in every line."""
+    """Every border stands where it belongs, in every line. Gives the screen back."""
     assert len(screen) == rows, screen
     for number, line in enumerate(screen):
         left, right = {0: "┌┐", rows - 1: "└┘"}.get(number, ("│├", "│┤"))
         assert line[0] in left and line[-1] in right, (number, line, screen)
         assert columns(line) == width, (number, columns(line), line)
+    return screen
 
 
 def plain(screen):

@@ -114,4 +114,38 @@ START_TEST(before_undoes_after)
 }
 END_TEST
 
-SUITE("text_width", LOOP(table, ROWS(row)), TEST(P05_cells_hold_what_they_claim), TEST(before_undoes_after))
+static const struct {
+    const char *text;
+    size_t columns;
+    const char *want;
+} cut[] = {
+    { "maximilian.m", 12, "maximilian.m" },
+    { "maximilian.m-2", 12, "maxim…an.m-2" },
+    { "maximilian.m-2", 13, "maximi…an.m-2" },
+    { "maximilian.m-2", 3, "m…2" },
+    { "alice", 4, "a…ce" },
+    { "漢字漢字漢字-2", 8, "漢…字-2" },
+    { "漢字漢字漢字-2", 9, "漢字…字-2" },
+    { "漢字漢", 5, "漢…漢" },
+    { "漢字漢", 3, "漢…" },
+    { "abcde\u0301", 4, "a…de\u0301" },
+};
+
+START_TEST(middle_is_left_out)
+{
+    utf8();
+    char got[80];
+    const char *text = cut[_i].text;
+    size_t n = strlen(text), from = 7, to = 7;
+    bool cuts = text_middle(text, n, cut[_i].columns, &from, &to);
+    if (cuts)
+        snprintf(got, sizeof got, "%.*s…%s", (int)from, text, text + to);
+    else
+        snprintf(got, sizeof got, "%s", text);
+    ck_assert_str_eq(got, cut[_i].want);
+    ck_assert_uint_le(text_columns(got, strlen(got)), cut[_i].columns);
+    ck_assert(cuts || (from == 7 && to == 7));
+}
+END_TEST
+
+SUITE("text_width", LOOP(table, ROWS(row)), LOOP(middle_is_left_out, ROWS(cut)), TEST(P05_cells_hold_what_they_claim), TEST(before_undoes_after))
