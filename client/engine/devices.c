@@ -131,7 +131,9 @@ int devices_follow(engine *e, vault_contact *c, const device_list *next, const u
     device_list known;
     bool answer_lost = false;
     int rc = contact_list(c, &known);
-    bool changed = rc == TACET_OK && next->version != known.version;
+    if (rc == TACET_OK && next->version < known.version)
+        rc = TACET_E_BUG;
+    bool changed = rc == TACET_OK && next->version > known.version;
     if (changed)
         rc = devices_leave(e, c, &known, next, &answer_lost);
     if (rc != TACET_OK)

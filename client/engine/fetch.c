@@ -239,8 +239,9 @@ static void start(engine *e, fetch *f, const char *relay_text, const char *who, 
     if (f) {
         text_put(f->who, sizeof f->who, who);
         text_put(f->relay_text, sizeof f->relay_text, relay_text);
-        if (known && device_list_decode(&f->result.list, known, known_bytes) == TACET_OK) {
+        if (known && device_list_reread(&f->result.list, known, known_bytes) == TACET_OK) {
             f->have_list = true;
+            memcpy(f->result.from, f->result.list.hash, sizeof f->result.from);
             memcpy(f->result.signed_list, known, known_bytes);
             f->result.signed_list_bytes = known_bytes;
         }

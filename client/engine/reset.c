@@ -7,11 +7,15 @@ typedef enum { WANT_LISTS = 1, WANT_SESSIONS = 2, WANT_RESET = 3 } wanted;
 
 static uint64_t pack(int64_t contact, wanted what) { return (uint64_t)contact << 2 | (uint64_t)what; }
 
-static bool has_session(engine *e, int64_t contact, uint32_t device)
+/* One that may send. */
+static int has_session(engine *e, int64_t contact, uint32_t device, bool *yes)
 {
-    vault_session_head head;
-    size_t count = 0;
-    return vault_session_heads(e->vault, contact, device, &head, 1, &count) == TACET_OK && count > 0;
+    vault_session_head head[2 * ENGINE_SESSIONS_MAX];
+    size_t count = 0, chosen = 0;
+    int rc = vault_session_heads(e->vault, contact, device, head, sizeof head / sizeof *head, &count);
+    if (rc == TACET_OK)
+        *yes = session_choose(head, count, &chosen);
+    return rc;
 }
 
 static int begin_sessions(engine *e, vault_contact *c, const fetched *f, bool anew)
@@ -21,9 +25,13 @@ static int begin_sessions(engine *e, vault_contact *c, const fetched *f, bool an
         session *s = NULL;
         session_info info;
         uint32_t device = f->bundle[i].them.device;
-        if (!anew && has_session(e, c->id, device))
+        bool there = false;
+        if (!anew)
+            rc = has_session(e, c->id, device, &there);
+        if (rc == TACET_OK && there)
             continue;
-        rc = session_begin(e, &f->bundle[i], &s);
+        if (rc == TACET_OK)
+            rc = session_begin(e, &f->bundle[i], &s);
         if (rc != TACET_OK)
             return rc;
         session_describe(s, &info);
@@ -49,6 +57,19 @@ static int send_reset(engine *e, vault_contact *c, const device_list *list)
     json_object_set_new(event, "by", json_string("us"));
     emit(e, event);
     return rc;
+}
+
+/* The relay may hold its answer back until a newer list has come in the box of an envelope. What was checked against the list of then says nothing about
+ * the one of now, and must not bring the old one back (M01). TACET_E_AGAIN: to be asked from the list of now. */
+static int judge_fetched(const vault_contact *c, const fetched *f)
+{
+    device_list known;
+    int rc = contact_list(c, &known);
+    if (rc != TACET_OK)
+        return rc;
+    if (memcmp(known.hash, f->from, sizeof known.hash) == 0 || memcmp(known.hash, f->list.hash, sizeof known.hash) == 0)
+        return TACET_OK;
+    return known.version == f->list.version ? TACET_E_FORK : TACET_E_AGAIN;
 }
 
 static int apply(engine *e, vault_contact *c, wanted what, const fetched *f)
@@ -79,24 +100,7 @@ static int fork_found(engine *e, vault_contact *c)
     return rc == TACET_OK ? contact_forked(e, c, "theirs") : rc;
 }
 
-static void arrived(engine *e, uint64_t arg, const fetched *f)
-{
-    wanted what = (wanted)(arg & 3);
-    vault_contact c;
-    if (f->status == TACET_E_AGAIN)
-        return; /* no connection: asked again at the next reason */
-    int rc = txn_begin(e);
-    if (rc == TACET_OK) {
-        rc = vault_contact_get(e->vault, (int64_t)(arg >> 2), &c);
-        if (rc == TACET_OK && (f->status == TACET_E_FORK || f->status == TACET_E_VERSION || f->status == TACET_E_FORGED))
-            rc = fork_found(e, &c);
-        else if (rc == TACET_OK && f->status == TACET_OK)
-            rc = apply(e, &c, what, f);
-        rc = txn_end(e, rc == TACET_E_NOT_FOUND ? TACET_OK : rc);
-    }
-    if (rc != TACET_OK)
-        engine_fail(e, rc > 0 ? TACET_E_BUG : rc);
-}
+static void arrived(engine *e, uint64_t arg, const fetched *f);
 
 static void fetch_for(engine *e, int64_t contact, wanted what)
 {
@@ -108,6 +112,39 @@ static void fetch_for(engine *e, int64_t contact, wanted what)
         return;
     memcpy(account.bytes, c.account, sizeof account.bytes);
     fetch_start(e, &account, c.relay, c.alias, c.list, c.list_bytes, what != WANT_LISTS, arrived, pack(contact, what));
+}
+
+/* In a transaction. */
+static int take(engine *e, int64_t contact, wanted what, const fetched *f, bool *again)
+{
+    vault_contact c;
+    int status = f->status, rc = vault_contact_get(e->vault, contact, &c);
+    if (rc != TACET_OK)
+        return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
+    if (status == TACET_OK)
+        status = judge_fetched(&c, f);
+    *again = status == TACET_E_AGAIN;
+    if (status == TACET_E_FORK || status == TACET_E_VERSION || status == TACET_E_FORGED)
+        return fork_found(e, &c);
+    if (status == TACET_OK)
+        return apply(e, &c, what, f);
+    return status < 0 ? status : TACET_OK;
+}
+
+static void arrived(engine *e, uint64_t arg, const fetched *f)
+{
+    wanted what = (wanted)(arg & 3);
+    int64_t contact = (int64_t)(arg >> 2);
+    bool again = false;
+    if (f->status == TACET_E_AGAIN || f->status < 0)
+        return; /* no connection, no memory: asked again at the next reason */
+    int rc = txn_begin(e);
+    if (rc == TACET_OK)
+        rc = txn_end(e, take(e, contact, what, f, &again));
+    if (rc != TACET_OK)
+        engine_fail(e, rc > 0 ? TACET_E_BUG : rc);
+    else if (again)
+        fetch_for(e, contact, what);
 }
 
 void lists_wanted(engine *e, int64_t contact) { fetch_for(e, contact, WANT_LISTS); }

@@ -93,7 +93,7 @@ int session_begin(engine *e, const agreement_bundle *bundle, session **out)
 static bool unanswered(const vault_session_head *h) { return h->initiator ? !h->answered : h->sealed == 0; }
 
 /* The one that last opened a message. Only when that one is theirs, not answered yet, and ours waits for an answer too (both began at once), the
- * smaller session id, which both sides find to be the same. Retired ones only when there is no other. */
+ * smaller session id, which both sides find to be the same. A retired one never: who is at its other end may be who it was retired for. */
 bool session_choose(const vault_session_head *heads, size_t count, size_t *chosen)
 {
     size_t best = count;
@@ -104,10 +104,8 @@ bool session_choose(const vault_session_head *heads, size_t count, size_t *chose
             (heads[i].opened_ms == heads[best].opened_ms && memcmp(heads[i].id, heads[best].id, sizeof heads[i].id) < 0))
             best = i;
     }
-    if (count == 0)
-        return false;
     if (best == count)
-        best = 0; /* all retired: the list comes newest opened first */
+        return false;
     if (!heads[best].initiator && unanswered(&heads[best]))
         for (size_t i = 0; i < count; i++)
             if (!heads[i].retired && heads[i].initiator && unanswered(&heads[i]) && memcmp(heads[i].id, heads[best].id, 32) < 0)

@@ -274,6 +274,7 @@ typedef struct {
     int status; /* TACET_OK, or a verdict with `error` */
     engine_error error;
     device_list list;
+    uint8_t from[TACET_HASH_BYTES]; /* of the list that was known when it began, which is what `list` was checked against; zeros: none was */
     uint8_t signed_list[TACET_DEVICE_LIST_MAX_BYTES];
     size_t signed_list_bytes;
     size_t bundle_count;
@@ -288,7 +289,7 @@ void fetch_own(engine *e, fetch_fn *fn, uint64_t arg);
 bool fetch_runs(const engine *e, fetch_fn *fn, uint64_t arg); /* one with this end is under way */
 
 /* --- devices.c --- */
-/* Takes a checked list that follows (or is) the one in c, stores c, and sees to what the change means. */
+/* Takes a checked list that follows (or is) the one in c, stores c, and sees to what the change means. There is no way back to an older one. */
 TACET_MUST_USE int devices_follow(engine *e, vault_contact *c, const device_list *next, const uint8_t *signed_list, size_t n);
 void sessions_retry(engine *e); /* when it is due: keys for content that waits for a session, and for resets */
 
@@ -298,12 +299,13 @@ TACET_MUST_USE int session_load(engine *e, const uint8_t id[32], session **out);
  * we began, or that is known already. */
 TACET_MUST_USE int session_save(engine *e, const session *s, int64_t contact, const uint8_t *agreement);
 TACET_MUST_USE int session_begin(engine *e, const agreement_bundle *bundle, session **out);
-/* Seals in the session that the rules choose for this device. TACET_E_NOT_FOUND: there is none. */
+/* Seals in the session that the rules choose for this device. TACET_E_NOT_FOUND: there is none that may send. */
 TACET_MUST_USE int session_seal_for(engine *e, const vault_contact *c, uint32_t device, const uint8_t *plain, size_t plain_bytes, uint8_t *out,
                                     size_t *out_bytes);
 TACET_MUST_USE int session_prune(engine *e, int64_t contact, uint32_t device);
 /* Keys that are past their time leave the vault (PROTOCOL.md §6.4, §6.5), also of sessions that nobody uses. Inside a transaction, once a day. */
 TACET_MUST_USE int sessions_forget(engine *e);
+/* False: none may send. */
 bool session_choose(const vault_session_head *heads, size_t count, size_t *chosen);
 
 /* --- lanes.c --- */

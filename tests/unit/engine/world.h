@@ -65,6 +65,13 @@ typedef struct {
     uint32_t id;
 } world_late;
 
+/* The same of a LISTS frame. */
+typedef struct {
+    world_late to;
+    uint8_t account[32];
+    uint64_t after;
+} world_question;
+
 /* What the relay holds of a file for one receiver: a single chunk, or (bytes 0) none of it yet. */
 typedef struct {
     uint8_t capability[32], chunk[TACET_CHUNK_BYTES];
@@ -92,6 +99,9 @@ typedef struct {
     size_t late_for;              /* SEND of this person, counted from 1, is carried out, and answered by world_answer */
     world_late late[64];
     size_t late_count;
+    size_t lists_late_for; /* LISTS of this person, counted from 1, is answered by world_answer_lists */
+    world_question question[16];
+    size_t questions;
     world_blob blob[8];
     size_t blobs, drops; /* drops: BLOB_DROP frames that came */
     size_t list_asks;    /* LISTS frames that came */
@@ -116,7 +126,8 @@ void world_restore(world *w, size_t who);
 void world_run(world *w);
 /* Time passes for everybody, in steps of at most a second. */
 void world_advance(world *w, uint64_t ms);
-void world_answer(world *w); /* what is late comes now, and nothing is late any more */
+void world_answer(world *w);       /* what is late comes now, and nothing is late any more */
+void world_answer_lists(world *w); /* with what the relay shows now; what is asked from now on is answered at once */
 /* Delivery goes on. */
 void world_release(world *w);
 /* Puts one envelope into somebody's mailbox: bytes that were there before, or made up. */

@@ -283,18 +283,43 @@ void world_answer(world *w)
     world_run(w);
 }
 
-static void on_lists(world *w, connection *c, const frame *f)
+static void show_lists(world *w, const connection *c, uint32_t id, const uint8_t account[32], uint64_t after)
 {
-    world_account *a = account_by(w, f->lists.account.at);
-    w->list_asks++;
+    world_account *a = account_by(w, account);
     if (!a) {
-        answer_error(w, c, f->id, ERROR_NOT_FOUND);
+        answer_error(w, c, id, ERROR_NOT_FOUND);
         return;
     }
     frame r = { .kind = FRAME_LISTS_REPLY };
-    for (size_t i = f->lists.after; i < a->lists; i++)
+    for (size_t i = after; i < a->lists; i++)
         r.lists_reply.lists.item[r.lists_reply.lists.count++] = (view){ a->list[i], a->list_bytes[i] };
-    answer(w, c, &r, f->id);
+    answer(w, c, &r, id);
+}
+
+static void on_lists(world *w, connection *c, const frame *f)
+{
+    w->list_asks++;
+    if (w->lists_late_for != c->person + 1) {
+        show_lists(w, c, f->id, f->lists.account.at, f->lists.after);
+        return;
+    }
+    ck_assert_uint_lt(w->questions, ROWS(w->question));
+    world_question *q = &w->question[w->questions++];
+    *q = (world_question){ .to = { c->person, c->link, f->id }, .after = f->lists.after };
+    memcpy(q->account, f->lists.account.at, sizeof q->account);
+}
+
+void world_answer_lists(world *w)
+{
+    w->lists_late_for = 0;
+    for (size_t i = 0; i < w->questions; i++) {
+        const world_question *q = &w->question[i];
+        const connection *c = connection_find(q->to.person, q->to.link);
+        if (c)
+            show_lists(w, c, q->to.id, q->account, q->after);
+    }
+    w->questions = 0;
+    world_run(w);
 }
 
 static view take_key(world_account *a, enum prekey_kind kind)
