@@ -1,6 +1,7 @@
 /* Senders over open connections, recipients over mailbox connections; every message carries its pair's sequence number, so that a lost or doubled
  * delivery is counted. Closed loop: `inflight` messages under way for each pair. Open loop: a fixed rate over all pairs, and latency counts from the time
  * at which a message should have been sent. */
+#include "priority.h"
 #include "relay_process.h"
 #include "runs.h"
 #include "swarm.h"
@@ -218,6 +219,8 @@ static void crowd_measure(crowd *c, const relay_process *relay, report *r)
 {
     const bench_options *o = c->o;
     relay_look before, after;
+    if (o->rate)
+        report_add(r, "generator_first", "", !o->ordinary && priority_take());
     c->s.pace_s = o->rate ? PACE_US / 1e6 : 0;
     c->due = seconds_now();
     for (uint32_t i = 0; o->rate == 0 && i < o->pairs; i++)

@@ -50,6 +50,7 @@ job *core_take_group(core *c)
             c->n.hold_ran_out += m->hold_until_us != 0;
             m->taken = true;
             m->row = c->next_number++;
+            c->group_appends = true;
         }
         *tail = j;
         tail = &j->next;
@@ -119,7 +120,7 @@ static void clean_queue(core *c)
 
 void core_tick(core *c)
 {
-    if (!c->group_out && c->now_us >= c->accepts_due_us)
+    if (!c->group_appends && c->now_us >= c->accepts_due_us)
         accepts_leave(c);
     if (!c->cleaning && !c->stopping && c->now_us >= c->clean_due_us)
         clean_queue(c);
@@ -130,11 +131,9 @@ uint64_t core_due_us(const core *c)
 {
     uint64_t due = c->cleaning || c->stopping ? UINT64_MAX : c->clean_due_us, blobs_due = core_blobs_due_us(c);
     due = blobs_due < due ? blobs_due : due;
-    if (c->group_out)
-        return due;
-    if (c->accepts_due_us < due)
+    if (!c->group_appends && c->accepts_due_us < due)
         due = c->accepts_due_us;
-    return c->take_due_us < due ? c->take_due_us : due;
+    return !c->group_out && c->take_due_us < due ? c->take_due_us : due;
 }
 
 static void note(const core *c, const char *what, uint32_t box)
@@ -248,7 +247,7 @@ static void job_done(core *c, job *j, int status)
 
 void core_group_done(core *c, job *list, int status)
 {
-    c->group_out = false;
+    c->group_out = c->group_appends = false;
     bool wrote = false;
     for (const job *j = list; j; j = j->next)
         wrote |= j->writes;

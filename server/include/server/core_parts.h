@@ -77,8 +77,9 @@ struct core {
     limiter *registers, *bundles, *device_bundles, *requests, *changes, *lists, *contacts;
     job *first, *last;             /* waiting for the committer, oldest first */
     job *again_first, *again_last; /* messages to be resolved once more */
-    bool group_out;
-    uint64_t take_due_us;               /* when something of that row can be taken; UINT64_MAX: it is empty */
+    bool group_out,
+        group_appends;    /* appends: messages are written in it, and accepts wait for its end, so that their time does not tell who is online */
+    uint64_t take_due_us; /* when something of that row can be taken; UINT64_MAX: it is empty */
     uint64_t group_began_us, commit_us; /* commit_us: smoothed, how long a group that writes takes */
     uint32_t verifying;                 /* request jobs with directory_verify */
     uint64_t next_number;               /* for tags and rows alike */

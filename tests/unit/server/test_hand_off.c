@@ -126,6 +126,36 @@ START_TEST(hand_off_to_a_device_that_hangs_up_is_written)
 }
 END_TEST
 
+/* What is handed over while messages are being written is accepted with them; a group that only cleans hides nothing, and holds up nobody. */
+START_TEST(accepts_wait_for_messages_that_are_written_and_for_nothing_else)
+{
+    pair p = pair_new(NULL);
+    person carol;
+    char text[64];
+    person_make(&carol, p.w->wall_ms / 1000);
+    (void)person_join(p.w, &carol);
+    quick_reader(&p);
+    frame f = send_to(&carol, carol.token, "warm up", 7);
+    ck_assert_uint_eq(client_code(p.w, p.sender, &f), 0);
+    for (int writes = 0; writes < 2; writes++) {
+        f = send_to(&carol, carol.token, "written", 7);
+        if (writes)
+            client_say(p.w, p.sender, &f);
+        else
+            world_pass_us(p.w, RELAY_CLEAN_EVERY_MS * 1000);
+        ck_assert(world_take(p.w));
+        pair_say(&p, "handed over");
+        pair_acknowledge(&p, pair_delivered(&p, text));
+        world_pass_us(p.w, RELAY_TICK_US);
+        ck_assert_uint_eq(client_oks(p.sender), writes ? 0 : 1);
+        world_done(p.w, TACET_OK);
+        ck_assert_uint_eq(client_oks(p.sender), writes ? 2 : 0);
+        world_run(p.w);
+    }
+    world_free(p.w);
+}
+END_TEST
+
 /* Everybody else's messages are written while one device's are held back, and within a mailbox nothing overtakes. */
 START_TEST(a_held_message_holds_up_nobody_else)
 {
@@ -241,5 +271,6 @@ END_TEST
 
 SUITE("hand_off", TEST(hand_off_pushes_at_once_and_never_writes), TEST(hand_off_that_gets_no_answer_is_written_in_time),
       TEST(hand_off_acknowledged_while_it_is_being_written), TEST(hand_off_to_a_device_that_hangs_up_is_written),
-      TEST(a_held_message_holds_up_nobody_else), TEST(nothing_overtakes_a_held_message_when_the_window_is_full),
-      TEST(nothing_overtakes_a_held_message_when_the_device_gets_faster), TEST(nothing_overtakes_a_held_message_when_the_device_gets_slower))
+      TEST(accepts_wait_for_messages_that_are_written_and_for_nothing_else), TEST(a_held_message_holds_up_nobody_else),
+      TEST(nothing_overtakes_a_held_message_when_the_window_is_full), TEST(nothing_overtakes_a_held_message_when_the_device_gets_faster),
+      TEST(nothing_overtakes_a_held_message_when_the_device_gets_slower))
