@@ -133,7 +133,8 @@ int metrics_run(const metrics_options *o)
     uint32_t facts = 0;
     m.store_fd = o->store_fd;
     signal(SIGPIPE, SIG_IGN);
-    if (sandbox_drop(o->uid, o->gid) != TACET_OK || sandbox_landlock(&facts) != TACET_OK || sandbox_seccomp_sockets(&facts) != TACET_OK) {
+    if (sandbox_drop(o->uid, o->gid) != TACET_OK || sandbox_landlock(&facts) != TACET_OK ||
+        sandbox_seccomp_sockets(&facts, o->listen_fd) != TACET_OK) {
         fprintf(stderr, "tacetd: metrics: the sandbox did not take: %s\n", strerror(errno));
         return 1;
     }
@@ -143,6 +144,8 @@ int metrics_run(const metrics_options *o)
             return 1;
         if (p[1].revents) /* it says nothing unasked */
             return 0;
+        if (p[0].revents & ~POLLIN) /* our listening socket is dead; the supervisor sees to it */
+            return 1;
         int fd = p[0].revents ? accept4(o->listen_fd, NULL, NULL, SOCK_CLOEXEC) : -1;
         if (fd < 0)
             continue;

@@ -96,7 +96,7 @@ static int confine(net *n)
     n->facts |= IPC_HAS_RING_RESTRICTIONS; /* else there would be no ring */
     rc = sandbox_landlock(&n->facts);
     if (rc == TACET_OK)
-        rc = sandbox_seccomp(&n->facts);
+        rc = sandbox_seccomp(&n->facts, n->o.listen_fd);
     if (rc != TACET_OK)
         say(n, "the sandbox did not take: ", strerror(errno));
     return rc;
@@ -281,7 +281,7 @@ int net_run(const net_options *o)
     } else {
 #ifdef TACET_TESTING
         if (getenv("TACET_NET_HOSTILE")) {
-            n->exit_code = net_hostile(n->ring);
+            n->exit_code = net_hostile(n->ring, n->o.listen_fd);
             goto out;
         }
 #endif

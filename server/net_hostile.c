@@ -16,6 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+static int listening; /* what is shared with every other net, and with those to come */
+
 static long answer(long rc) { return rc < 0 ? -errno : rc; }
 
 static long try_openat(ring *r)
@@ -96,6 +98,23 @@ static long try_bind(ring *r)
     (void)r;
     return answer(bind(3, (const struct sockaddr *)&a, sizeof a));
 }
+/* Then it would be an unconnected socket, here and in every other net. */
+static long try_shut_listening(ring *r)
+{
+    (void)r;
+    return answer(shutdown(listening, SHUT_RDWR));
+}
+static long try_shut_disguised(ring *r) /* the kernel takes the lower half for the descriptor */
+{
+    (void)r;
+    return answer(syscall(SYS_shutdown, (unsigned long)listening | 1UL << 32, SHUT_RD));
+}
+static long try_fast_open(ring *r)
+{
+    const struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    (void)r;
+    return answer(sendto(listening, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, (const struct sockaddr *)&a, sizeof a));
+}
 static long try_pass_descriptor(ring *r)
 {
     struct msghdr m = { 0 };
@@ -172,7 +191,8 @@ static long try_ring_sendmsg(ring *r) { return ring_attempt(r, IORING_OP_SENDMSG
 static long try_ring_recvmsg(ring *r) { return ring_attempt(r, IORING_OP_RECVMSG, 0); }
 static long try_ring_statx(ring *r) { return ring_attempt(r, IORING_OP_STATX, 0); }
 static long try_ring_unlinkat(ring *r) { return ring_attempt(r, IORING_OP_UNLINKAT, 0); }
-static long try_ring_write(ring *r) { return ring_attempt(r, IORING_OP_WRITE, 0); }
+static long try_ring_send(ring *r) { return ring_attempt(r, IORING_OP_SEND, 0); }
+static long try_ring_shutdown(ring *r) { return ring_attempt(r, IORING_OP_SHUTDOWN, 0); }
 static long try_ring_message(ring *r) { return ring_attempt(r, IORING_OP_MSG_RING, 0); }
 static long try_ring_descriptors(ring *r) { return ring_attempt(r, IORING_OP_FILES_UPDATE, 0); }
 static long try_ring_fixed(ring *r) { return ring_attempt(r, IORING_OP_NOP, IOSQE_FIXED_FILE); }
@@ -198,6 +218,9 @@ static const struct {
     { "dumpable", try_dumpable },
     { "setresuid", try_setuid },
     { "bind", try_bind },
+    { "shutdown of the listening socket", try_shut_listening },
+    { "shutdown of the listening socket, disguised", try_shut_disguised },
+    { "Fast Open", try_fast_open },
     { "a descriptor for another process", try_pass_descriptor },
     { "a descriptor of another process", try_take_descriptor },
     { "memfd_create", try_memfd },
@@ -221,7 +244,8 @@ static const struct {
     { "IORING_OP_RECVMSG", try_ring_recvmsg },
     { "IORING_OP_STATX", try_ring_statx },
     { "IORING_OP_UNLINKAT", try_ring_unlinkat },
-    { "IORING_OP_WRITE", try_ring_write },
+    { "IORING_OP_SEND", try_ring_send },
+    { "IORING_OP_SHUTDOWN", try_ring_shutdown },
     { "IORING_OP_MSG_RING", try_ring_message },
     { "IORING_OP_FILES_UPDATE", try_ring_descriptors },
     { "IOSQE_FIXED_FILE", try_ring_fixed },
@@ -230,9 +254,10 @@ static const struct {
     { "IORING_REGISTER_RESTRICTIONS", try_ring_restrictions },
 };
 
-int net_hostile(ring *r)
+int net_hostile(ring *r, int listen_fd)
 {
     int got_through = 0;
+    listening = listen_fd;
     for (size_t i = 0; i < sizeof attempts / sizeof *attempts; i++) {
         long rc = attempts[i].run(r);
         bool denied = rc == -EPERM || rc == -EACCES;

@@ -137,6 +137,6 @@ void store_count(net *n);
 
 #ifdef TACET_TESTING
 /* server/net_hostile.c: what somebody who has taken over this process would try (ATTACKS P08); the exit code. */
-int net_hostile(ring *r);
+int net_hostile(ring *r, int listen_fd);
 #endif
 #endif

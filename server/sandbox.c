@@ -63,11 +63,11 @@ int sandbox_landlock(uint32_t *facts)
 /* ---- seccomp -------------------------------------------------------------------------------------------------------------------------------- */
 /* Sockets come from the ring's accept; memory from malloc; the clock from the vDSO, or the call where there is none. */
 static const int plain_calls[] = {
-    SCMP_SYS(io_uring_enter), SCMP_SYS(close),        SCMP_SYS(shutdown), SCMP_SYS(getpeername), SCMP_SYS(write),
-    SCMP_SYS(munmap),         SCMP_SYS(mremap),       SCMP_SYS(brk),      SCMP_SYS(madvise),     SCMP_SYS(futex),
-    SCMP_SYS(clock_gettime),  SCMP_SYS(gettimeofday), SCMP_SYS(exit),     SCMP_SYS(exit_group),  SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(rt_sigprocmask), SCMP_SYS(getpid),       SCMP_SYS(gettid),   SCMP_SYS(sched_yield), SCMP_SYS(restart_syscall),
-    SCMP_SYS(poll),           SCMP_SYS(ppoll),
+    SCMP_SYS(io_uring_enter), SCMP_SYS(close),  SCMP_SYS(getpeername), SCMP_SYS(write),           SCMP_SYS(munmap),
+    SCMP_SYS(mremap),         SCMP_SYS(brk),    SCMP_SYS(madvise),     SCMP_SYS(futex),           SCMP_SYS(clock_gettime),
+    SCMP_SYS(gettimeofday),   SCMP_SYS(exit),   SCMP_SYS(exit_group),  SCMP_SYS(rt_sigreturn),    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(getpid),         SCMP_SYS(gettid), SCMP_SYS(sched_yield), SCMP_SYS(restart_syscall), SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
 };
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -82,7 +82,6 @@ static const int plain_calls[] = {
 static const int socket_calls[] = {
     SCMP_SYS(accept4),
     SCMP_SYS(recvfrom),
-    SCMP_SYS(sendto),
 };
 
 static int add_calls(scmp_filter_ctx ctx, const int *calls, size_t count)
@@ -93,11 +92,25 @@ static int add_calls(scmp_filter_ctx ctx, const int *calls, size_t count)
     return rc;
 }
 
-static int add_rules(scmp_filter_ctx ctx, bool sockets)
+/* A listening socket that was shut is an unconnected one: it serves nobody any more, also in other processes, and could be connected to anywhere. So
+ * every descriptor but that one; the kernel looks at the lower half of the register alone, hence a rule a bit: it is not the listening socket's. */
+static int add_shutdown(scmp_filter_ctx ctx, int listen_fd)
+{
+    int rc = 0;
+    for (uint64_t bit = 1; rc == 0 && bit <= UINT32_MAX; bit <<= 1)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(shutdown), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, bit, ~(uint64_t)listen_fd & bit));
+    return rc;
+}
+
+static int add_rules(scmp_filter_ctx ctx, int listen_fd, bool sockets)
 {
     int rc = add_calls(ctx, plain_calls, sizeof plain_calls / sizeof *plain_calls);
+    if (rc == 0)
+        rc = add_shutdown(ctx, listen_fd);
     if (rc == 0 && sockets)
         rc = add_calls(ctx, socket_calls, sizeof socket_calls / sizeof *socket_calls);
+    if (rc == 0 && sockets) /* without an address: with one it can connect (TCP Fast Open) */
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1, SCMP_A4(SCMP_CMP_EQ, 0));
 #ifdef UNDER_SANITIZER /* its farewell */
     if (rc == 0)
         rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sigaltstack), 0);
@@ -110,7 +123,7 @@ static int add_rules(scmp_filter_ctx ctx, bool sockets)
     return rc;
 }
 
-static int filter_load(uint32_t *facts, bool sockets)
+static int filter_load(uint32_t *facts, int listen_fd, bool sockets)
 {
     /* EPERM and not death: a library's new habit must not take the relay down, and what is denied stays denied */
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
@@ -118,7 +131,7 @@ static int filter_load(uint32_t *facts, bool sockets)
         return TACET_E_IO;
     int rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (rc == 0)
-        rc = add_rules(ctx, sockets);
+        rc = add_rules(ctx, listen_fd, sockets);
     if (rc == 0)
         rc = seccomp_load(ctx);
     seccomp_release(ctx);
@@ -128,8 +141,8 @@ static int filter_load(uint32_t *facts, bool sockets)
     return TACET_OK;
 }
 
-int sandbox_seccomp(uint32_t *facts) { return filter_load(facts, false); }
-int sandbox_seccomp_sockets(uint32_t *facts) { return filter_load(facts, true); }
+int sandbox_seccomp(uint32_t *facts, int listen_fd) { return filter_load(facts, listen_fd, false); }
+int sandbox_seccomp_sockets(uint32_t *facts, int listen_fd) { return filter_load(facts, listen_fd, true); }
 
 /* ---- words ------------------------------------------------------------------------------------------------------------------------------------- */
 static const struct {

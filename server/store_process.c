@@ -123,7 +123,8 @@ static void tell_supervisor(const store *s, supervisor_message what, const uint8
 static void channel_drop(store *s, uint32_t worker, const char *why)
 {
     channel *c = &s->channel[worker];
-    uint8_t number = (uint8_t)worker;
+    uint8_t which[1 + sizeof c->pid] = { (uint8_t)worker };
+    memcpy(which + 1, &c->pid, sizeof c->pid);
     close(c->fd);
     c->fd = -1;
     c->in_used = 0;
@@ -132,10 +133,10 @@ static void channel_drop(store *s, uint32_t worker, const char *why)
     if (s->stopping)
         return;
     store_log("net %u: %s", (unsigned)worker, why);
-    tell_supervisor(s, STORE_DROPPED, &number, 1);
+    tell_supervisor(s, STORE_DROPPED, which, sizeof which);
 }
 
-static void channel_add(store *s, uint32_t worker, int fd)
+static void channel_add(store *s, uint32_t worker, pid_t pid, int fd)
 {
     channel *c = &s->channel[worker];
     if (c->fd >= 0)
@@ -147,6 +148,7 @@ static void channel_add(store *s, uint32_t worker, int fd)
     }
     ipc_queue_init(&c->out, RELAY_IPC_QUEUE_MAX_BYTES);
     c->fd = fd;
+    c->pid = pid;
     c->stop_said = false;
 }
 
@@ -251,6 +253,7 @@ static int received_fd(struct msghdr *h)
 static void supervisor_read(store *s)
 {
     uint8_t m[8];
+    pid_t pid;
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int))];
@@ -265,8 +268,9 @@ static void supervisor_read(store *s)
         stop_begin(s);
     else if (m[0] == SUPERVISOR_RELOAD)
         reload(s);
-    else if (m[0] == SUPERVISOR_CHANNEL && n == 2 && m[1] < s->config.workers && fd >= 0 && !s->stopping) {
-        channel_add(s, m[1], fd);
+    else if (m[0] == SUPERVISOR_CHANNEL && n == 2 + (ssize_t)sizeof pid && m[1] < s->config.workers && fd >= 0 && !s->stopping) {
+        memcpy(&pid, m + 2, sizeof pid);
+        channel_add(s, m[1], pid, fd);
         fd = -1;
     } else if (m[0] == SUPERVISOR_METRICS && n == 1 && fd >= 0) {
         if (s->metrics_fd >= 0)

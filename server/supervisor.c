@@ -42,7 +42,7 @@ typedef struct {
     const relay_config *config;
     int lock_fd, listen_fd, metrics_fd, store_fd, signal_fd; /* metrics_fd: listens; -1: nobody wants metrics */
     pid_t store;
-    bool open, ready, stopping;
+    bool open, ready, stopping, deaf; /* deaf: stopping, because nobody can reach us any more */
     uint8_t salt[16], relay_key[32];
     uint32_t uid, gid;
     char address[TACET_LINK_MAX_CHARS + 1];
@@ -97,6 +97,14 @@ static int listen_open(const host_port *h)
         store_log("cannot listen at %s port %s: %s", h->host, port, strerror(errno));
     freeaddrinfo(list);
     return fd;
+}
+
+/* A child of ours cannot shut it (server/sandbox.c); whatever has, no new child would hear anybody. */
+static bool still_listens(int fd)
+{
+    int yes = 0;
+    socklen_t n = sizeof yes;
+    return fd < 0 || (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &n) == 0 && yes);
 }
 
 static uint16_t port_of(int fd)
@@ -219,7 +227,9 @@ static bool net_fork(supervisor *s, uint32_t worker)
     if (pid == 0)
         net_child(s, worker, pair[1]);
     close(pair[1]);
-    bool good = pid > 0 && channel_send(s, (const uint8_t[]){ SUPERVISOR_CHANNEL, (uint8_t)worker }, 2, pair[0]);
+    uint8_t m[2 + sizeof pid] = { SUPERVISOR_CHANNEL, (uint8_t)worker };
+    memcpy(m + 2, &pid, sizeof pid);
+    bool good = pid > 0 && channel_send(s, m, sizeof m, pair[0]);
     close(pair[0]);
     if (pid > 0) {
         n->pid = pid;
@@ -285,6 +295,15 @@ static void metrics_due(supervisor *s)
 }
 
 /* --- events ---------------------------------------------------------------------------------------------------------------------------- */
+/* It has lost its channel, and may not be our program any more. Store may speak of one that has ended: its successor has done nothing. */
+static void net_dropped(const supervisor *s, const uint8_t *m)
+{
+    pid_t pid;
+    memcpy(&pid, m + 1, sizeof pid);
+    if (m[0] < s->config->workers && pid > 0 && s->net[m[0]].pid == pid)
+        kill(pid, SIGKILL);
+}
+
 static void store_says(supervisor *s)
 {
     uint8_t m[64];
@@ -300,8 +319,8 @@ static void store_says(supervisor *s)
         printf("ready %s\n", s->address);
         if (fflush(stdout) != 0)
             store_log("standard output cannot be written: %s", strerror(errno));
-    } else if (m[0] == STORE_DROPPED && n == 2 && m[1] < RELAY_WORKERS_MAX && s->net[m[1]].pid > 0) {
-        kill(s->net[m[1]].pid, SIGKILL); /* it has lost its channel, and may not be our program any more */
+    } else if (m[0] == STORE_DROPPED && n == 2 + sizeof(pid_t)) {
+        net_dropped(s, m + 1);
     }
 }
 
@@ -310,6 +329,23 @@ static void to_store(supervisor *s, supervisor_message what)
     uint8_t m = (uint8_t)what;
     if (send(s->store_fd, &m, 1, MSG_NOSIGNAL) != 1)
         store_log("store does not listen: %s", strerror(errno));
+}
+
+static void stop(supervisor *s)
+{
+    if (!s->stopping)
+        to_store(s, SUPERVISOR_STOP);
+    s->stopping = true;
+}
+
+/* Our sockets were bound before anything else, and the right to a port may be gone: a service manager makes them anew. */
+static void stop_when_deaf(supervisor *s)
+{
+    if (s->stopping || (still_listens(s->listen_fd) && still_listens(s->metrics_fd)))
+        return;
+    store_log("the listening socket is dead, so nobody can reach this relay; it stops, to be started again");
+    s->deaf = true;
+    stop(s);
 }
 
 /* True: the store has ended; its status is in *status. */
@@ -328,6 +364,7 @@ static bool reap(supervisor *s, int *status)
             if (s->net[w].pid == pid)
                 net_died(s, w, each);
     }
+    stop_when_deaf(s);
     return ended;
 }
 
@@ -340,9 +377,8 @@ static bool signals_read(supervisor *s, int *status)
             ended |= reap(s, status);
         } else if (i.ssi_signo == SIGHUP) {
             to_store(s, SUPERVISOR_RELOAD);
-        } else if (!s->stopping) {
-            s->stopping = true;
-            to_store(s, SUPERVISOR_STOP);
+        } else {
+            stop(s);
         }
     }
     return ended;
@@ -351,7 +387,7 @@ static bool signals_read(supervisor *s, int *status)
 static int poll_ms(const supervisor *s)
 {
     uint64_t now = mono_ms(), due = now + 60000;
-    for (uint32_t w = 0; s->open && w < s->config->workers; w++)
+    for (uint32_t w = 0; s->open && !s->stopping && w < s->config->workers; w++)
         if (!s->net[w].pid && s->net[w].again_ms < due)
             due = s->net[w].again_ms;
     if (s->metrics_fd >= 0 && s->open && !s->stopping && !s->metrics.pid && s->metrics.again_ms < due)
@@ -376,7 +412,7 @@ static int end(supervisor *s, int status)
     if (!clean && s->open)
         store_log("store ended (%s %d); the relay stops. What was accepted is on the disk", WIFSIGNALED(status) ? "signal" : "exit code",
                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    return clean && s->stopping ? 0 : 1;
+    return clean && s->stopping && !s->deaf ? 0 : 1;
 }
 
 static int watch(supervisor *s)

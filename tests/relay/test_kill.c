@@ -216,6 +216,28 @@ START_TEST(S01_kill_net)
 }
 END_TEST
 
+/* Store reads of the new net before it sees that the old one has ended, and must not have the new one ended for it. */
+START_TEST(S01_a_net_outlives_the_one_before)
+{
+    relay r;
+    relay_init(&r, NULL);
+    relay_run(&r);
+    for (int i = 0; i < 3; i++) {
+        pid_t store = relay_child(&r, 0), net = relay_child(&r, 1), next = 0;
+        ck_assert_int_eq(kill(store, SIGSTOP), 0);
+        ck_assert_int_eq(kill(net, SIGKILL), 0);
+        for (int tries = 0; tries < 500 && (next == 0 || next == net); tries++, sleep_ms(20))
+            next = relay_child(&r, 1);
+        ck_assert_int_eq(kill(store, SIGCONT), 0);
+        for (int tries = 0; tries < 500 && relay_status(&r, "workers") != 1; tries++)
+            sleep_ms(20);
+        ck_assert_int_eq(relay_child(&r, 1), next);
+    }
+    ck_assert_int_eq(relay_end(&r, SIGTERM), 0);
+    relay_remove(&r);
+}
+END_TEST
+
 START_TEST(S01_kill_store)
 {
     load l = load_start();
@@ -311,4 +333,5 @@ START_TEST(S08_kill_rekey)
 }
 END_TEST
 
-SUITE("kill", TEST(S08_kill_rekey), TEST(S01_kill_net), TEST(S01_kill_store), TEST(S01_kill_everything), TEST(S01_stop_under_load))
+SUITE("kill", TEST(S08_kill_rekey), TEST(S01_kill_net), TEST(S01_a_net_outlives_the_one_before), TEST(S01_kill_store), TEST(S01_kill_everything),
+      TEST(S01_stop_under_load))

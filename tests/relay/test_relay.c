@@ -2,6 +2,7 @@
 #include "raw_client.h"
 #include "base/text.h"
 #include "suite.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -9,7 +10,9 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -308,6 +311,48 @@ START_TEST(P13_open_files_and_folders_are_refused)
 }
 END_TEST
 
+/* The socket at which `pid` listens for the network, as one of ours; -1: we may not have it. */
+static int listener_of(pid_t pid)
+{
+    int process = (int)syscall(SYS_pidfd_open, pid, 0), found = -1;
+    for (int fd = 3; fd < 64 && found < 0; fd++) {
+        int ours = (int)syscall(SYS_pidfd_getfd, process, fd, 0), listens = 0, family = 0;
+        socklen_t n = sizeof listens, m = sizeof family;
+        if (ours < 0 && errno == EPERM)
+            break;
+        if (ours >= 0 && getsockopt(ours, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) == 0 && listens &&
+            getsockopt(ours, SOL_SOCKET, SO_DOMAIN, &family, &m) == 0 && family != AF_UNIX)
+            found = ours;
+        else if (ours >= 0)
+            close(ours);
+    }
+    close(process);
+    return found;
+}
+
+/* No net can do that (P08); but whatever did, a relay that nobody can reach is not one that runs. */
+START_TEST(P08_a_relay_whose_port_is_dead_ends)
+{
+    relay r = fresh(NULL);
+    char path[128], log[4096] = "";
+    int fd = listener_of(r.pid);
+    if (fd >= 0) { /* root: else the supervisor's descriptors are not to be had */
+        ck_assert_int_eq(shutdown(fd, SHUT_RDWR), 0);
+        close(fd);
+        ck_assert_int_eq(relay_end(&r, 0), 1);
+        snprintf(path, sizeof path, "%s.err", r.dir);
+        FILE *f = fopen(path, "r");
+        ck_assert_ptr_nonnull(f);
+        log[fread(log, 1, sizeof log - 1, f)] = 0;
+        fclose(f);
+        ck_assert_msg(strstr(log, "the listening socket is dead") != NULL, "%s", log);
+        relay_run(&r);
+    }
+    ck_assert_int_eq(relay_end(&r, SIGTERM), 0);
+    relay_remove(&r);
+}
+END_TEST
+
 START_TEST(S09_one_relay_at_a_time)
 {
     relay r = fresh(NULL);
@@ -470,4 +515,5 @@ END_TEST
 SUITE("relay", TEST(full_disk_refuses_and_recovers), TEST(envelopes_wait_and_arrive), TEST(T01_replayed_handshake_messages),
       TEST(T11_frames_before_the_third_message), TEST(T11_T16_what_is_not_ones_own_to_ask), TEST(T12_slow_strangers_are_cut_and_hold_up_nobody),
       TEST(T13_a_flood_of_handshakes_is_limited), TEST(T14_lengths_before_the_handshake), TEST(sighup_reads_the_configuration_again),
-      TEST(P13_open_files_and_folders_are_refused), TEST(S09_one_relay_at_a_time), TEST(rekey_backup_and_restore), TEST(P06_the_log_names_nobody))
+      TEST(P13_open_files_and_folders_are_refused), TEST(P08_a_relay_whose_port_is_dead_ends), TEST(S09_one_relay_at_a_time),
+      TEST(rekey_backup_and_restore), TEST(P06_the_log_names_nobody))

@@ -12,11 +12,11 @@ TACET_MUST_USE int sandbox_drop(uint32_t uid, uint32_t gid);
 /* Landlock: no file system, no binding, no connecting, no signals to others, as far as the kernel knows it. Adds to *facts (ipc_sandbox_facts).
  * TACET_E_IO: the kernel has Landlock but did not take the rules. */
 TACET_MUST_USE int sandbox_landlock(uint32_t *facts);
-/* seccomp: only the system calls that a running net process needs; everything else answers EPERM, a call of another architecture kills. Adds to *facts.
- * TACET_E_IO */
-TACET_MUST_USE int sandbox_seccomp(uint32_t *facts);
-/* The same with accepting, polling, sending and receiving, for a process that has no ring (server/metrics.c). */
-TACET_MUST_USE int sandbox_seccomp_sockets(uint32_t *facts);
+/* seccomp: only the system calls that a running net process needs; everything else answers EPERM, a call of another architecture kills. `listen_fd`
+ * can be accepted from and not be shut. Adds to *facts. TACET_E_IO */
+TACET_MUST_USE int sandbox_seccomp(uint32_t *facts, int listen_fd);
+/* The same with accepting, sending and receiving, for a process that has no ring (server/metrics.c). */
+TACET_MUST_USE int sandbox_seccomp_sockets(uint32_t *facts, int listen_fd);
 /* One line of words for the log: "ring restrictions, landlock files, ...; missing: ..." */
 void sandbox_words(char *out, size_t room, uint32_t facts);
 #endif

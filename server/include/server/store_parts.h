@@ -12,7 +12,8 @@
 #include <stdatomic.h>
 
 typedef struct {
-    int fd; /* -1: no such worker now */
+    int fd;    /* -1: no such worker now */
+    pid_t pid; /* of its process, for the supervisor */
     uint8_t *in;
     size_t in_used;
     ipc_queue out;

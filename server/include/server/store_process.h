@@ -6,13 +6,13 @@
 
 /* What supervisor and store say to each other over their own socketpair (SOCK_SEQPACKET), one byte of type and its data. */
 typedef enum {
-    SUPERVISOR_CHANNEL = 1, /* -> store: u8 worker; with the descriptor of its channel */
+    SUPERVISOR_CHANNEL = 1, /* -> store: u8 worker | pid_t of its process; with the descriptor of its channel */
     SUPERVISOR_STOP = 2,    /* -> store */
     SUPERVISOR_RELOAD = 3,  /* -> store: read tacetd.ini again */
     SUPERVISOR_METRICS = 4, /* -> store: with the descriptor of the channel of server/metrics.h */
     STORE_OPEN = 16,        /* -> supervisor: the relay's public key 32: the store is open */
     STORE_READY = 17,       /* -> supervisor: every worker has said that it is ready */
-    STORE_DROPPED = 18,     /* -> supervisor: u8 worker: it lied or hangs; end it */
+    STORE_DROPPED = 18,     /* -> supervisor: u8 worker | pid_t: that process lied or hangs; end it, if it still lives */
 } supervisor_message;
 
 typedef struct {

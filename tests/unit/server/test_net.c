@@ -496,6 +496,39 @@ START_TEST(P08_a_hijacked_net_gets_nowhere)
 }
 END_TEST
 
+/* Exits 0 when the listening socket stays what it is and connects nowhere, and a visitor is served all the same. */
+static _Noreturn void keep_listening(bool metrics, int listen_fd, const struct sockaddr_in *there)
+{
+    uint32_t facts = 0;
+    int visitor = accept(listen_fd, NULL, NULL);
+    if (visitor < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        (metrics ? sandbox_seccomp_sockets : sandbox_seccomp)(&facts, listen_fd) != TACET_OK)
+        _exit(90);
+    for (int how = SHUT_RD; how <= SHUT_RDWR; how++)
+        if (shutdown(listen_fd, how) == 0 || syscall(SYS_shutdown, (unsigned long)listen_fd | 1UL << 32, how) == 0)
+            _exit(1);
+    if (sendto(listen_fd, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, (const struct sockaddr *)there, sizeof *there) >= 0 || errno != EPERM)
+        _exit(2);
+    bool served = metrics ? send(visitor, "x", 1, MSG_NOSIGNAL) == 1 : write(visitor, "x", 1) == 1;
+    _exit(served && shutdown(visitor, SHUT_WR) == 0 && shutdown(visitor, SHUT_RDWR) == 0 ? 0 : 3);
+}
+START_TEST(P08_a_listening_socket_cannot_be_shut_and_connects_nowhere)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t n = sizeof a;
+    int l = socket(AF_INET, SOCK_STREAM, 0), c = socket(AF_INET, SOCK_STREAM, 0), status = 0;
+    ck_assert(bind(l, (struct sockaddr *)&a, sizeof a) == 0 && listen(l, 5) == 0 && getsockname(l, (struct sockaddr *)&a, &n) == 0);
+    ck_assert_int_eq(connect(c, (struct sockaddr *)&a, sizeof a), 0);
+    pid_t child = fork();
+    if (child == 0)
+        keep_listening(_i == 1, l, &a);
+    waitpid(child, &status, 0);
+    ck_assert_int_eq(status, 0);
+    close(c);
+    close(l);
+}
+END_TEST
+
 static void make_a_ring(void)
 {
     uint8_t params[120] = { 0 }; /* struct io_uring_params */
@@ -565,4 +598,5 @@ SUITE("net", TEST(both_roles_echo), TEST(what_is_in_no_hurry_comes_all_the_same)
       TEST(nonsense_from_store_ends_the_process), TEST(T12_half_open_connections_are_cut_after_5_s), TEST(T13_a_flood_is_limited_by_address),
       TEST(P10_closing_with_operations_in_flight), TEST(P11_signal_storm), TEST(P12_out_of_descriptors_and_back),
       LOOP(P12_store_stands_still_and_buffers_run_dry, 2), TEST(P12_completion_queue_overflows), TEST(P08_a_hijacked_net_gets_nowhere),
-      TEST(P09_a_ring_from_before_is_refused), LOOP(P09_a_ring_needs_all_privileges_gone, 5), TEST(the_start_says_what_the_kernel_gives))
+      LOOP(P08_a_listening_socket_cannot_be_shut_and_connects_nowhere, 2), TEST(P09_a_ring_from_before_is_refused),
+      LOOP(P09_a_ring_needs_all_privileges_gone, 5), TEST(the_start_says_what_the_kernel_gives))
