@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LISTS_MORE = 16 /* so many in one reply: there may be more */ };
+enum {
+    LISTS_MORE = 16 /* so many in one reply: there may be more */,
+    BUNDLE_TRIES = 8 /* of one device: more than a relay gives one-time keys to an address in one go */
+};
 typedef enum { FETCH_CONNECT, FETCH_LISTS, FETCH_BUNDLES, FETCH_DONE } fetch_step;
 
 typedef struct {
@@ -14,7 +17,7 @@ typedef struct {
     char who[VAULT_NAME_ROOM];
     char relay_text[TACET_RELAY_ADDRESS_MAX_BYTES + 1];
     bool bundles, have_list, asked, asked_more, own; /* own: our account, whose relay must still have the list that we know */
-    size_t slot, next_device;
+    size_t slot, next_device, tries;                 /* tries: bundles of that device so far */
     fetch_fn *fn;
     uint64_t arg;
     fetched result;
@@ -54,22 +57,35 @@ static party party_of(const fetch *f, const device_entry *d)
     return p;
 }
 
+static int key_of(const engine *e, const fetch *f, const device_entry *d, enum prekey_kind kind, const view *v, prekey *out)
+{
+    return prekey_decode(out, kind, v->at, v->bytes, &f->account, d->id, d->sign, now_s(e));
+}
+
+/* A one-time key that has expired is one that is not there. TACET_E_AGAIN: that was the KEM key, and the next bundle may have another or the one of
+ * last resort. */
 static int check_bundle(const engine *e, const fetch *f, const device_entry *d, const frame *r, agreement_bundle *b)
 {
     prekey spk, opk, kem;
     enum prekey_kind kem_kind = PREKEY_KEM_ONE_TIME;
     uint32_t id;
-    uint64_t now = (uint64_t)((int64_t)now_s(e) + (clock_off(e) ? e->clock_offset_s : 0));
-    int rc = prekey_decode(&spk, PREKEY_SIGNED, r->bundle_reply.spk.at, r->bundle_reply.spk.bytes, &f->account, d->id, d->sign, now);
+    int rc = key_of(e, f, d, PREKEY_SIGNED, &r->bundle_reply.spk, &spk);
     if (rc == TACET_OK)
         rc = prekey_peek(r->bundle_reply.kem.at, r->bundle_reply.kem.bytes, &kem_kind, &id);
     if (rc == TACET_OK && !prekey_is_kem(kem_kind))
         rc = TACET_E_FORGED;
-    if (rc == TACET_OK)
-        rc = prekey_decode(&kem, kem_kind, r->bundle_reply.kem.at, r->bundle_reply.kem.bytes, &f->account, d->id, d->sign, now);
+    if (rc == TACET_OK) {
+        rc = key_of(e, f, d, kem_kind, &r->bundle_reply.kem, &kem);
+        if (rc == TACET_E_EXPIRED && kem_kind == PREKEY_KEM_ONE_TIME)
+            rc = TACET_E_AGAIN;
+    }
     bool has_opk = r->bundle_reply.opk.bytes > 0;
-    if (rc == TACET_OK && has_opk)
-        rc = prekey_decode(&opk, PREKEY_ONE_TIME, r->bundle_reply.opk.at, r->bundle_reply.opk.bytes, &f->account, d->id, d->sign, now);
+    if (rc == TACET_OK && has_opk) {
+        rc = key_of(e, f, d, PREKEY_ONE_TIME, &r->bundle_reply.opk, &opk);
+        has_opk = rc == TACET_OK;
+        if (rc == TACET_E_EXPIRED)
+            rc = TACET_OK;
+    }
     if (rc != TACET_OK)
         return rc;
     *b = (agreement_bundle){
@@ -82,6 +98,18 @@ static int check_bundle(const engine *e, const fetch *f, const device_entry *d, 
         memcpy(b->opk, opk.key, sizeof b->opk);
     }
     return TACET_OK;
+}
+
+/* Never a verdict that could be taken for one about lists. */
+static void judge_bundle(engine *e, op *o, int verdict)
+{
+    fetch *f = o->data;
+    if (verdict == TACET_E_AGAIN && f->tries < BUNDLE_TRIES)
+        ask_bundle(e, o);
+    else if (verdict == TACET_E_AGAIN || verdict == TACET_E_EXPIRED)
+        finish_say(e, o, SAY_PREKEYS_EXPIRED, TACET_E_EXPIRED);
+    else
+        finish_say(e, o, SAY_PREKEYS_FORGED, TACET_E_KEY);
 }
 
 static void got_bundle(engine *e, uint64_t arg, const frame *reply)
@@ -98,15 +126,20 @@ static void got_bundle(engine *e, uint64_t arg, const frame *reply)
     if (reply->kind != FRAME_BUNDLE_REPLY) {
         error_of_frame(&f->result.error, reply, f->relay_text, f->who);
         finish(e, o, TACET_E_REFUSED);
-    } else if (check_bundle(e, f, d, reply, &f->result.bundle[f->result.bundle_count]) != TACET_OK) {
-        finish_say(e, o, SAY_PREKEYS_FORGED, TACET_E_FORGED);
-    } else {
-        f->result.bundle_count++;
-        f->next_device++;
-        ask_bundle(e, o);
+        return;
     }
+    int rc = check_bundle(e, f, d, reply, &f->result.bundle[f->result.bundle_count]);
+    if (rc != TACET_OK) {
+        judge_bundle(e, o, rc);
+        return;
+    }
+    f->result.bundle_count++;
+    f->next_device++;
+    f->tries = 0;
+    ask_bundle(e, o);
 }
 
+/* Whether a key is in time is for our clock to say, which nobody else may set back: with one that is off, none is taken. */
 static void ask_bundle(engine *e, op *o)
 {
     fetch *f = o->data;
@@ -114,7 +147,13 @@ static void ask_bundle(engine *e, op *o)
         finish(e, o, TACET_OK);
         return;
     }
+    if (clock_off(e)) {
+        error_of_clock(e, &f->result.error);
+        finish(e, o, TACET_E_AGAIN);
+        return;
+    }
     frame ask = { .kind = FRAME_BUNDLE };
+    f->tries++;
     ask.bundle.account = (view){ f->account.bytes, sizeof f->account.bytes };
     ask.bundle.device = f->result.list.device[f->next_device].id;
     if (slot_ask(e, f->slot, &ask, got_bundle, o->number) != TACET_OK)

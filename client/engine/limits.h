@@ -25,6 +25,7 @@ enum engine_limits {
     ENGINE_EARLY_TRIES = 3,       /* handshakes broken off in a row, before it is said that this is not the relay with that key */
     ENGINE_LANE_RETRY_MS = 30000, /* after a quota or rate answer */
     ENGINE_SLOT_RETRY_MS = 1000,  /* when all slots are at work; one that has been idle for so long goes to another relay */
+    ENGINE_KEYS_TOLD = 64,        /* contacts whose keys do not do, which is said once of each */
     ENGINE_RETRY_CONTACTS = 64,   /* for which keys are fetched again at a time */
     ENGINE_OPEN_IDLE_MS = 30000,  /* an open link without work is closed: the relay sees it no longer than it is needed */
     ENGINE_HOUSEKEEPING_MS = 3600 * 1000,

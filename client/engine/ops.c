@@ -64,12 +64,19 @@ void op_say(engine *e, op *o, sentence which, const char *one, const char *two)
     op_fail(e, o, &error);
 }
 
-void say_clock(engine *e, op *o)
+void error_of_clock(const engine *e, engine_error *out)
 {
     char text[48];
     int64_t off = e->clock_offset_s < 0 ? -e->clock_offset_s : e->clock_offset_s;
     (void)snprintf(text, sizeof text, "%lld day%s", (long long)(off / 86400), off / 86400 == 1 ? "" : "s");
-    op_say(e, o, SAY_CLOCK, text, NULL);
+    sentence_fill(out, SAY_CLOCK, text, NULL, NULL);
+}
+
+void say_clock(engine *e, op *o)
+{
+    engine_error error;
+    error_of_clock(e, &error);
+    op_fail(e, o, &error);
 }
 
 /* An op may end itself, and begin others: those are looked at in the next round. */

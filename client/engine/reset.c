@@ -100,6 +100,22 @@ static int fork_found(engine *e, vault_contact *c)
     return rc == TACET_OK ? contact_forked(e, c, "theirs") : rc;
 }
 
+/* What is written to them waits, and why is said once, until there are keys. */
+static void tell_keys(engine *e, const vault_contact *c, const fetched *f)
+{
+    size_t told = 0;
+    while (told < ENGINE_KEYS_TOLD && e->keys_told[told] != c->id)
+        told++;
+    if (f->status == TACET_OK && told < ENGINE_KEYS_TOLD)
+        e->keys_told[told] = 0;
+    if (f->status == TACET_OK || told < ENGINE_KEYS_TOLD)
+        return;
+    e->keys_told[e->keys_told_next++ % ENGINE_KEYS_TOLD] = c->id;
+    json_t *event = json_error(&f->error);
+    json_object_set_new(event, "conversation", json_string(c->alias));
+    emit(e, event);
+}
+
 static void arrived(engine *e, uint64_t arg, const fetched *f);
 
 static void fetch_for(engine *e, int64_t contact, wanted what)
@@ -126,6 +142,8 @@ static int take(engine *e, int64_t contact, wanted what, const fetched *f, bool 
     *again = status == TACET_E_AGAIN;
     if (status == TACET_E_FORK || status == TACET_E_VERSION || status == TACET_E_FORGED)
         return fork_found(e, &c);
+    if (what != WANT_LISTS && (status == TACET_OK || status == TACET_E_KEY || status == TACET_E_EXPIRED))
+        tell_keys(e, &c, f);
     if (status == TACET_OK)
         return apply(e, &c, what, f);
     return status < 0 ? status : TACET_OK;
@@ -137,7 +155,7 @@ static void arrived(engine *e, uint64_t arg, const fetched *f)
     int64_t contact = (int64_t)(arg >> 2);
     bool again = false;
     if (f->status == TACET_E_AGAIN || f->status < 0)
-        return; /* no connection, no memory: asked again at the next reason */
+        return; /* no connection, no memory, a clock that is off: asked again at the next reason */
     int rc = txn_begin(e);
     if (rc == TACET_OK)
         rc = txn_end(e, take(e, contact, what, f, &again));

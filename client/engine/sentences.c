@@ -126,7 +126,11 @@ const sentence_row sentence_table[SAY_COUNT] = {
     [SAY_LISTS_FORGED] = { "list-forged", EXIT_TRUST,
                            "the device list that the relay gave for $1 is not signed by that account; nothing was sent. Ask for the link again" },
     [SAY_PREKEYS_FORGED] = { "prekeys-forged", EXIT_TRUST,
-                             "the keys that the relay gave for $1 are not signed by their device, or expired; nothing was sent. Try again later" },
+                             "the keys that the relay gave for $1 are not signed by their device; nothing was sent. Somebody lies: ask who runs that "
+                             "relay" },
+    [SAY_PREKEYS_EXPIRED] = { "prekeys-expired", EXIT_FAILED,
+                              "the keys that the relay has for $1 are out of date; nothing was sent. Their device was not online for weeks, or this "
+                              "clock is wrong (check: date). Try again when they were online" },
     [SAY_DIRECTORY_FORGED] = { "directory-forged", EXIT_TRUST,
                                "what the relay's directory says about $1 is not signed properly; nothing was sent. Ask for their link: tacet add "
                                "LINK" },

@@ -157,11 +157,13 @@ struct engine {
     bool clock_known;
     int64_t clock_offset_s; /* relay - ours */
     uint64_t handed_out;
-    uint64_t receipt_due_ms;                          /* wall clock of the earliest, UINT64_MAX none */
-    uint64_t housekeeping_at_ms;                      /* mono */
-    uint64_t sessions_retry_ms;                       /* mono; UINT64_MAX: no content waits for a session */
-    uint64_t resets_retry_ms;                         /* mono; UINT64_MAX: no reset waits */
-    int64_t resets_after;                             /* the contact whose reset was tried last; 0: all were */
+    uint64_t receipt_due_ms;             /* wall clock of the earliest, UINT64_MAX none */
+    uint64_t housekeeping_at_ms;         /* mono */
+    uint64_t sessions_retry_ms;          /* mono; UINT64_MAX: no content waits for a session */
+    uint64_t resets_retry_ms;            /* mono; UINT64_MAX: no reset waits */
+    int64_t resets_after;                /* the contact whose reset was tried last; 0: all were */
+    int64_t keys_told[ENGINE_KEYS_TOLD]; /* contacts of whom it was said that their keys do not do */
+    size_t keys_told_next;
     bool tokens_asked, prekeys_asked, tokens_refused; /* refused: not on this connection any more */
     engine_error tokens_error;
     uint32_t prekeys_sent_to; /* the highest id that was published last */
@@ -198,7 +200,8 @@ op *op_find(engine *e, uint64_t number);
 void op_finish(engine *e, op *o, json_t *result /* stolen */);
 void op_fail(engine *e, op *o, const engine_error *error);
 void op_say(engine *e, op *o, sentence which, const char *one, const char *two);
-void say_clock(engine *e, op *o); /* ends it: our clock is off */
+void error_of_clock(const engine *e, engine_error *out); /* our clock is off */
+void say_clock(engine *e, op *o);                        /* and ends it */
 void ops_wake(engine *e);
 void ops_close(engine *e); /* all complete with `stopping` */
 
@@ -271,7 +274,9 @@ TACET_MUST_USE int prekeys_used(engine *e, const first_envelope *f);
 
 /* --- fetch.c: device lists and prekeys of somebody, from their relay --- */
 typedef struct {
-    int status; /* TACET_OK, or a verdict with `error` */
+    /* TACET_OK, or with `error`: TACET_E_AGAIN nothing came (no connection, or our clock is off)   TACET_E_REFUSED the relay says no   TACET_E_NOMEM
+     * Of lists alone: TACET_E_FORK, TACET_E_VERSION, TACET_E_FORGED. Of prekeys alone: TACET_E_KEY not theirs   TACET_E_EXPIRED not in time */
+    int status;
     engine_error error;
     device_list list;
     uint8_t from[TACET_HASH_BYTES]; /* of the list that was known when it began, which is what `list` was checked against; zeros: none was */

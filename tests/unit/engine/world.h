@@ -87,14 +87,15 @@ typedef struct {
     char relay_text[TACET_LINK_MAX_CHARS + 1];
     world_event *events, **events_tail;
     uint64_t next_number;
-    int64_t relay_clock_s;        /* added to the clock it tells */
-    bool down;                    /* nobody can connect */
-    bool no_one_time;             /* bundles without one-time keys */
-    bool hold;                    /* accepts everything and delivers nothing */
-    bool lose_replies;            /* SEND is carried out, and the answer gets lost with the connection */
-    unsigned refuse_sends;        /* error code for every SEND, 0 none */
-    bool cannot_open;             /* opening a connection fails at once */
-    uint16_t away;                /* the same for relays at so many ports from WORLD_PORT on */
+    int64_t relay_clock_s; /* added to the clock it tells */
+    bool down;             /* nobody can connect */
+    bool no_one_time;      /* bundles without one-time keys */
+    unsigned old_bundles;  /* as relays were: one-time keys are given and counted whether or not they are in time, in the next so many bundles */
+    bool hold;             /* accepts everything and delivers nothing */
+    bool lose_replies;     /* SEND is carried out, and the answer gets lost with the connection */
+    unsigned refuse_sends; /* error code for every SEND, 0 none */
+    bool cannot_open;      /* opening a connection fails at once */
+    uint16_t away;         /* the same for relays at so many ports from WORLD_PORT on */
     unsigned opened[WORLD_PORTS]; /* how often one was tried at those ports */
     size_t late_for;              /* SEND of this person, counted from 1, is carried out, and answered by world_answer */
     world_late late[64];

@@ -148,6 +148,15 @@ static void on_name(world *w, connection *c, const frame *f)
     answer_ok(w, c, f->id);
 }
 
+/* Handed out, and counted: not when it has expired. */
+static bool lies_there(const world *w, const connection *c, const world_prekey *k)
+{
+    uint64_t expires_s = 0, now_s = w->person[c->person].env.wall_ms / 1000 + (uint64_t)w->relay_clock_s;
+    for (size_t i = 0; i < 8; i++)
+        expires_s = expires_s << 8 | k->bytes[13 + i];
+    return !k->gone && (k->bytes[0] == PREKEY_SIGNED || k->bytes[0] == PREKEY_KEM_LAST_RESORT || w->old_bundles || expires_s > now_s);
+}
+
 static void counts(world *w, connection *c, const frame *f)
 {
     world_account *a = account_at(w, c);
@@ -157,7 +166,7 @@ static void counts(world *w, connection *c, const frame *f)
     }
     frame r = { .kind = FRAME_PREKEY_COUNTS };
     for (size_t i = 0; i < a->keys; i++)
-        if (!a->key[i].gone) {
+        if (lies_there(w, c, &a->key[i])) {
             r.prekey_counts.one_time += a->key[i].bytes[0] == PREKEY_ONE_TIME;
             r.prekey_counts.kem += a->key[i].bytes[0] == PREKEY_KEM_ONE_TIME;
         }
@@ -322,10 +331,10 @@ void world_answer_lists(world *w)
     world_run(w);
 }
 
-static view take_key(world_account *a, enum prekey_kind kind)
+static view take_key(world *w, const connection *c, world_account *a, enum prekey_kind kind)
 {
     for (size_t i = 0; i < a->keys; i++)
-        if (!a->key[i].gone && a->key[i].bytes[0] == kind) {
+        if (lies_there(w, c, &a->key[i]) && a->key[i].bytes[0] == kind) {
             if (kind == PREKEY_ONE_TIME || kind == PREKEY_KEM_ONE_TIME) {
                 a->key[i].gone = true;
                 a->handed_out++;
@@ -343,13 +352,15 @@ static void on_bundle(world *w, connection *c, const frame *f)
         return;
     }
     frame r = { .kind = FRAME_BUNDLE_REPLY };
-    r.bundle_reply.spk = take_key(a, PREKEY_SIGNED);
+    r.bundle_reply.spk = take_key(w, c, a, PREKEY_SIGNED);
     if (!w->no_one_time) {
-        r.bundle_reply.opk = take_key(a, PREKEY_ONE_TIME);
-        r.bundle_reply.kem = take_key(a, PREKEY_KEM_ONE_TIME);
+        r.bundle_reply.opk = take_key(w, c, a, PREKEY_ONE_TIME);
+        r.bundle_reply.kem = take_key(w, c, a, PREKEY_KEM_ONE_TIME);
     }
     if (!r.bundle_reply.kem.bytes)
-        r.bundle_reply.kem = take_key(a, PREKEY_KEM_LAST_RESORT);
+        r.bundle_reply.kem = take_key(w, c, a, PREKEY_KEM_LAST_RESORT);
+    if (w->old_bundles && !--w->old_bundles)
+        w->no_one_time = true;
     answer(w, c, &r, f->id);
 }
 
