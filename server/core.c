@@ -34,6 +34,7 @@ int core_new(core **out, const core_options *o, const core_ports *ports)
     c->ports = *ports;
     c->o = *o;
     c->next_number = 1;
+    c->forgetting = true; /* by an earlier run */
     c->first_free = UINT32_MAX;
     c->accepts_due_us = c->take_due_us = UINT64_MAX;
     c->ok.kind = FRAME_OK;

@@ -292,16 +292,17 @@ static void ack_one(core *c, subscription *s, uint64_t tag)
     inflight *e = ring_find(s, tag);
     if (!e)
         return;
-    if (!e->forgotten || (e->pending && !e->pending->taken))
+    bool ours = !e->forgotten || (e->pending && !e->pending->taken);
+    if (ours)
         mailboxes_return(&c->boxes, s->mailbox, 1, e->bytes, e->token_kind == TOKEN_REQUEST);
     c->n.acknowledged++;
     if (e->pushed_us)
         measure(c, s, e);
-    if (e->pending && e->pending->taken)
+    if (ours && e->pending && e->pending->taken)
         e->pending->acknowledged = true;
-    else if (e->pending)
+    else if (ours && e->pending)
         hand_off(c, s, e->pending);
-    else if (e->row)
+    else if (ours && e->row)
         core_ack_row(c, s->mailbox, e->row);
     ring_remove(c, s, e);
 }
@@ -315,7 +316,7 @@ void core_ack(core *c, conn *k, const frame *f)
         return;
     subscription *s = k->sub;
     mailbox *box = mailboxes_get(&c->boxes, s->mailbox);
-    if (box && s->state == READ_LIVE && !s->unacknowledged && !box->unwritten) /* nothing waits: whatever expiry and blocking left over */
+    if (box && s->state == READ_LIVE && !s->unacknowledged && !box->unwritten && !c->forgetting) /* nothing waits: whatever expiry left over */
         mailboxes_return(&c->boxes, s->mailbox, box->messages, box->bytes, box->requests);
     core_pump(c, k);
 }

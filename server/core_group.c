@@ -165,6 +165,7 @@ static void clean_done(core *c, clean_job *j)
         c->n.expired += w->messages;
     }
     c->cleaning = false;
+    c->forgetting &= j->more;
     c->clean_due_us = c->now_us + (j->more ? RELAY_CLEAN_BUSY_MS : RELAY_CLEAN_EVERY_MS) * 1000ull;
     free(j->expired);
 }
@@ -194,8 +195,10 @@ static void effects_apply(core *c, const request_job *r)
     }
     if (e->routes_changed)
         routes_forget(c->routes, r->who.account);
-    for (uint32_t i = 0; i < e->forgotten_count; i++)
-        mailboxes_return(&c->boxes, e->forgotten[i].mailbox, e->forgotten[i].messages, e->forgotten[i].bytes, 0);
+    if (e->forgets) {
+        c->forgetting = true;
+        c->clean_due_us = c->now_us;
+    }
     for (uint32_t i = 0; i < e->removed_mailboxes; i++)
         mailbox_gone(c, r->who.account, e->removed_mailbox[i]);
 }

@@ -201,17 +201,17 @@ static int forget_everywhere(request_job *r, relay_store *s, const uint8_t *hash
     device_list l;
     int rc = directory_newest(s, r->who.account, &l);
     for (unsigned i = 0; rc == TACET_OK && i < l.count; i++) {
-        relay_waiting *w = &r->effects.forgotten[i];
-        rc = relay_mailbox_find(s, l.account.bytes, l.device[i].id, &w->mailbox);
+        uint32_t mailbox;
+        rc = relay_mailbox_find(s, l.account.bytes, l.device[i].id, &mailbox);
         if (rc == TACET_OK)
-            rc = relay_forget_tokens(s, w->mailbox, hashes, count, &w->messages, &w->bytes);
-        r->effects.forgotten_count = i + 1;
+            rc = relay_forget_tokens(s, mailbox, hashes, count);
     }
+    r->effects.forgets = true;
     return rc > 0 ? TACET_E_CORRUPT : rc;
 }
 
-/* A token goes together with what it queued, in one transaction, and nothing comes under it afterwards (core_resolved): so one that is not there has
- * nothing to be forgotten, and is not looked for in mailboxes that may be large. The one token that goes and leaves its messages is a request token that
+/* A token goes, and with it, in one transaction, the right of what it queued to be delivered; nothing comes under it afterwards (core_resolved): so one that is
+ * not there has nothing to be forgotten, and is not looked for in mailboxes that may be large. The one token that goes and leaves its messages is a request token that
  * is replaced: they are few, somebody wants to be heard with them, and they are read or expire like all others. */
 static int remove_tokens(request_job *r, relay_store *s, const view_list *gone)
 {

@@ -114,11 +114,13 @@ static int waiting_drop(relay_store *s, uint32_t mailbox)
 int relay_mailbox_remove(relay_store *s, uint32_t mailbox)
 {
     static const char *const table[] = { "DELETE FROM mailbox_index WHERE mailbox = ?", "DELETE FROM mark WHERE mailbox = ?",
-                                         "DELETE FROM prekey WHERE mailbox = ?", "DELETE FROM mailbox WHERE mailbox = ?" };
+                                         "DELETE FROM prekey WHERE mailbox = ?", "DELETE FROM forget WHERE mailbox = ?",
+                                         "DELETE FROM mailbox WHERE mailbox = ?" };
     if (!s->tx.open)
         return TACET_E_BUG;
     if (!index_alive(&s->index, mailbox))
         return TACET_E_NOT_FOUND;
+    forget_leave(s, mailbox);
     int rc = waiting_drop(s, mailbox);
     for (size_t i = 0; rc == TACET_OK && i < sizeof table / sizeof *table; i++)
         rc = relay_do(s, NULL, table[i], "i", (uint64_t)mailbox);

@@ -149,6 +149,25 @@ static int row_give(request *w, sqlite3_stmt *q, uint64_t number)
     return TACET_OK;
 }
 
+/* Its token was taken back: it is there until cleaning comes to it. */
+static int row_forgotten(relay_reader *r, const request *w, sqlite3_stmt *row, uint64_t number, bool *gone)
+{
+    sqlite3_stmt *q = NULL;
+    *gone = false;
+    if (!r->seen.forgetting)
+        return TACET_OK;
+    int rc = database_statement(r->db, "SELECT 1 FROM forget WHERE mailbox = ? AND hash = ? AND through >= ?", &q);
+    if (rc == TACET_OK && (sqlite3_bind_int64(q, 1, w->mailbox) != SQLITE_OK || sqlite3_bind_value(q, 2, sqlite3_column_value(row, 4)) != SQLITE_OK ||
+                           sqlite3_bind_int64(q, 3, (sqlite3_int64)number) != SQLITE_OK))
+        rc = TACET_E_NOMEM;
+    if (rc == TACET_OK)
+        rc = database_row(r->db, q);
+    *gone = rc == TACET_OK;
+    if (q)
+        (void)sqlite3_reset(q); /* only one row */
+    return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
+}
+
 /* The row of one number that waits. */
 static int row_read(relay_reader *r, request *w, uint64_t number)
 {
@@ -161,7 +180,10 @@ static int row_read(relay_reader *r, request *w, uint64_t number)
     w->missing = rc == TACET_E_NOT_FOUND;
     if (rc != TACET_OK)
         return w->missing ? TACET_OK : rc;
-    rc = row_give(w, q, number);
+    bool gone;
+    rc = row_forgotten(r, w, q, number, &gone);
+    if (rc == TACET_OK && !gone)
+        rc = row_give(w, q, number);
     (void)sqlite3_reset(q); /* only one row */
     return rc;
 }

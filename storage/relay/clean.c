@@ -37,7 +37,7 @@ static int row_delete(sweep *w, uint64_t number)
 static int row_expire(sweep *w, const removal *r)
 {
     removal gone = *r;
-    gone.row_deleted = gone.index_deleted = gone.expired = true;
+    gone.row_deleted = gone.index_deleted = gone.unread = true;
     int rc = log_delete_row(w->s, r->mailbox, r->number, false);
     if (rc == TACET_OK)
         rc = log_remove(w->s, &gone);
@@ -264,8 +264,8 @@ static int by_mailbox(const void *a, const void *b)
     return x->mailbox < y->mailbox ? -1 : x->mailbox > y->mailbox;
 }
 
-/* What expired unread in this transaction, one entry a mailbox. Made before the commit, told after it. */
-static int expired_collect(const relay_store *s, relay_waiting **out, size_t *count)
+/* What nobody will read and nobody has read, one entry a mailbox. Made before the commit, told after it. */
+static int unread_collect(const relay_store *s, relay_waiting **out, size_t *count)
 {
     size_t n = 0, last = 0;
     relay_waiting *w = calloc(s->tx.removed.count + 1, sizeof *w);
@@ -273,7 +273,7 @@ static int expired_collect(const relay_store *s, relay_waiting **out, size_t *co
         return TACET_E_NOMEM;
     for (size_t i = 0; i < s->tx.removed.count; i++) {
         const removal *r = &s->tx.removed.at[i];
-        if (r->expired)
+        if (r->unread)
             w[n++] = (relay_waiting){ .mailbox = r->mailbox, .messages = 1, .bytes = r->bytes, .requests = r->kind == 2 };
     }
     qsort(w, n, sizeof *w, by_mailbox);
@@ -291,15 +291,16 @@ static int expired_collect(const relay_store *s, relay_waiting **out, size_t *co
     return TACET_OK;
 }
 
-typedef enum { PIECE_NONE, PIECE_DRAIN, PIECE_RING, PIECE_RUN, PIECE_INDEX } piece;
+typedef enum { PIECE_NONE, PIECE_DRAIN, PIECE_RING, PIECE_RUN, PIECE_INDEX, PIECE_FORGET } piece;
 
 static piece piece_next(relay_store *s, uint32_t now_hour)
 {
-    return s->drain.end             ? PIECE_DRAIN
-           : ring_due(s, now_hour)  ? PIECE_RING
-           : run_next(s, now_hour)  ? PIECE_RUN
-           : index_due(s, now_hour) ? PIECE_INDEX
-                                    : PIECE_NONE;
+    piece other = s->drain.end             ? PIECE_DRAIN
+                  : ring_due(s, now_hour)  ? PIECE_RING
+                  : run_next(s, now_hour)  ? PIECE_RUN
+                  : index_due(s, now_hour) ? PIECE_INDEX
+                                           : PIECE_NONE;
+    return s->forget.due && (other == PIECE_NONE || !s->forget.others_turn) ? PIECE_FORGET : other; /* neither waits for the end of the other */
 }
 
 /* What a piece found out and what counts only once it is committed. */
@@ -309,6 +310,7 @@ typedef struct {
     uint64_t cursor, deleted;
     acknowledgement index_at;
     bool through;
+    forget_outcome forgot;
 } outcome;
 
 static int piece_do(relay_store *s, piece what, sweep *w, outcome *o)
@@ -319,11 +321,16 @@ static int piece_do(relay_store *s, piece what, sweep *w, outcome *o)
         return ring_piece(s, w, &o->ring);
     if (what == PIECE_RUN)
         return run_sweep(s, w, o->r, &o->cursor);
+    if (what == PIECE_FORGET)
+        return forget_piece(s, &o->forgot);
     return index_piece(s, &o->index_at, &o->deleted, &o->through);
 }
 
 static void piece_done(relay_store *s, piece what, const outcome *o, uint32_t now_hour)
 {
+    s->forget.others_turn = what == PIECE_FORGET;
+    if (what == PIECE_FORGET)
+        forget_done(s, &o->forgot);
     if (what == PIECE_RING)
         ring_done(s, &o->ring);
     if (what == PIECE_RUN)
@@ -334,7 +341,7 @@ static void piece_done(relay_store *s, piece what, const outcome *o, uint32_t no
     }
 }
 
-static int piece_commit(relay_store *s, piece what, uint32_t now_hour, relay_waiting **expired, size_t *expired_count)
+static int piece_commit(relay_store *s, piece what, uint32_t now_hour, relay_waiting **unread, size_t *unread_count)
 {
     sweep w = { .s = s, .now_hour = now_hour };
     outcome o = { .r = run_next(s, now_hour), .index_at = s->clean.index_at };
@@ -344,7 +351,7 @@ static int piece_commit(relay_store *s, piece what, uint32_t now_hour, relay_wai
         return rc;
     rc = piece_do(s, what, &w, &o);
     if (rc == TACET_OK)
-        rc = expired_collect(s, expired, expired_count);
+        rc = unread_collect(s, unread, unread_count);
     if (rc == TACET_OK)
         rc = relay_commit(s);
     else
@@ -358,13 +365,13 @@ static int piece_commit(relay_store *s, piece what, uint32_t now_hour, relay_wai
 
 int relay_clean(relay_store *s, uint32_t now_hour, bool *more, void (*each)(void *ctx, const relay_waiting *w), void *ctx)
 {
-    relay_waiting *expired = NULL;
+    relay_waiting *unread = NULL;
     size_t count = 0;
     piece what = piece_next(s, now_hour);
-    int rc = s->tx.open ? TACET_E_BUG : what == PIECE_NONE ? checkpoint_if_due(s) : piece_commit(s, what, now_hour, &expired, &count);
+    int rc = s->tx.open ? TACET_E_BUG : what == PIECE_NONE ? checkpoint_if_due(s) : piece_commit(s, what, now_hour, &unread, &count);
     for (size_t i = 0; rc == TACET_OK && each && i < count; i++)
-        each(ctx, &expired[i]);
-    free(expired);
+        each(ctx, &unread[i]);
+    free(unread);
     if (rc == TACET_OK)
         *more = piece_next(s, now_hour) != PIECE_NONE;
     return rc;

@@ -56,6 +56,15 @@ static int mark_row(relay_store *s, sqlite3_stmt *q)
     return reader_done(&r) ? TACET_OK : TACET_E_CORRUPT;
 }
 
+static int forget_row(relay_store *s, sqlite3_stmt *q)
+{
+    uint32_t mailbox = (uint32_t)column(q, 0);
+    if (!index_alive(&s->index, mailbox))
+        return TACET_E_CORRUPT;
+    s->index.state[mailbox].forgetting = s->forget.due = true;
+    return TACET_OK;
+}
+
 static int run_row(relay_store *s, sqlite3_stmt *q)
 {
     int rc = RESERVE(&s->runs);
@@ -170,6 +179,7 @@ int load_index(relay_store *s)
         { "SELECT indexed_through, highest, ifnull((SELECT max(number) FROM message), 0) FROM log", log_row },
         { "SELECT mailbox FROM mailbox", mailbox_row },
         { "SELECT mailbox, watermark, exceptions FROM mark", mark_row },
+        { "SELECT DISTINCT mailbox FROM forget", forget_row },
         { "SELECT first, last, rows, expires_min FROM run ORDER BY first", run_row },
         { "SELECT mailbox, number, what FROM mailbox_index", index_row },
         { "SELECT number FROM ring_gone ORDER BY number", gone_row },

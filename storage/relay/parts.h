@@ -48,6 +48,7 @@ typedef struct {
     uint32_t oldest, newest; /* places of its chain in the ring, NO_PLACE; dead ones at the front are skipped, so `oldest` lives or is on the way */
     uint32_t chained;
     bool alive;
+    bool forgetting; /* what some of its tokens brought is to be forgotten: `forget` says which */
 } mailbox_state;
 
 typedef struct {
@@ -94,7 +95,7 @@ typedef struct {
     uint32_t mailbox, bytes;
     uint8_t kind;
     bool row_deleted, index_deleted;
-    bool expired; /* nobody read it */
+    bool unread; /* it expired, or its token was taken back: whoever counts what waits is told */
 } removal;
 
 /* The new watermark and exceptions of a mailbox. */
@@ -140,6 +141,18 @@ typedef struct {
     uint32_t kept, kept_expires_min; /* by that sweep so far */
 } run;
 
+/* A token that was taken back, and the last number that can have come under it until then. */
+typedef struct {
+    uint8_t hash[32];
+    uint64_t through;
+} forgotten;
+
+/* What a piece of forgetting came to; counts once it is committed. */
+typedef struct {
+    uint64_t at;
+    bool through, more_here, more;
+} forget_outcome;
+
 /* Smaller in tests, so that a hundred messages see everything. */
 typedef struct {
     uint32_t run_rows;       /* a power of two */
@@ -182,6 +195,13 @@ struct relay_store {
         uint32_t index_swept_hour;
         bool index_sweeping;
     } clean;
+    struct {
+        bool due, others_turn;  /* others_turn: of cleaning */
+        uint32_t mailbox, last; /* the pass under way (0: none), and whose the one before was */
+        uint64_t at, newest;    /* looked through up to this number; nothing above `newest` is to go */
+        bool tag[256];
+        VECTOR(forgotten) tokens;
+    } forget;
     pthread_mutex_t committing; /* held from COMMIT until the index shows it */
     pthread_rwlock_t gate;      /* readers share it while they hold a snapshot */
     struct {
@@ -232,6 +252,10 @@ TACET_MUST_USE int log_remove(relay_store *s, const removal *r);
 run *log_run_of(relay_store *s, uint64_t number);
 void log_publish(relay_store *s); /* index lock held */
 void log_unstage(relay_store *s, bool committed);
+/* forget.c: a piece of what tokens brought that were taken back, inside the transaction, and what follows from its commit */
+TACET_MUST_USE int forget_piece(relay_store *s, forget_outcome *o);
+void forget_done(relay_store *s, const forget_outcome *o);
+void forget_leave(relay_store *s, uint32_t mailbox); /* the mailbox is going */
 /* check.c: what the tables promise each other. `so_far`: TACET_E_CORRUPT when it is known to be damaged:
  * then only said where */
 TACET_MUST_USE int check_promises(relay_store *s, int so_far, char *where, size_t where_bytes);

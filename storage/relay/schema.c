@@ -40,5 +40,7 @@ const migration relay_migrations[] = {
     /* The ring (ring_part.c). entries: packed; last: the number of the last one that was looked at for them */
     { 3, "CREATE TABLE ring_part(last INTEGER PRIMARY KEY, entries BLOB NOT NULL);"
          "CREATE TABLE ring_gone(number INTEGER PRIMARY KEY);" },
+    /* Tokens that were taken back (forget.c). through: numbers up to it are meant */
+    { 4, "CREATE TABLE forget(mailbox INTEGER NOT NULL, hash BLOB NOT NULL, through INTEGER NOT NULL, PRIMARY KEY(mailbox, hash)) WITHOUT ROWID;" },
 };
 const size_t relay_migration_count = sizeof relay_migrations / sizeof *relay_migrations;

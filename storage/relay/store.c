@@ -79,6 +79,7 @@ relay_store *relay_store_close(relay_store *s)
     index_free(&s->index);
     free(s->drain.order);
     free(s->runs.at);
+    free(s->forget.tokens.at);
     free(s->tx.appended.at);
     free(s->tx.acknowledged.at);
     free(s->tx.removed.at);

@@ -17,7 +17,7 @@ typedef struct {
     uint64_t token_short, pushed_us;
     uint32_t bytes;
     uint8_t token_kind;
-    bool forgotten; /* its token was removed: what it was charged has been given back already */
+    bool forgotten; /* its token was removed: the store deletes it, and its charge is given back then */
 } inflight;
 
 typedef enum {
@@ -87,6 +87,7 @@ struct core {
     uint64_t accepts_due_us;            /* when they leave, if no group ends before */
     uint64_t clean_due_us;
     bool cleaning, stopping;
+    bool forgetting; /* the store may still have messages that nobody is shown any more, and that are charged */
     blobs blobs;
     uint64_t memory;        /* of jobs and reads, all of which end by themselves: input waits while there is too much */
     uint64_t window_memory; /* of subscriptions and their rings, which end by acknowledgements: input never waits for it */
@@ -135,7 +136,7 @@ void core_offer(core *c, message *m);
 /* The message was committed under its row, or (committed false) will not be. */
 void core_settled(core *c, message *m, bool committed);
 void core_pump(core *c, conn *k);
-/* What these tokens brought is no longer charged when it is acknowledged; what of it is held back is written at once. */
+/* What these tokens brought is the store's to delete, acknowledged or not; what of it is held back is written at once. */
 void core_forget_tokens(core *c, const uint8_t account[32], const view_list *hashes);
 
 /* core_blobs.c */

@@ -19,8 +19,7 @@ typedef struct {
     bool routes_changed;        /* tokens or devices of the account are others now */
     uint32_t removed_mailboxes; /* devices that are gone ... */
     uint32_t removed_mailbox[TACET_DEVICES_MAX];
-    uint32_t forgotten_count; /* what blocking deleted, a mailbox each */
-    relay_waiting forgotten[TACET_DEVICES_MAX];
+    bool forgets; /* tokens were taken back: cleaning has what they queued to delete */
 } directory_effects;
 
 typedef struct {

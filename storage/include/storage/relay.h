@@ -46,18 +46,17 @@ typedef struct {
 TACET_MUST_USE int relay_append(relay_store *s, const relay_message *m);
 /* The device has it: moves the mailbox's durable watermark (or adds an exception). Numbers of other mailboxes and unknown ones are ignored. */
 TACET_MUST_USE int relay_acknowledge(relay_store *s, uint32_t mailbox, const uint64_t *numbers, size_t count);
-/* Forgets what these tokens (hashes of 32 bytes, one behind the other) queued in one mailbox (block), and says how much that was. Looks once at
- * everything that waits there, however many tokens there are. */
-TACET_MUST_USE int relay_forget_tokens(relay_store *s, uint32_t mailbox, const uint8_t *token_hashes, size_t count, uint64_t *messages,
-                                       uint64_t *bytes);
-/* Next messages of a mailbox with number > after that are not acknowledged and not expired, ascending, at most max_count and max_bytes (at least one).
+/* What these tokens (hashes of 32 bytes, one behind the other) have queued in one mailbox so far is not delivered any more once this is committed (block).
+ * relay_clean deletes it and tells of it; what comes under them later is not meant. */
+TACET_MUST_USE int relay_forget_tokens(relay_store *s, uint32_t mailbox, const uint8_t *token_hashes, size_t count);
+/* Next messages of a mailbox with number > after that are not acknowledged, expired or forgotten, ascending, at most max_count and max_bytes (at least one).
  * `each` returns false to stop; it may call nothing of this store, and the bytes are gone when it returns. Reads only committed rows. */
 TACET_MUST_USE int relay_backlog(relay_reader *r, uint32_t mailbox, uint64_t after, size_t max_count, size_t max_bytes, uint32_t now_hour,
                                  bool (*each)(void *ctx, const relay_message *m), void *ctx);
 /* At start: highest number ever given; then one call a mailbox with what waits for it. */
 TACET_MUST_USE int relay_log_summary(relay_store *s, uint64_t *last_number, void (*each)(void *ctx, const relay_waiting *w), void *ctx);
-/* A bounded piece of cleaning: expired and acknowledged rows in rowid order, index writing, checkpoint. *more: call again. `each` (may be NULL) hears of messages
- * that expired unread, so that quotas can be given back. Outside a transaction; to be called by the committer when idle or due. */
+/* A bounded piece of cleaning: expired, acknowledged and forgotten rows, index writing, checkpoint. *more: call again. `each` (may be NULL) hears of messages
+ * that expired unread or were forgotten, so that quotas can be given back. Outside a transaction; to be called by the committer when idle or due. */
 TACET_MUST_USE int relay_clean(relay_store *s, uint32_t now_hour, bool *more, void (*each)(void *ctx, const relay_waiting *w), void *ctx);
 
 /* --- accounts, devices, mailboxes ----------------------------------------------------------------------------------------------- */

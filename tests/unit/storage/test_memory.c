@@ -96,7 +96,7 @@ static bool take_one(void *ctx, const relay_message *m)
 static int group(relay_store *s, relay_past *l, unsigned count, bool acknowledge)
 {
     uint8_t token[32] = { 4 };
-    uint64_t messages = 0, bytes = 0, oldest = 1 + l->sure - l->waiting;
+    uint64_t oldest = 1 + l->sure - l->waiting;
     int rc = relay_begin(s);
     if (rc != TACET_OK)
         return rc;
@@ -107,7 +107,7 @@ static int group(relay_store *s, relay_past *l, unsigned count, bool acknowledge
     if (rc == TACET_OK && acknowledge)
         rc = relay_acknowledge(s, 1, &oldest, 1);
     if (rc == TACET_OK)
-        rc = relay_forget_tokens(s, 1, token, 1, &messages, &bytes);
+        rc = relay_forget_tokens(s, 1, token, 1);
     if (rc == TACET_OK)
         rc = relay_setting_put(s, "salt", (blob){ "value", 5 });
     if (rc != TACET_OK) {
