@@ -306,7 +306,7 @@ static piece piece_next(relay_store *s, uint32_t now_hour)
 /* What a piece found out and what counts only once it is committed. */
 typedef struct {
     span ring;
-    run *r;
+    run *r; /* of PIECE_RUN alone: others may move the runs in memory */
     uint64_t cursor, deleted;
     acknowledgement index_at;
     bool through;
@@ -344,7 +344,7 @@ static void piece_done(relay_store *s, piece what, const outcome *o, uint32_t no
 static int piece_commit(relay_store *s, piece what, uint32_t now_hour, relay_waiting **unread, size_t *unread_count)
 {
     sweep w = { .s = s, .now_hour = now_hour };
-    outcome o = { .r = run_next(s, now_hour), .index_at = s->clean.index_at };
+    outcome o = { .r = what == PIECE_RUN ? run_next(s, now_hour) : NULL, .index_at = s->clean.index_at };
     run before = o.r ? *o.r : (run){ 0 };
     int rc = relay_begin(s);
     if (rc != TACET_OK)

@@ -282,6 +282,39 @@ START_TEST(S03_full_disk_is_survived)
 }
 END_TEST
 
+/* Also in the middle of cleaning: the run that is being finished moves the others in memory, one of which is due to be swept. */
+START_TEST(S03_full_disk_while_a_run_is_finished)
+{
+    folder_make();
+    faulty_install();
+    relay_store *s = NULL;
+    history h = { 0 };
+    uint64_t seed = 3;
+    unsigned moved = 0;
+    bool more;
+    OK(relay_store_open_tuned(&s, folder, key, &tiny));
+    OK(boxes_add(s, &h));
+    for (h.group = 0; h.group < GROUPS; h.group++) {
+        OK(relay_begin(s));
+        OK(group_fill(s, &h, &seed));
+        OK(relay_commit(s));
+        settle(&h, SURE);
+        if (!s->drain.end)
+            continue;
+        s->runs.room = s->runs.count;
+        moved += s->runs.count && s->runs.at[0].live < s->runs.at[0].rows;
+        faulty_fail(STEP_WRITE, 1, SQLITE_FULL, ENOSPC);
+        ck_assert_int_eq(relay_clean(s, HOUR, &more, NULL, NULL), TACET_E_FULL);
+        faulty_fail(STEP_ANY, 0, 0, 0);
+        OK(relay_clean(s, HOUR, &more, NULL, NULL));
+    }
+    ck_assert_uint_gt(moved, 0);
+    relay_store_close(s);
+    verify(&h, 0);
+    folder_remove();
+}
+END_TEST
+
 START_TEST(S02_failed_sync_is_final)
 {
     folder_make();
@@ -445,4 +478,5 @@ START_TEST(S01_database_and_migrations)
 END_TEST
 
 SUITE("crash", LOOP(S01_power_loss_at_every_step, 2), LOOP(S03_every_step_fails_once, ROWS(failure)), TEST(S03_full_disk_is_survived),
-      TEST(S02_failed_sync_is_final), TEST(S02_failed_sync_of_a_checkpoint_is_final), TEST(S01_database_and_migrations))
+      TEST(S03_full_disk_while_a_run_is_finished), TEST(S02_failed_sync_is_final), TEST(S02_failed_sync_of_a_checkpoint_is_final),
+      TEST(S01_database_and_migrations))
