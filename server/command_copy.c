@@ -174,17 +174,47 @@ static exit_code prove(const char *fresh_dir, const uint8_t key[32])
     return rc == TACET_OK ? EXIT_DONE : fail("the copy is not sound (%s) %s; nothing was changed", tacet_status_word(rc), where);
 }
 
-/* What is there moves aside; it is not deleted. */
+/* The files of a store, and what they are called when another takes their place: .replaced, .replaced-2 and so on. */
+static const char *const store_ends[] = { "", "-wal", "-shm" };
+enum { STORE_FILES = sizeof store_ends / sizeof *store_ends };
+
+static int aside_names(const char *dir, size_t i, unsigned number, char path[RELAY_PATH_MAX], char aside[RELAY_PATH_MAX])
+{
+    char name[64], count[16] = "";
+    if (number > 1)
+        snprintf(count, sizeof count, "-%u", number);
+    snprintf(name, sizeof name, "%s%s", relay_store_file, store_ends[i]);
+    if (relay_dir_path(path, dir, name) != TACET_OK)
+        return TACET_E_MALFORMED;
+    snprintf(name, sizeof name, "%s%s.replaced%s", relay_store_file, store_ends[i], count);
+    return relay_dir_path(aside, dir, name);
+}
+
+static bool names_are_free(const char *dir, unsigned number)
+{
+    char path[RELAY_PATH_MAX], aside[RELAY_PATH_MAX];
+    struct stat st;
+    bool free_ = true;
+    for (size_t i = 0; i < STORE_FILES; i++)
+        free_ &= aside_names(dir, i, number, path, aside) != TACET_OK || lstat(path, &st) != 0 || lstat(aside, &st) != 0;
+    return free_;
+}
+
+/* What is there moves aside; it is not deleted, and neither is what an earlier restore, finished or cut off, put aside. The database goes first: its log
+ * alone is no store that could be opened. */
 static int put_aside(const char *dir)
 {
-    static const char *const ends[] = { "", "-wal", "-shm" };
-    char name[64], path[RELAY_PATH_MAX], aside[RELAY_PATH_MAX + 16];
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        snprintf(name, sizeof name, "%s%s", relay_store_file, ends[i]);
-        if (relay_dir_path(path, dir, name) != TACET_OK)
+    char path[RELAY_PATH_MAX], aside[RELAY_PATH_MAX];
+    unsigned number = 1;
+    while (!names_are_free(dir, number))
+        number++;
+    for (size_t i = 0; i < STORE_FILES; i++) {
+        if (aside_names(dir, i, number, path, aside) != TACET_OK)
             return TACET_E_MALFORMED;
-        snprintf(aside, sizeof aside, "%s.replaced", path);
-        if (rename(path, aside) != 0 && errno != ENOENT)
+        int rc = renameat2(AT_FDCWD, path, AT_FDCWD, aside, RENAME_NOREPLACE);
+        if (rc != 0 && (errno == EINVAL || errno == ENOSYS)) /* not on this file system; we have looked, and have the lock */
+            rc = rename(path, aside);
+        if (rc != 0 && errno != ENOENT)
             return TACET_E_IO;
     }
     return TACET_OK;

@@ -100,7 +100,7 @@ static exit_code make(const options *o, relay_config *c)
     relay_store *s = NULL;
     exit_code out = EXIT_FAILED;
     if (relay_key_make(o->data, o->key_file, why) != TACET_OK || relay_key_load(key, o->data, o->key_file, why) != TACET_OK ||
-        relay_dir_open(&s, o->data, key, why) != TACET_OK) {
+        relay_dir_open_or_make(&s, o->data, key, why) != TACET_OK) {
         sodium_memzero(key, sizeof key);
         return fail("%s", why);
     }

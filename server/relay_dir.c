@@ -181,7 +181,7 @@ static bool opens(const char *dir, const char *key_file)
     char why[RELAY_WHY_MAX];
     uint8_t key[32];
     relay_store *s = NULL;
-    bool good = relay_key_load(key, dir, key_file, why) == TACET_OK && relay_store_open(&s, dir, key) == TACET_OK;
+    bool good = relay_key_load(key, dir, key_file, why) == TACET_OK && relay_dir_open(&s, dir, key, why) == TACET_OK;
     sodium_memzero(key, sizeof key);
     relay_store_close(s);
     return good;
@@ -215,7 +215,25 @@ static const struct {
     { TACET_E_REFUSED, "was not opened, because a safety setting of SQLCipher did not stick" },
 };
 
+/* Or its log: then something took the store away, which storage has a word for. */
+static bool has_store(const char *dir)
+{
+    char path[RELAY_PATH_MAX], log[RELAY_PATH_MAX + 8];
+    if (relay_dir_path(path, dir, relay_store_file) != TACET_OK)
+        return false;
+    snprintf(log, sizeof log, "%s-wal", path);
+    return access(path, F_OK) == 0 || access(log, F_OK) == 0;
+}
+
 int relay_dir_open(relay_store **out, const char *dir, const uint8_t key[32], char why[RELAY_WHY_MAX])
+{
+    if (has_store(dir))
+        return relay_dir_open_or_make(out, dir, key, why);
+    return because(why, TACET_E_NOT_FOUND,
+                   "there is no store in %s; after a restore that was cut off: tacetd restore FILE, for a new relay: tacetd init", dir);
+}
+
+int relay_dir_open_or_make(relay_store **out, const char *dir, const uint8_t key[32], char why[RELAY_WHY_MAX])
 {
     errno = 0;
     int rc = relay_store_open(out, dir, key);

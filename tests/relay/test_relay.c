@@ -421,9 +421,47 @@ START_TEST(rekey_backup_and_restore)
     ck_assert_uint_eq(n, 1);
     raw_close(&b);
     unlink(copy);
-    char replaced[160];
-    snprintf(replaced, sizeof replaced, "%s/relay.db.replaced", r.dir);
-    ck_assert_int_eq(access(replaced, F_OK), 0);
+    relay_remove(&r);
+}
+END_TEST
+
+static ino_t inode_of(const relay *r, const char *name)
+{
+    char path[160];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/%s", r->dir, name);
+    return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+/* 0: two restores in a row. 1: the power was cut when the store had been put aside and the copy had not got its name, and the service was started then.
+ * The store that was there before is never lost. */
+START_TEST(what_a_restore_put_aside_stays)
+{
+    relay r = fresh(NULL);
+    char out[256], copy[128], path[160], aside[160];
+    ck_assert_int_eq(relay_end(&r, SIGTERM), 0);
+    snprintf(copy, sizeof copy, "%s.copy", r.dir);
+    snprintf(path, sizeof path, "%s/relay.db", r.dir);
+    snprintf(aside, sizeof aside, "%s/relay.db.replaced", r.dir);
+    ck_assert_int_eq(relay_command(&r, out, sizeof out, "backup", copy, NULL), 0);
+    ino_t first = inode_of(&r, "relay.db"), second = 0;
+    if (_i == 0) {
+        ck_assert_int_eq(relay_command(&r, out, sizeof out, "restore", copy, NULL), 0);
+        second = inode_of(&r, "relay.db");
+    } else {
+        static const char *const starts[] = { "run", "check", "rekey", "status" };
+        ck_assert_int_eq(rename(path, aside), 0);
+        for (size_t i = 0; i < ROWS(starts); i++) {
+            ck_assert_int_eq(relay_command(&r, out, sizeof out, starts[i], NULL), 1);
+            ck_assert_uint_eq(inode_of(&r, "relay.db"), 0);
+        }
+    }
+    ck_assert_int_eq(relay_command(&r, out, sizeof out, "restore", copy, NULL), 0);
+    ck_assert_uint_eq(inode_of(&r, "relay.db.replaced"), first);
+    ck_assert_uint_eq(inode_of(&r, "relay.db.replaced-2"), second);
+    relay_run(&r);
+    ck_assert_int_eq(relay_end(&r, SIGTERM), 0);
+    unlink(copy);
     relay_remove(&r);
 }
 END_TEST
@@ -516,4 +554,4 @@ SUITE("relay", TEST(full_disk_refuses_and_recovers), TEST(envelopes_wait_and_arr
       TEST(T11_frames_before_the_third_message), TEST(T11_T16_what_is_not_ones_own_to_ask), TEST(T12_slow_strangers_are_cut_and_hold_up_nobody),
       TEST(T13_a_flood_of_handshakes_is_limited), TEST(T14_lengths_before_the_handshake), TEST(sighup_reads_the_configuration_again),
       TEST(P13_open_files_and_folders_are_refused), TEST(P08_a_relay_whose_port_is_dead_ends), TEST(S09_one_relay_at_a_time),
-      TEST(rekey_backup_and_restore), TEST(P06_the_log_names_nobody))
+      TEST(rekey_backup_and_restore), LOOP(what_a_restore_put_aside_stays, 2), TEST(P06_the_log_names_nobody))

@@ -32,8 +32,10 @@ TACET_MUST_USE int relay_key_write(const char *path, const uint8_t key[32]);
 /* After a rekey that was cut off: finds out which of the two keys opens the store and makes it the only one. Under the lock. */
 TACET_MUST_USE int relay_key_settle(const char *dir, const char *given, char why[RELAY_WHY_MAX]);
 
-/* The store, opened with a line of explanation when it cannot be. */
+/* The store, opened with a line of explanation when it cannot be. One that is not there is not made (TACET_E_NOT_FOUND): it may only be aside. */
 TACET_MUST_USE int relay_dir_open(relay_store **out, const char *dir, const uint8_t key[32], char why[RELAY_WHY_MAX]);
+/* For `tacetd init`. */
+TACET_MUST_USE int relay_dir_open_or_make(relay_store **out, const char *dir, const uint8_t key[32], char why[RELAY_WHY_MAX]);
 
 /* What the relay is: in the store's settings. */
 typedef struct {
