@@ -73,11 +73,8 @@ static int copy_bytes(int from, int to)
 }
 
 /* A copy that must not exist yet; what was begun and not finished is removed. */
-static int copy_file(const char *from, const char *to)
+static int copy_to(int in, const char *to)
 {
-    int in = open(from, O_RDONLY | O_CLOEXEC);
-    if (in < 0)
-        return TACET_E_IO;
     int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), rc = TACET_E_IO;
     if (out >= 0) {
         rc = copy_bytes(in, out);
@@ -88,7 +85,14 @@ static int copy_file(const char *from, const char *to)
             unlink(to);
         errno = why;
     }
-    close(in);
+    return rc;
+}
+
+static int copy_file(const char *from, const char *to)
+{
+    int in = open(from, O_RDONLY | O_CLOEXEC), rc = in >= 0 ? copy_to(in, to) : TACET_E_IO;
+    if (in >= 0)
+        close(in);
     return rc;
 }
 
@@ -107,8 +111,12 @@ static exit_code backup_running(const options *o, char *answer)
     answer[strcspn(answer, "\n")] = 0;
     if (strchr(answer, '/') || relay_dir_path(path, o->data, answer) != TACET_OK)
         return fail("the running relay answered something strange");
-    int rc = copy_file(path, o->file), why = errno;
-    unlink(path);
+    int in = open(path, O_RDONLY | O_CLOEXEC);
+    if (in < 0)
+        return fail("the relay's copy cannot be read: %s", strerror(errno));
+    unlink(path); /* from here on it goes when we do */
+    int rc = copy_to(in, o->file), why = errno;
+    close(in);
     return rc == TACET_OK ? EXIT_DONE : fail("%s cannot be written: %s", o->file, strerror(why));
 }
 

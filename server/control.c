@@ -144,13 +144,13 @@ bool control_next(control *c, int *client, const char **line)
     return false;
 }
 
-void control_answer(control *c, int client, const char *text)
+bool control_answer(control *c, int client, const char *text)
 {
     client_state *k = &c->client[client];
     size_t n = strlen(text);
-    if (k->fd >= 0 && send(k->fd, text, n, MSG_NOSIGNAL) != (ssize_t)n)
-        shutdown(k->fd, SHUT_RDWR); /* it fits any socket buffer; who does not take it has gone */
+    bool taken = k->fd >= 0 && send(k->fd, text, n, MSG_NOSIGNAL) == (ssize_t)n; /* it fits any socket buffer */
     hang_up(k);
+    return taken;
 }
 
 /* --- the other side ---------------------------------------------------------------------------------------------------------------------- */

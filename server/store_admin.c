@@ -2,6 +2,7 @@
 #include "server/store_parts.h"
 #include "base/text.h"
 #include "identity/directory.h"
+#include <dirent.h>
 #include <errno.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -122,14 +123,34 @@ static void run_check(store *s, relay_store *db, const char *rest, report *r)
 }
 
 /* The copy is made in our own directory, because that is all we may write to; the command takes it from there. */
+static const char copy_begins[] = "backup-", copy_ends[] = ".tmp"; /* eight digits between them; SQLite adds to it while it works */
+enum { COPY_DIGITS = 8 };
+
+static bool is_copy(const char *name)
+{
+    size_t begins = sizeof copy_begins - 1;
+    return strncmp(name, copy_begins, begins) == 0 && strspn(name + begins, "0123456789abcdef") == COPY_DIGITS &&
+           strncmp(name + begins + COPY_DIGITS, copy_ends, sizeof copy_ends - 1) == 0;
+}
+
+void store_admin_sweep(const store *s)
+{
+    DIR *d = opendir(s->o->dir);
+    for (const struct dirent *e; d && (e = readdir(d));)
+        if (is_copy(e->d_name) && unlinkat(dirfd(d), e->d_name, 0) != 0)
+            store_log("%s: %s", e->d_name, strerror(errno));
+    if (d)
+        closedir(d);
+}
+
 static void run_backup(store *s, relay_store *db, const char *rest, report *r)
 {
-    char name[64], path[RELAY_PATH_MAX];
+    char name[64];
     (void)rest;
-    snprintf(name, sizeof name, "backup-%08x.tmp", (unsigned)randombytes_random());
-    int rc = relay_dir_path(path, s->o->dir, name);
+    snprintf(name, sizeof name, "%s%0*x%s", copy_begins, COPY_DIGITS, (unsigned)randombytes_random(), copy_ends);
+    int rc = relay_dir_path(s->admin.copy, s->o->dir, name);
     if (rc == TACET_OK)
-        rc = relay_backup_beside(db, path, s->secret->key);
+        rc = relay_backup_beside(db, s->admin.copy, s->secret->key);
     if (rc == TACET_OK)
         add(r, "ok\n%s\n", name);
     else if (rc == TACET_E_BUSY)
@@ -198,7 +219,9 @@ void store_admin_collect(store *s)
 void store_admin_done(store *s)
 {
     s->admin.running = false;
-    control_answer(s->control, s->admin.client, s->admin.answer);
+    if (!control_answer(s->control, s->admin.client, s->admin.answer) && s->admin.copy[0])
+        (void)unlink(s->admin.copy);
+    s->admin.copy[0] = 0;
     sodium_memzero(s->admin.answer, sizeof s->admin.answer);
 }
 
@@ -221,7 +244,7 @@ static void take_one(store *s, int client, const char *line)
             return;
         add(&r, "error no thread for it: %s", strerror(errno));
     }
-    control_answer(s->control, client, text);
+    (void)control_answer(s->control, client, text);
 }
 
 void store_admin_take(store *s)

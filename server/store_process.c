@@ -516,6 +516,7 @@ static int start(store *s)
         store_log("%s", why);
         return rc;
     }
+    store_admin_sweep(s);
     rc = start_engines(s);
     if (rc == TACET_OK)
         rc = start_threads(s);

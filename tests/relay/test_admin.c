@@ -1,10 +1,12 @@
 /* What an operator asks of a running relay: counters, a check, a copy; and where its keys are not. */
 #include "base/text.h"
 #include "raw_client.h"
+#include "server/control.h"
 #include "server/relay_dir.h"
 #include "suite.h"
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -140,6 +142,57 @@ START_TEST(check_and_backup_while_it_works)
 }
 END_TEST
 
+/* How many files in its directory begin like that. */
+static unsigned files_named(const relay *r, const char *begins)
+{
+    unsigned n = 0;
+    DIR *d = opendir(r->dir);
+    ck_assert_ptr_nonnull(d);
+    for (const struct dirent *e; (e = readdir(d));)
+        n += strncmp(e->d_name, begins, strlen(begins)) == 0;
+    closedir(d);
+    return n;
+}
+
+static void file_make(const relay *r, const char *name)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/%s", r->dir, name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+}
+
+/* Left by a relay that was killed; asked for by somebody who is killed while the copy is made. What is only named alike stays. */
+START_TEST(no_copy_of_the_store_is_left_behind)
+{
+    relay r;
+    char out[256], path[128];
+    relay_init(&r, NULL);
+    file_make(&r, "backup-0123abcd.tmp");
+    file_make(&r, "backup-0123abce.tmp.new");
+    file_make(&r, "backup-0123abce.tmp.new-journal");
+    file_make(&r, "backup-today.tmp");
+    relay_run(&r);
+    ck_assert_uint_eq(files_named(&r, "backup-"), 1);
+    snprintf(path, sizeof path, "%s.copy", r.dir);
+    ck_assert_int_eq(kill(relay_child(&r, 0), SIGSTOP), 0);
+    pid_t asks = fork();
+    if (asks == 0)
+        _exit(control_ask(r.dir, "backup", out, sizeof out));
+    usleep(200000); /* its question lies in the socket by then */
+    kill(asks, SIGKILL);
+    waitpid(asks, NULL, 0);
+    ck_assert_int_eq(kill(relay_child(&r, 0), SIGCONT), 0);
+    for (int i = 0; i < 500 && relay_command(&r, out, sizeof out, "backup", path, NULL) != 0; i++)
+        usleep(10000); /* until the first one is through */
+    unlink(path);
+    ck_assert_uint_eq(files_named(&r, "backup-"), 1);
+    ck_assert_int_eq(relay_end(&r, SIGTERM), 0);
+    relay_remove(&r);
+}
+END_TEST
+
 /* --- keys ---------------------------------------------------------------------------------------------------------------------------------------- */
 /* Whether anything lies there at all: of a sanitizer's reservations hardly a page is used, and to read the others takes minutes. */
 static bool is_used(int pagemap, unsigned long long at, size_t n)
@@ -228,4 +281,5 @@ START_TEST(P14_only_store_has_the_keys)
 }
 END_TEST
 
-SUITE("admin", TEST(metrics_are_counters_and_name_nobody), TEST(check_and_backup_while_it_works), TEST(P14_only_store_has_the_keys))
+SUITE("admin", TEST(metrics_are_counters_and_name_nobody), TEST(check_and_backup_while_it_works), TEST(no_copy_of_the_store_is_left_behind),
+      TEST(P14_only_store_has_the_keys))

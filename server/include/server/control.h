@@ -16,8 +16,8 @@ control *control_close(control *c); /* removes the socket; NULL is fine; returns
 size_t control_fds(const control *c, int *fds);
 /* Something may have come. True: a whole request is in *line (valid until it is answered); `client` names who asked. Call until false. */
 bool control_next(control *c, int *client, const char **line);
-/* Answers and hangs up. */
-void control_answer(control *c, int client, const char *text);
+/* Answers and hangs up. False: whoever asked had gone. */
+bool control_answer(control *c, int client, const char *text);
 
 /* The other side: asks the relay that runs on `dir`; the answer without its first line goes to `out`.
  *   TACET_E_NOT_FOUND  none is running   TACET_E_REFUSED  it said "error": the text is in `out`   TACET_E_IO */

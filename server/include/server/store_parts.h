@@ -33,6 +33,7 @@ typedef struct {
     int client;
     char line[CONTROL_LINE_MAX];
     char answer[CONTROL_ANSWER_MAX];
+    char copy[RELAY_PATH_MAX]; /* of a backup, until somebody has taken the answer */
 } admin_call;
 
 typedef struct {
@@ -59,7 +60,9 @@ typedef struct {
 /* One line on stderr, "tacetd: " in front. */
 __attribute__((format(printf, 1, 2))) void store_log(const char *format, ...);
 
-/* store_admin.c: answers what can be answered at once, keeps one call for the committer. */
+/* store_admin.c. First of all: copies that were not finished, or that nobody fetched, go. */
+void store_admin_sweep(const store *s);
+/* Answers what can be answered at once, keeps one call for the committer. */
 void store_admin_take(store *s);
 int store_admin_run(void *store_, relay_store *db); /* on the committer's thread */
 void store_admin_done(store *s);
