@@ -8,7 +8,7 @@
 core_config core_config_default(void)
 {
     return (core_config){
-        .directory = { REGISTRATION_OPEN, RELAY_TOKENS_MAX, RELAY_PREKEYS_ONE_TIME_MAX },
+        .directory = { REGISTRATION_OPEN, RELAY_TOKENS_MAX, RELAY_PREKEYS_ONE_TIME_MAX, RELAY_MAILBOXES_MAX },
         .mailbox_messages = RELAY_MAILBOX_MESSAGES_MAX,
         .mailbox_bytes = RELAY_MAILBOX_BYTES_MAX,
         .request_queue = RELAY_REQUEST_QUEUE,
@@ -373,6 +373,9 @@ static request_job *request_of(core *c, conn *k, const frame *f, const uint8_t *
     memcpy(r->relay_key, c->o.relay_key, 32);
     r->now_s = c->wall_ms / 1000;
     r->policy = c->o.config.directory;
+    r->address = k->address;
+    r->address_paid = f->kind == FRAME_REGISTER || k->who.mailbox == 0; /* within_rate */
+    r->new_devices = r->address_paid || limiter_take_many(c->registers, k->address, c->o.config.registers, 0, c->now_us / 1000);
     return r;
 }
 

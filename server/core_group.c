@@ -182,6 +182,16 @@ static void mailbox_gone(core *c, const uint8_t account[32], uint32_t number)
     mailboxes_return(&c->boxes, number, box->messages, box->bytes, box->requests);
 }
 
+/* A mailbox is the one thing that stays for good: each is charged to the address that brought it, and to its account, beyond the one that was paid for. */
+static void charge_devices(core *c, const request_job *r)
+{
+    const core_config *o = &c->o.config;
+    uint32_t count = r->effects.new_devices;
+    limiter_owe(c->registers, r->address, o->registers, count - r->address_paid, c->now_us / 1000);
+    if (r->what == FRAME_DEVICES)
+        limiter_owe(c->lists, token_short(r->who.account), o->lists, count - 1, c->now_us / 1000);
+}
+
 static void effects_apply(core *c, const request_job *r)
 {
     const directory_effects *e = &r->effects;
@@ -193,6 +203,8 @@ static void effects_apply(core *c, const request_job *r)
         if (k && !core_known_as(c, k, &r->who))
             core_shut(c, k, true);
     }
+    if (e->new_devices)
+        charge_devices(c, r);
     if (e->routes_changed)
         routes_forget(c->routes, r->who.account);
     if (e->forgets) {

@@ -82,6 +82,20 @@ static int add_mailboxes(relay_store *s, const device_list *known, const device_
     return rc > 0 ? TACET_E_BUG : rc; /* a verdict here means that the checks before were wrong: give the whole group up */
 }
 
+/* 0, or why there is no room for the devices of `next` that `known` (may be NULL) does not have. A fault goes to *fault. */
+static error_code room_for_devices(request_job *r, relay_store *s, const device_list *known, const device_list *next, int *fault)
+{
+    uint32_t more = 0, left = 0;
+    for (unsigned i = 0; i < next->count; i++)
+        more += !known || !device_list_find(known, next->device[i].id);
+    if (more && !r->new_devices)
+        return ERROR_RATE;
+    if (more)
+        *fault = relay_mailboxes_left(s, r->policy.mailboxes_max, &left);
+    r->effects.new_devices = more;
+    return more <= left ? 0 : ERROR_QUOTA;
+}
+
 static int list_was_first(relay_store *s, const device_list *l, bool *same)
 {
     device_list now;
@@ -169,7 +183,9 @@ int run_register(request_job *r, relay_store *s, const frame *f)
         return rc;
     if (!free_)
         return refuse(r, ERROR_EXISTS);
-    error_code no = admit(r, s, f->register_.invite, &rc);
+    error_code no = room_for_devices(r, s, NULL, &l, &rc);
+    if (rc == TACET_OK && !no)
+        no = admit(r, s, f->register_.invite, &rc);
     if (rc != TACET_OK || no)
         return rc != TACET_OK ? rc : refuse(r, no);
     blob list = { f->register_.list.at, f->register_.list.bytes };
@@ -224,6 +240,9 @@ int run_devices(request_job *r, relay_store *s, const frame *f)
         return rc;
     if (!free_)
         return refuse(r, ERROR_EXISTS);
+    error_code no = room_for_devices(r, s, &known, &next, &rc);
+    if (rc != TACET_OK || no)
+        return rc != TACET_OK ? rc : refuse(r, no);
     rc = relay_list_add(s, next.account.bytes, next.version, next.hash, (blob){ f->devices.list.at, f->devices.list.bytes });
     if (rc == TACET_OK)
         rc = add_mailboxes(s, &known, &next);

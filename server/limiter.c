@@ -76,4 +76,13 @@ bool limiter_take_many(limiter *l, uint64_t key, limiter_rate rate, uint32_t cou
     return true;
 }
 
+void limiter_owe(limiter *l, uint64_t key, limiter_rate rate, uint32_t count, uint64_t now_ms)
+{
+    if (now_ms > l->latest_ms)
+        l->latest_ms = now_ms;
+    bucket *b = count && rate.every_ms ? bucket_of(l, key) : NULL;
+    if (b)
+        b->full_at_ms += (uint64_t)count * rate.every_ms;
+}
+
 bool limiter_take(limiter *l, uint64_t key, limiter_rate rate, uint64_t now_ms) { return limiter_take_many(l, key, rate, 1, now_ms); }

@@ -56,8 +56,58 @@ static int life_note(relay_store *s, uint32_t mailbox, bool alive)
     int rc = RESERVE(&s->tx.lives);
     if (rc != TACET_OK)
         return rc;
-    s->tx.lives.at[s->tx.lives.count++] = (life){ mailbox, alive };
+    s->tx.lives.at[s->tx.lives.count++] = (life){ .mailbox = mailbox, .alive = alive, .watermark = s->last_number };
     s->index.state[mailbox].alive = alive;
+    return TACET_OK;
+}
+
+/* A number whose mailbox was gone already when this store was opened, so that nothing in memory can mean that one by it; 0: none. */
+static uint32_t number_again(relay_store *s)
+{
+    while (s->numbers.next <= s->numbers.given) {
+        uint32_t number = s->numbers.next++;
+        if (number < s->index.states && s->index.state[number].lived)
+            continue;
+        s->numbers.free--;
+        return number;
+    }
+    return 0;
+}
+
+static int number_given(relay_store *s, uint64_t *number)
+{
+    sqlite3_stmt *q = NULL;
+    int rc = relay_one(s, &q, "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'mailbox'), 0)", "");
+    if (rc != TACET_OK)
+        return rc;
+    *number = column(q, 0);
+    (void)sqlite3_reset(q); /* only one row */
+    return TACET_OK;
+}
+
+int relay_mailboxes_left(relay_store *s, uint32_t most, uint32_t *left)
+{
+    uint64_t given = 0;
+    int rc = number_given(s, &given);
+    if (rc == TACET_OK)
+        *left = s->numbers.free + (given < most ? most - (uint32_t)given : 0);
+    return rc;
+}
+
+int account_numbers_load(relay_store *s)
+{
+    uint64_t given = 0;
+    uint32_t lived = 0;
+    int rc = number_given(s, &given);
+    if (rc != TACET_OK)
+        return rc;
+    for (uint32_t i = 0; i < s->index.states; i++)
+        lived += s->index.state[i].lived = s->index.state[i].alive;
+    if (given >= UINT32_MAX || lived > given)
+        return TACET_E_CORRUPT;
+    s->numbers.next = 1;
+    s->numbers.given = (uint32_t)given;
+    s->numbers.free = (uint32_t)given - lived;
     return TACET_OK;
 }
 
@@ -65,11 +115,14 @@ int relay_mailbox_add(relay_store *s, const uint8_t account[32], uint32_t device
 {
     if (!s->tx.open)
         return TACET_E_BUG;
-    int rc =
-        relay_do(s, NULL, "INSERT INTO mailbox(account, device, transport_key) VALUES(?, ?, ?)", "kik", account, (uint64_t)device, transport_key);
+    uint32_t again = number_again(s);
+    int rc = relay_do(s, NULL, "INSERT INTO mailbox(mailbox, account, device, transport_key) VALUES(nullif(?, 0), ?, ?, ?)", "ikik", (uint64_t)again,
+                      account, (uint64_t)device, transport_key);
+    if (rc == TACET_OK && again) /* what is left of the one before counts as acknowledged */
+        rc = relay_do(s, NULL, "INSERT OR REPLACE INTO mark VALUES(?, ?, x'')", "ii", (uint64_t)again, s->last_number);
     if (rc != TACET_OK)
         return rc;
-    sqlite3_int64 number = sqlite3_last_insert_rowid(s->db->db);
+    sqlite3_int64 number = again ? again : sqlite3_last_insert_rowid(s->db->db);
     if (number <= 0 || number >= UINT32_MAX)
         return TACET_E_BUG;
     rc = index_room_for_mailbox(&s->index, (uint32_t)number);

@@ -191,6 +191,8 @@ int load_index(relay_store *s)
     int rc = TACET_OK;
     for (size_t i = 0; rc == TACET_OK && i < sizeof step / sizeof *step; i++)
         rc = each_row(s, step[i].sql, step[i].row);
+    if (rc == TACET_OK)
+        rc = account_numbers_load(s);
     free(s->parts.gone.at);
     s->parts.gone.at = NULL;
     s->parts.gone.count = s->parts.gone.room = 0;

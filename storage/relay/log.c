@@ -136,8 +136,10 @@ static void publish_removal(relay_store *s, const removal *r)
 static void publish_life(relay_store *s, const life *l)
 {
     mailbox_state *m = &s->index.state[l->mailbox];
-    if (l->alive)
+    if (l->alive) {
+        m->watermark = m->watermark > l->watermark ? m->watermark : l->watermark;
         return;
+    }
     free(m->exceptions);
     m->exceptions = NULL;
     m->exception_count = 0;

@@ -48,6 +48,7 @@ typedef struct {
     uint32_t oldest, newest; /* places of its chain in the ring, NO_PLACE; dead ones at the front are skipped, so `oldest` lives or is on the way */
     uint32_t chained;
     bool alive;
+    bool lived;      /* when the store was opened */
     bool forgetting; /* what some of its tokens brought is to be forgotten: `forget` says which */
 } mailbox_state;
 
@@ -108,6 +109,7 @@ typedef struct {
 typedef struct {
     uint32_t mailbox;
     bool alive; /* as it will be */
+    uint64_t watermark;
 } life;
 
 #define VECTOR(type)                                                                                                                                 \
@@ -196,6 +198,9 @@ struct relay_store {
         bool index_sweeping;
     } clean;
     struct {
+        uint32_t next, given, free; /* numbers of mailboxes that may be used again: looked for from `next`; given: up to it, before this start */
+    } numbers;
+    struct {
         bool due, others_turn;  /* others_turn: of cleaning */
         uint32_t mailbox, last; /* the pass under way (0: none), and whose the one before was */
         uint64_t at, newest;    /* looked through up to this number; nothing above `newest` is to go */
@@ -231,6 +236,8 @@ extern const migration relay_migrations[];
 extern const size_t relay_migration_count;
 /* load.c: memory as the tables say */
 TACET_MUST_USE int load_index(relay_store *s);
+/* account.c */
+TACET_MUST_USE int account_numbers_load(relay_store *s);
 /* marks.c */
 TACET_MUST_USE int marks_settle(relay_store *s); /* staged acknowledgements become marks and removals */
 /* drain.c */

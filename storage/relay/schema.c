@@ -18,7 +18,7 @@ const migration relay_migrations[] = {
          "CREATE TABLE account(account BLOB PRIMARY KEY, created_hour INTEGER NOT NULL) WITHOUT ROWID;"
          "CREATE TABLE list(account BLOB NOT NULL, version INTEGER NOT NULL, hash BLOB NOT NULL, signed BLOB NOT NULL,"
          "  PRIMARY KEY(account, version)) WITHOUT ROWID;"
-         /* AUTOINCREMENT: a number is never given twice */
+         /* AUTOINCREMENT: a number is not given twice by one run of the relay, see number_again */
          "CREATE TABLE mailbox(mailbox INTEGER PRIMARY KEY AUTOINCREMENT, account BLOB NOT NULL, device INTEGER NOT NULL, transport_key BLOB NOT "
          "NULL UNIQUE,"
          "  handed_out INTEGER NOT NULL DEFAULT 0, UNIQUE(account, device));"

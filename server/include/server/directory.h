@@ -11,11 +11,13 @@ typedef enum { REGISTRATION_OPEN, REGISTRATION_INVITE, REGISTRATION_CLOSED } reg
 typedef struct {
     registration_mode registration;
     uint32_t tokens_max, prekeys_max; /* of one account; one-time keys of one kind of one device */
+    uint32_t mailboxes_max;           /* no setting; smaller in tests */
 } directory_policy;
 
 /* What the core has to do after the request was committed. */
 typedef struct {
     bool registered;            /* the connection now is `who` of the job */
+    uint32_t new_devices;       /* each has a mailbox now */
     bool routes_changed;        /* tokens or devices of the account are others now */
     uint32_t removed_mailboxes; /* devices that are gone ... */
     uint32_t removed_mailbox[TACET_DEVICES_MAX];
@@ -30,6 +32,9 @@ typedef struct {
     uint8_t transport_key[32], handshake_hash[64], relay_key[32];
     uint64_t now_s;
     directory_policy policy;
+    uint64_t address;
+    bool address_paid;  /* for one new device */
+    bool new_devices;   /* devices: within the limits of the address, so the list may have new ones */
     bool one_time_keys; /* bundle: within the limits, so one-time keys may be handed out */
     bool verified;
     directory_effects effects;

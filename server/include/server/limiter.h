@@ -15,6 +15,8 @@ TACET_MUST_USE int limiter_new(limiter **out, uint32_t entries, const uint8_t sa
 limiter *limiter_free(limiter *l);
 /* Takes one from the key's bucket, or says no and takes nothing. Time never runs backwards here: an older now_ms counts as the newest seen. */
 TACET_MUST_USE bool limiter_take(limiter *l, uint64_t key, limiter_rate rate, uint64_t now_ms);
-/* The same for `count` at once, all or none; more than a whole burst counts as one. */
+/* The same for `count` at once, all or none; more than a whole burst counts as one, and 0 only asks whether the key owes nothing. */
 TACET_MUST_USE bool limiter_take_many(limiter *l, uint64_t key, limiter_rate rate, uint32_t count, uint64_t now_ms);
+/* What turned out to have cost more: taken even where there is not so much, so that the next one waits for it. */
+void limiter_owe(limiter *l, uint64_t key, limiter_rate rate, uint32_t count, uint64_t now_ms);
 #endif

@@ -63,7 +63,7 @@ enum relay_limits {
     /* rates: a burst, then one in so many milliseconds (ini) */
     RELAY_HANDSHAKE_BURST = 512, /* per address: /32, or /64 in IPv6 */
     RELAY_HANDSHAKE_EVERY_MS = 20,
-    RELAY_REGISTER_BURST = 256, /* per address */
+    RELAY_REGISTER_BURST = 256, /* new devices per address, by new accounts and new lists */
     RELAY_REGISTER_EVERY_MS = 10 * 1000,
     RELAY_BUNDLE_BURST = 6, /* per address; beyond it bundles come without one-time keys */
     RELAY_BUNDLE_EVERY_MS = 10 * 60 * 1000,
@@ -72,14 +72,14 @@ enum relay_limits {
     RELAY_CHANGE_BURST = 256, /* of one device: tokens, prekeys, lists, names, which all have to be verified or written */
     RELAY_CHANGE_EVERY_MS = 200,
     RELAY_CHANGE_REMOVALS = 4, /* so many tokens removed are a change of the whole account's, too */
-    RELAY_LIST_BURST = 32,     /* of one account: device lists, each of which may use up mailbox numbers for good */
+    RELAY_LIST_BURST = 32,     /* of one account: device lists, and what is new in them beyond one device each */
     RELAY_LIST_EVERY_MS = 10 * 60 * 1000,
     RELAY_REQUEST_BURST = 64, /* contact requests per address */
     RELAY_REQUEST_EVERY_MS = 30 * 1000,
     RELAY_LIMITER_ENTRIES = 65536, /* addresses or devices that one limiter remembers */
 
     /* mailboxes */
-    RELAY_MAILBOXES_MAX = 4 * 1024 * 1024,       /* numbers ever given out */
+    RELAY_MAILBOXES_MAX = 4 * 1024 * 1024,       /* their numbers; one that is removed frees its own at the next start */
     RELAY_MAILBOX_MESSAGES_MAX = 20000,          /* (ini) waiting in one mailbox */
     RELAY_MAILBOX_BYTES_MAX = 128 * 1024 * 1024, /* (ini) waiting in one mailbox */
     RELAY_MAILBOX_CONTACT_SHARE = 8,             /* once a mailbox is half full, one contact may add the limit divided by this, ... */

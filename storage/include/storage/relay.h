@@ -1,7 +1,7 @@
 /* storage/relay.h: what the relay keeps. The message log is append-only with a deferred mailbox index (docs/ARCHITECTURE.md §3); the rest are
  * small tables. One writer (the committer thread) with explicit transactions, any number of readers on threads of their own. The store knows
  * opaque blobs only: it cannot tell a key from a message.
- * Mailboxes have small local numbers (u32), given at registration, never used again for another. */
+ * Mailboxes have small local numbers (u32), given at registration. One that is removed gives its number to another only after a restart. */
 #ifndef STORAGE_RELAY_H
 #define STORAGE_RELAY_H
 #include "storage/database.h"
@@ -69,6 +69,8 @@ TACET_MUST_USE int relay_lists_after(relay_store *s, const uint8_t account[32], 
 /* The last of them alone. TACET_E_QUOTA: longer than `room`. */
 TACET_MUST_USE int relay_list_newest(relay_store *s, const uint8_t account[32], uint8_t *out, size_t room, size_t *out_bytes);
 TACET_MUST_USE int relay_mailbox_add(relay_store *s, const uint8_t account[32], uint32_t device, const uint8_t transport_key[32], uint32_t *mailbox);
+/* How many more mailboxes there may be when `most` is the highest number. */
+TACET_MUST_USE int relay_mailboxes_left(relay_store *s, uint32_t most, uint32_t *left);
 TACET_MUST_USE int relay_mailbox_remove(relay_store *s, uint32_t mailbox); /* device gone: messages, prekeys, transport key */
 TACET_MUST_USE int relay_mailbox_find(relay_store *s, const uint8_t account[32], uint32_t device, uint32_t *mailbox);
 /* Which mailbox a transport key opens. */

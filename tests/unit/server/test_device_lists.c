@@ -160,7 +160,7 @@ START_TEST(S12_lists_come_in_pieces)
 {
     enum { VERSIONS = 40 };
     core_config config = core_config_default();
-    config.lists = (limiter_rate){ VERSIONS, 1000 };
+    config.lists = (limiter_rate){ VERSIONS + TACET_DEVICES_MAX, 1000 };
     world *w = world_new(&config);
     person p, extra;
     uint8_t bytes[TACET_DEVICE_LIST_MAX_BYTES], proof[64];
@@ -283,6 +283,83 @@ START_TEST(a_restored_device_takes_the_place_of_the_lost_one)
 }
 END_TEST
 
-SUITE("device_lists", TEST(device_lists_follow_each_other), TEST(S12_lists_come_in_pieces), TEST(S12_device_lists_have_a_rate),
+/* The next list of `p`: its own device and `count` others, all new. */
+static unsigned devices_new(world *w, client *k, const person *p, device_list *list, const person *other, unsigned count)
+{
+    uint8_t bytes[TACET_DEVICE_LIST_MAX_BYTES], proof[64];
+    size_t n;
+    device_list next = *list;
+    memcpy(next.previous, list->hash, 32);
+    next.version++;
+    next.count = (uint8_t)(1 + count);
+    for (unsigned i = 0; i < count; i++) {
+        next.device[1 + i] = other[i].list.device[0];
+        next.device[1 + i].id = (uint32_t)(10 * next.version + i);
+    }
+    ck_assert_int_eq(device_list_sign(&next, bytes, &n, p->ik.secret), TACET_OK);
+    frame f = person_devices(p, k->hash, &next, bytes, n, proof);
+    unsigned code = client_code(w, k, &f);
+    if (code == 0)
+        *list = next;
+    return code;
+}
+
+/* Each new device is charged to the address and to the account, not each list; what only removes devices passes. */
+START_TEST(S12_each_new_device_is_charged)
+{
+    enum { MORE = TACET_DEVICES_MAX - 1 };
+    core_config config = core_config_default();
+    person p, other[4 * MORE];
+    config.registers = (limiter_rate){ 10, 1000 };
+    if (_i)
+        config.lists = (limiter_rate){ 10, 1000 };
+    world *w = world_new(&config);
+    for (unsigned i = 0; i < ROWS(other); i++)
+        person_make(&other[i], w->wall_ms / 1000);
+    person_make(&p, w->wall_ms / 1000);
+    client *k = person_join(w, &p);
+    device_list list = p.list;
+    ck_assert_uint_eq(devices_new(w, k, &p, &list, other, MORE), 0);
+    ck_assert_uint_eq(devices_new(w, k, &p, &list, other + MORE, MORE), 0);
+    ck_assert_uint_eq(devices_new(w, k, &p, &list, other + 2 * MORE, 1), ERROR_RATE);
+    if (!_i)
+        ck_assert_uint_eq(devices_new(w, k, &p, &list, other, 0), 0);
+    world_pass_us(w, 5 * 1000000ull);
+    ck_assert_uint_eq(devices_new(w, k, &p, &list, other + 2 * MORE, 1), 0);
+    world_free(w);
+}
+END_TEST
+
+/* Where all numbers are given, nobody is told `ok` who could never be reached. */
+START_TEST(S12_the_relay_has_room_for_so_many_mailboxes)
+{
+    core_config config = core_config_default();
+    config.directory.mailboxes_max = 3;
+    world *w = world_new(&config);
+    person p[5];
+    uint8_t proof[64];
+    for (unsigned i = 0; i < ROWS(p); i++)
+        person_make(&p[i], w->wall_ms / 1000);
+    client *k = person_join(w, &p[0]);
+    person_join(w, &p[1]);
+    device_list list = p[0].list;
+    ck_assert_uint_eq(devices_new(w, k, &p[0], &list, p + 2, 2), ERROR_QUOTA);
+    ck_assert_uint_eq(devices_new(w, k, &p[0], &list, p + 2, 1), 0);
+    client *late = client_open(w, TACET_ROLE_MAILBOX, &p[4], 1);
+    frame f = person_register(&p[4], late->hash, proof);
+    ck_assert_uint_eq(client_code(w, late, &f), ERROR_QUOTA);
+    ck_assert_uint_eq(devices_new(w, k, &p[0], &list, p, 0), 0);
+    f.id = 0;
+    ck_assert_uint_eq(client_code(w, late, &f), ERROR_QUOTA); /* the number comes back with a restart */
+    world_crash(w, &config);
+    late = client_open(w, TACET_ROLE_MAILBOX, &p[4], 1);
+    f = person_register(&p[4], late->hash, proof);
+    ck_assert_uint_eq(client_code(w, late, &f), 0);
+    world_free(w);
+}
+END_TEST
+
+SUITE("device_lists", LOOP(S12_each_new_device_is_charged, 2), TEST(S12_the_relay_has_room_for_so_many_mailboxes),
+      TEST(device_lists_follow_each_other), TEST(S12_lists_come_in_pieces), TEST(S12_device_lists_have_a_rate),
       TEST(a_removed_device_is_cut_off_and_stale), TEST(M14_a_removed_device_is_cut_off_on_all_its_connections),
       TEST(M14_requests_of_a_device_that_is_removed_meanwhile), TEST(a_restored_device_takes_the_place_of_the_lost_one))
