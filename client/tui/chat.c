@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NEWS_IN_A_ROW = 200, LEAVE_MS = 2000 };
+enum { NEWS_IN_A_ROW = 200, KEYS_IN_A_ROW = 200, LEAVE_MS = 2000 };
 
 /* --- saying ------------------------------------------------------------------------------------------------------------------------------------ */
 
@@ -306,6 +306,8 @@ void chat_send(chat *c)
 static void on_time(chat *c)
 {
     uint64_t now = env_mono_ms(c->env);
+    if (now >= c->paste_at)
+        paste_end(c);
     if (c->edit.changed) {
         c->edit.changed = false;
         c->draft_at = now + DRAFT_MS;
@@ -330,7 +332,8 @@ static int until_due(const chat *c)
     uint64_t now = env_mono_ms(c->env), next = c->status_at;
     next = c->draft_at < next ? c->draft_at : next;
     next = c->read_at < next ? c->read_at : next;
-    next = c->edit.changed ? now : next;
+    next = c->paste_at < next ? c->paste_at : next;
+    next = c->edit.changed || c->keys_left ? now : next;
     return next <= now ? 0 : next - now > 60000 ? 60000 : (int)(next - now);
 }
 
@@ -374,17 +377,27 @@ static void draw(chat *c)
         screens_draw(c);
 }
 
-static void turn(chat *c)
+/* A long paste must not keep the engine, and whoever calls it, waiting. */
+static void keys_take(chat *c)
 {
     key k;
+    int taken = 0;
+    while (taken < KEYS_IN_A_ROW && !c->over && terminal_key(&k)) {
+        key_pressed(c, &k);
+        taken++;
+    }
+    c->keys_left = taken == KEYS_IN_A_ROW;
+}
+
+static void turn(chat *c)
+{
     draw(c);
     int timeout = until_due(c);
     for (int i = 0; i < NEWS_IN_A_ROW && !c->over && news_take(c, i == 0 ? timeout : 0); i++)
         ;
     if (terminal_signals())
         c->dirty = true;
-    while (!c->over && terminal_key(&k))
-        key_pressed(c, &k);
+    keys_take(c);
     hook_turn(c);
     on_time(c);
 }
@@ -393,6 +406,8 @@ static void turn(chat *c)
 static void finish(chat *c)
 {
     uint64_t until = env_mono_ms(c->env) + LEAVE_MS;
+    if (c->paste_at != UINT64_MAX)
+        paste_end(c);
     if (c->edit.text[0] == '/')
         editor_clear(&c->edit);
     chat_leave(c);
@@ -424,7 +439,14 @@ static void chat_close(chat *c)
 
 int tui_chat(caller *c, const tui_options *o, engine_error *error)
 {
-    chat it = { .caller = c, .env = o->env, .color = o->color, .dirty = true, .draft_at = UINT64_MAX, .read_at = UINT64_MAX, .handed = json_array() };
+    chat it = { .caller = c,
+                .env = o->env,
+                .color = o->color,
+                .dirty = true,
+                .draft_at = UINT64_MAX,
+                .read_at = UINT64_MAX,
+                .paste_at = UINT64_MAX,
+                .handed = json_array() };
     hook_open(&it.hook, o->exec, o->exec_start);
     it.wanted = o->name ? strdup(o->name) : NULL;
     if (!editor_open(&it.edit) || !it.handed || (o->name && !it.wanted)) {

@@ -46,6 +46,8 @@ typedef struct chat {
     editor edit;
     json_t *handed;                        /* ids that were shown */
     uint64_t draft_at, read_at, status_at; /* UINT64_MAX: nothing is due */
+    uint64_t paste_at;                     /* when a paste is over without its end mark; UINT64_MAX: nothing is being pasted */
+    bool keys_left;                        /* more was typed than one turn takes */
 
     screen screen;
     size_t top, selected; /* of the other screens: first line shown, line chosen */

@@ -49,10 +49,12 @@ static bool put(editor *e, const char *bytes, size_t n)
     return true;
 }
 
-/* What was put in or taken out may have made one cluster of two. */
+/* What was put in or taken out may have made one cluster of two. At the end of a line there is nothing behind the cursor to be one with. */
 static void settle(editor *e)
 {
     size_t at = e->cursor;
+    if (at == e->bytes || e->text[at] == '\n')
+        return;
     while (at > 0 && e->text[at - 1] != '\n')
         at--;
     while (at < e->cursor)
@@ -72,6 +74,7 @@ static size_t character(const char *text, size_t n)
 bool editor_insert(editor *e, const char *text, size_t n)
 {
     bool all = true;
+    size_t before = e->bytes;
     e->killing = false;
     for (size_t i = 0; i < n && all;) {
         size_t length = character(text + i, n - i);
@@ -85,7 +88,8 @@ bool editor_insert(editor *e, const char *text, size_t n)
             all = put(e, text + i, length);
         i += length ? length : 1;
     }
-    settle(e);
+    if (e->bytes > before)
+        settle(e);
     return all;
 }
 

@@ -5,13 +5,20 @@
 #include "draw.h"
 #include <limits.h>
 #include <ncurses.h>
+#include <sodium.h>
 #include <string.h>
 #include <wchar.h>
 
 #define CTRL(letter) ((letter)&0x1f)
-enum { ESCAPE = 27 };
+enum { ESCAPE = 27, PASTE_MS = 1000 /* without input */ };
 
-static bool pasting, paste_after_cr; /* between the marks of a bracketed paste */
+/* Between the marks of a bracketed paste. Room for as much as a message holds if every newline comes as two. */
+static struct {
+    char text[2 * EDITOR_BYTES_MAX];
+    size_t bytes;  /* that came, those that had no room as well */
+    size_t marked; /* bytes of the end mark that came one by one: a connection may have parted it */
+} paste;
+static const char end_mark[] = "\033[201~";
 
 static void insert(chat *c, const char *text, size_t n)
 {
@@ -150,37 +157,64 @@ const size_t key_count = sizeof key_table / sizeof *key_table;
 
 /* --- pressing --------------------------------------------------------------------------------------------------------------------------------------- */
 
+/* out has room for MB_LEN_MAX. Returns the bytes, 0: none. */
+static size_t bytes_of(wchar_t letter, char *out)
+{
+    mbstate_t state = { 0 };
+    size_t n = wcrtomb(out, letter, &state);
+    return n == (size_t)-1 ? 0 : n;
+}
+
 static void type(chat *c, wchar_t letter)
 {
     char bytes[MB_LEN_MAX];
-    mbstate_t state = { 0 };
-    size_t n = wcrtomb(bytes, letter, &state);
-    if (n != (size_t)-1)
-        insert(c, bytes, n);
+    insert(c, bytes, bytes_of(letter, bytes));
+}
+
+static void paste_letter(chat *c, wchar_t letter)
+{
+    char bytes[MB_LEN_MAX];
+    size_t n = bytes_of(letter, bytes);
+    if (paste.bytes + n <= sizeof paste.text)
+        memcpy(paste.text + paste.bytes, bytes, n);
+    paste.bytes += n;
+    paste.marked = letter == end_mark[paste.marked] ? paste.marked + 1 : letter == ESCAPE;
+    if (!end_mark[paste.marked]) {
+        paste.bytes -= paste.marked;
+        paste_end(c);
+    }
+}
+
+void paste_end(chat *c)
+{
+    size_t n = paste.bytes < sizeof paste.text ? paste.bytes : sizeof paste.text;
+    if (!editor_insert(&c->edit, paste.text, n) || n < paste.bytes)
+        chat_tell(c, SAY_CHAT_FULL, "12288", NULL);
+    sodium_memzero(&paste, sizeof paste);
+    c->paste_at = UINT64_MAX;
+    c->dirty = true;
 }
 
 /* True: the key belonged to a paste. */
 static bool pasted(chat *c, const key *k)
 {
-    if (k->function && (k->code == KEY_PASTE_BEGIN || k->code == KEY_PASTE_END)) {
-        pasting = k->code == KEY_PASTE_BEGIN;
-        paste_after_cr = false;
-        return true;
-    }
-    if (!pasting || k->function)
-        return pasting;
-    if (!(k->code == '\n' && paste_after_cr))
-        type(c, (wchar_t)k->code);
-    paste_after_cr = k->code == '\r';
+    bool begins = k->function && k->code == KEY_PASTE_BEGIN, ends = k->function && k->code == KEY_PASTE_END;
+    if (!begins && c->paste_at == UINT64_MAX)
+        return ends;
+    c->paste_at = env_mono_ms(c->env) + PASTE_MS;
+    if (ends)
+        paste_end(c);
+    else if (!k->function)
+        paste_letter(c, (wchar_t)k->code);
     return true;
 }
 
 void key_pressed(chat *c, const key *k)
 {
     bool quit_asked = c->quit_asked;
-    c->dirty = true;
     if (pasted(c, k))
         return;
+    c->dirty = true;
     c->status[0] = '\0';
     c->quit_asked = false;
     if (c->screen != SCREEN_MAIN && screens_key(c, k))

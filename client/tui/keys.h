@@ -15,6 +15,8 @@ typedef struct {
 extern const key_row key_table[];
 extern const size_t key_count;
 
+/* Text between the marks of a paste is collected and goes in as it is, newlines too, and never runs anything. */
 void key_pressed(chat *c, const key *k);
-/* Text between the marks of a paste: goes in as it is, newlines too, and never runs anything. */
+/* Puts in what was pasted: at the end mark, and when it is time (paste_at), since marks get lost. */
+void paste_end(chat *c);
 #endif

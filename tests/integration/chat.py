@@ -160,6 +160,27 @@ def editing_pasting_drafts(s):
     s.keys("alice", "C-u")
 
 
+def long_and_broken_pastes(s):
+    path = f"{s.dir}/long"
+    with open(path, "w") as out:
+        out.write("0123456789" * 50000)
+    s.tmux("load-buffer", "-b", "l", path)
+    s.tmux("paste-buffer", "-p", "-d", "-b", "l", "-t", "alice")
+    assert "alice" in s.run("alice", "whoami")  # whose host the screen is, is not kept waiting
+    s.wait("alice", "a message has at most 12288 bytes")
+    s.keys("alice", "C-c")
+    s.wait("alice", r"│ >  +│\n└")
+    s.type("alice", "\033[200~the end mark\ris lost")
+    s.wait("alice", r"│ > the end mark +│\n│   is lost")
+    s.keys("alice", "C-c")
+    s.wait("alice", r"│ >  +│\n└")
+    s.type("alice", "\033[200~parted\033")
+    time.sleep(0.2)  # ncurses waits a fortieth of a second for the rest
+    s.type("alice", "[201~!")
+    s.wait("alice", r"> parted! +│\n└")
+    s.keys("alice", "C-u")
+
+
 def second_conversation_and_history(s, links):
     lines = [f"number {i:04}" for i in range(205)]
     s.run("carol", "add", links["alice"])
@@ -237,6 +258,7 @@ def main():
         search_help_verify(s)
         P05_hostile_text_stays_in_its_line(s)
         editing_pasting_drafts(s)
+        long_and_broken_pastes(s)
         second_conversation_and_history(s, links)
         a_file_in_view_is_read(s)
         suspend_and_signal(s)
