@@ -185,15 +185,19 @@ void chat_open(chat *c)
         page_ask(c, PAGE_NEWEST, NULL, NULL, unread > PAGE_MESSAGES ? unread : PAGE_MESSAGES);
 }
 
+static void draft_put(chat *c, conversation *who, const char *text)
+{
+    if (!conversation_draft(who, text))
+        chat_tell(c, SAY_NO_MEMORY, NULL, NULL);
+    (void)ask_for(c, "draft", json_pack("{s:s,s:s}", "name", who->name, "text", text), news_failed, NULL);
+}
+
 static void draft_keep(chat *c)
 {
     conversation *who = conversation_current(&c->list);
     c->draft_at = UINT64_MAX;
-    if (!who || strcmp(who->draft, c->edit.text) == 0)
-        return;
-    if (!conversation_draft(who, c->edit.text))
-        chat_tell(c, SAY_NO_MEMORY, NULL, NULL);
-    (void)ask_for(c, "draft", json_pack("{s:s,s:s}", "name", who->name, "text", c->edit.text), news_failed, NULL);
+    if (who && strcmp(who->draft, c->edit.text) != 0)
+        draft_put(c, who, c->edit.text);
 }
 
 void chat_hand_over(chat *c)
@@ -236,7 +240,17 @@ void chat_select(chat *c, const char *name)
 
 /* --- sending -------------------------------------------------------------------------------------------------------------------------------------- */
 
-/* about = {id, text}. */
+/* What could not be sent goes back to where it was written, unless something else was begun there; Up brings it back anyhow. */
+static void give_back(chat *c, const char *name, const char *typed)
+{
+    conversation *who = conversation_find(&c->list, name);
+    if (who && who != conversation_current(&c->list) && !*who->draft)
+        draft_put(c, who, typed);
+    else if (who && who == conversation_current(&c->list) && c->edit.bytes == 0)
+        editor_set(&c->edit, typed);
+}
+
+/* about = {id, to, typed}. */
 static void sent(chat *c, json_t *result, const engine_error *error, json_t *about)
 {
     const char *id = json_string_value(json_object_get(about, "id")), *state = json_string_value(json_object_get(result, "state"));
@@ -247,14 +261,13 @@ static void sent(chat *c, json_t *result, const engine_error *error, json_t *abo
         return;
     }
     transcript_drop(&c->log, id);
-    if (c->edit.bytes == 0) /* nothing that was typed is lost */
-        editor_set(&c->edit, json_string_value(json_object_get(about, "text")));
+    give_back(c, json_string_value(json_object_get(about, "to")), json_string_value(json_object_get(about, "typed")));
     chat_why(c, error);
 }
 
-static void send_text(chat *c, const char *text)
+static void send_text(chat *c, const conversation *who, const char *typed)
 {
-    const conversation *who = conversation_current(&c->list);
+    const char *text = typed[0] == '/' ? typed + 1 : typed;
     uint8_t random[16];
     char id[33], at[40];
     time_t now = (time_t)(env_now_ms(c->env) / 1000);
@@ -269,36 +282,40 @@ static void send_text(chat *c, const char *text)
     if (!message || (c->log.newest && !transcript_add(&c->log, message, (size_t)m.text_columns)))
         chat_tell(c, SAY_NO_MEMORY, NULL, NULL);
     json_decref(message);
-    c->log.scroll = 0;
     (void)ask_for(c, "send", json_pack("{s:s,s:s,s:s}", "to", who->name, "text", text, "id", id), sent,
-                  json_pack("{s:s,s:s}", "id", id, "text", text));
+                  json_pack("{s:s,s:s,s:s}", "id", id, "to", who->name, "typed", typed));
+    c->log.scroll = 0;
+    chat_at_end(c); /* after the message, so that a page that is asked for has it */
 }
+
+/* Two slashes begin a message with one. */
+static bool is_command(const char *text) { return text[0] == '/' && text[1] != '/'; }
 
 void chat_send(chat *c)
 {
     const conversation *who = conversation_current(&c->list);
-    const char *text = c->edit.text;
-    if (text[strspn(text, " \n")] == '\0')
+    bool command = is_command(c->edit.text);
+    if (c->edit.text[strspn(c->edit.text, " \n")] == '\0')
         return;
-    if (text[0] == '/' && text[1] != '/') {
-        char *line = strdup(text);
-        if (line && command_run(c, line) && !c->over)
-            editor_done(&c->edit);
-        else if (c->over)
-            editor_clear(&c->edit);
-        free(line);
-        return;
-    }
-    if (!who) {
+    if (!command && !who) {
         chat_tell(c, SAY_CHAT_NOBODY, NULL, NULL);
         return;
     }
-    if (who->trust->stops) {
+    if (!command && who->trust->stops) {
         chat_tell(c, SAY_CHAT_STOPPED, who->name, sentence_text(who->trust->chat));
         return;
     }
-    send_text(c, text[0] == '/' ? text + 1 : text);
-    editor_done(&c->edit);
+    char *typed = strdup(c->edit.text);
+    if (!typed) {
+        chat_tell(c, SAY_NO_MEMORY, NULL, NULL);
+        return;
+    }
+    editor_done(&c->edit); /* before anything happens: it may open another conversation and its draft, or bring back what failed */
+    if (!command)
+        send_text(c, who, typed);
+    else if (!command_run(c, typed))
+        editor_set(&c->edit, typed);
+    free(typed);
 }
 
 /* --- time ---------------------------------------------------------------------------------------------------------------------------------------------- */
@@ -314,7 +331,7 @@ static void on_time(chat *c)
     }
     if (now >= c->draft_at) {
         c->draft_at = UINT64_MAX;
-        if (c->edit.text[0] != '/') /* a command is no draft */
+        if (!is_command(c->edit.text)) /* a command is no draft */
             draft_keep(c);
     }
     if (now >= c->read_at)
@@ -408,7 +425,7 @@ static void finish(chat *c)
     uint64_t until = env_mono_ms(c->env) + LEAVE_MS;
     if (c->paste_at != UINT64_MAX)
         paste_end(c);
-    if (c->edit.text[0] == '/')
+    if (is_command(c->edit.text))
         editor_clear(&c->edit);
     chat_leave(c);
     c->over = false;

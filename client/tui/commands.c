@@ -1,4 +1,5 @@
 #include "commands.h"
+#include "field.h"
 #include "files.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,10 +114,25 @@ static void run_unblock(chat *c, const char *rest)
     (void)ask_for(c, "unblock", named(whom(c, rest)), news_changed, changed(SAY_CHAT_UNBLOCKED, whom(c, rest), false));
 }
 
+/* The list has the new name at once: what is written before the contacts come anew belongs to it. A page that was asked for under the old one is lost. */
+static void renamed(chat *c, json_t *result, const engine_error *error, json_t *about)
+{
+    conversation *who = conversation_find(&c->list, text_of(about, "from"));
+    if (result && who && !conversation_rename(who, text_of(about, "name")))
+        chat_tell(c, SAY_NO_MEMORY, NULL, NULL);
+    if (result && who && who == conversation_current(&c->list) && c->log_loading) {
+        c->log_loading = false;
+        c->log_stale = true;
+    }
+    news_changed(c, result, error, about);
+}
+
 static void run_rename(chat *c, const char *rest)
 {
+    json_t *about = changed(SAY_CHAT_RENAMED, rest, false);
+    (void)json_object_set_new(about, "from", json_string(current_name(c)));
     chat_leave(c);
-    (void)ask_for(c, "rename", json_pack("{s:s,s:s}", "name", current_name(c), "to", rest), news_changed, changed(SAY_CHAT_RENAMED, rest, true));
+    (void)ask_for(c, "rename", json_pack("{s:s,s:s}", "name", current_name(c), "to", rest), renamed, about);
 }
 
 static void run_remove(chat *c, const char *rest) { (void)ask_for(c, "remove", named(rest), news_changed, changed(SAY_CHAT_REMOVED, rest, false)); }

@@ -77,12 +77,15 @@ void conversations_step(conversations *c, bool down, bool unread)
     }
 }
 
-bool conversation_draft(conversation *c, const char *text)
+static bool replace(char **text, const char *by)
 {
-    char *copy = strdup(text);
+    char *copy = strdup(by);
     if (!copy)
         return false;
-    free(c->draft);
-    c->draft = copy;
+    free(*text);
+    *text = copy;
     return true;
 }
+
+bool conversation_draft(conversation *c, const char *text) { return replace(&c->draft, text); }
+bool conversation_rename(conversation *c, const char *name) { return replace(&c->name, name); }

@@ -25,5 +25,7 @@ conversation *conversation_find(const conversations *c, const char *name);
 void conversations_select(conversations *c, const char *name);
 /* The next one down (or up), around the ends; with `unread` only such as have unread messages. */
 void conversations_step(conversations *c, bool down, bool unread);
-bool conversation_draft(conversation *c, const char *text); /* false: no memory */
+/* False: no memory. */
+bool conversation_draft(conversation *c, const char *text);
+bool conversation_rename(conversation *c, const char *name);
 #endif

@@ -23,6 +23,17 @@ def burst(s, who, *keys):
     os.kill(pid, signal.SIGCONT)
 
 
+def draft(s, who, name, want):
+    """Until the vault has it."""
+    end = time.monotonic() + 30
+    while True:
+        contacts = {c["name"]: c.get("draft") for c in map(json.loads, s.run(who, "contacts", "--json").splitlines())}
+        if contacts[name] == want:
+            return
+        assert time.monotonic() < end, (contacts, s.screen(who))
+        time.sleep(0.1)
+
+
 def chosen(s, who, name):
     """Until the one line that stands out is the one of `name`; None: no line does."""
     end = time.monotonic() + 30
@@ -40,15 +51,15 @@ def asking(s, who):
 
 def M15_requests_stay_where_they_are(s, links):
     """A stranger whose name sorts first asks while somebody else is chosen; who is gone is chosen no more; who is chosen is seen."""
-    s.run("bob", "add", links["alice"], "--text", "it is bob")
+    s.run("dave", "add", links["alice"], "--text", "it is dave")
     s.wait("alice", "1 request: F2")
     s.keys("alice", "F2")
-    s.wait("alice", "it is bob")
-    chosen(s, "alice", "bob")
+    s.wait("alice", "it is dave")
+    chosen(s, "alice", "dave")
     s.run("first", "add", links["alice"], "--text", "before everybody")
     s.wait("alice", "before everybody")
     s.keys("alice", "b")
-    s.wait("alice", "it is bob", gone=True)
+    s.wait("alice", "it is dave", gone=True)
     assert asking(s, "alice") == ["aaron"]
     chosen(s, "alice", None)
     s.keys("alice", "b", "r", "a")
@@ -99,6 +110,75 @@ def M15_names_that_differ_at_their_end(s, links):
     s.wait("alice", r"│ maxim…an.m-2 +│")
 
 
+def friends(s, links):
+    for who in ("bob", "carol"):
+        s.run(who, "add", links["alice"])
+        s.wait("alice", "1 request: F2")
+        s.say("alice", f"/accept {who}")
+        s.wait("alice", f"{who} is accepted")
+        s.wait("alice", f"│ {who} +│")
+        s.run(who, "receive")
+    s.say("alice", "/open bob")
+
+
+def drafts_survive_commands(s):
+    """A command is no draft, neither where it was typed nor where it led; what is written while a contact gets its new name stays."""
+    s.type("alice", "begun for bob")
+    s.keys("alice", "C-n")
+    s.wait("alice", r"│ >  +│\n└")
+    s.say("alice", "/open bob")
+    s.wait("alice", "> begun for bob")
+    s.keys("alice", "C-n")
+    s.wait("alice", r"│ >  +│\n└")
+    draft(s, "alice", "bob", "begun for bob")
+    draft(s, "alice", "carol", None)
+    s.say("alice", "/no such")
+    s.wait("alice", "> /no such")
+    s.keys("alice", "C-c")
+    burst(s, "alice", ["-l", "/rename zoe"], ["Enter"], ["-l", "meanwhile"])
+    s.wait("alice", "zoe is the name from now on")
+    s.wait("alice", "│ zoe ")
+    s.wait("alice", "> meanwhile")
+    draft(s, "alice", "zoe", "meanwhile")
+    s.keys("alice", "C-u")
+    s.say("alice", "//two slashes")
+    s.wait("alice", "you  /two slashes")
+
+
+def what_failed_goes_back_where_it_was_written(s):
+    s.say("alice", "/open bob")
+    s.wait("alice", "> begun for bob")
+    s.keys("alice", "C-u")
+    burst(s, "alice", ["-l", "/block bob"], ["Enter"], ["-l", "for bob alone"], ["Enter"], ["C-n"])
+    s.wait("alice", "│ bob ×")
+    s.wait("alice", r"│ >  +│\n└")
+    draft(s, "alice", "bob", "for bob alone")
+    s.say("alice", "/open bob")
+    s.wait("alice", "> for bob alone")
+    s.keys("alice", "C-u")
+    s.say("alice", "/unblock bob")
+    s.wait("alice", "│ bob +│")
+
+
+def what_an_answer_uncovers_is_read(s):
+    """Messages that came while somebody read further up are in view after an answer: they count as read, and as handed over."""
+    s.say("alice", "/open zoe")
+    for i in range(25):
+        s.run("carol", "send", "alice", f"line {i}")
+    s.wait("alice", "line 24")
+    s.keys("alice", "PPage")
+    s.wait("alice", "lines below: PgDn")
+    s.run("carol", "send", "alice", "meanwhile below")
+    s.wait("alice", r"zoe +1 +│")
+    s.say("alice", "an answer")
+    screen = s.wait("alice", "you  an answer")
+    assert "meanwhile below" in "\n".join(screen), screen
+    s.wait("alice", r"zoe +│")
+    s.keys("alice", "C-q")
+    s.wait("alice", "left 0")
+    assert s.run("alice", "receive") == ""
+
+
 def main():
     if not shutil.which("tmux"):
         sys.exit(77)
@@ -109,6 +189,10 @@ def main():
         s.wait("alice", "● online")
         M15_requests_stay_where_they_are(s, links)
         M15_names_that_differ_at_their_end(s, links)
+        friends(s, links)
+        drafts_survive_commands(s)
+        what_failed_goes_back_where_it_was_written(s)
+        what_an_answer_uncovers_is_read(s)
     finally:
         s.close()
 
