@@ -53,6 +53,9 @@ typedef struct {
 
 static bool to_stdout(const cli *c) { return c->args.given[OPT_OUTPUT] && strcmp(c->args.text[OPT_OUTPUT], "-") == 0; }
 
+/* Where what is on its way to stdout lies, and nothing else. */
+static void stdout_folder(const cli *c, char out[PATH_MAX]) { snprintf(out, PATH_MAX, "%s/stdout", c->profile.dir); }
+
 /* A path without a form in JSON must not be passed over: the file would go somewhere else. False: said already. */
 static bool path_param(cli *c, json_t *params, const char *key, const char *path)
 {
@@ -70,8 +73,11 @@ static bool target_params(cli *c, json_t *params)
     const char *to = c->args.text[OPT_TO], *output = c->args.text[OPT_OUTPUT];
     if (to && output)
         return fail(c, SAY_ARG_TO_OUTPUT, NULL, NULL, NULL) == EXIT_DONE;
-    if (to_stdout(c)) /* by way of the profile's own folder, private as it is */
-        return path_param(c, params, "to", c->profile.dir);
+    if (to_stdout(c)) { /* by way of a private folder, under a name of ours: what the sender calls it means nothing there */
+        stdout_folder(c, folder);
+        snprintf(file, sizeof file, "%s/%s", folder, c->args.operand[0]);
+        return path_param(c, params, "output", file);
+    }
     const char *slash = output ? strrchr(output, '/') : NULL;
     size_t n = slash ? (size_t)(slash - output) + 1 : 1;
     const char *where = output ? (slash ? output : ".") : to ? to : ".";
@@ -83,10 +89,12 @@ static bool target_params(cli *c, json_t *params)
     folder[n] = '\0';
     if ((to || output) && !realpath(folder, whole))
         return fail(c, SAY_NO_FOLDER, folder, strerror(errno), NULL) == EXIT_DONE;
+    if (!to && !output)
+        return true;
+    if (strcmp(whole, c->profile.dir) == 0) /* of the sender's choice, a name there could be one of ours */
+        return fail(c, SAY_FILE_FOLDER, c->args.operand[0], NULL, NULL) == EXIT_DONE;
     if (to)
         return path_param(c, params, "to", whole);
-    if (!output)
-        return true;
     snprintf(file, sizeof file, "%s/%s", strcmp(whole, "/") == 0 ? "" : whole, slash ? slash + 1 : output);
     return path_param(c, params, "output", file);
 }
@@ -159,11 +167,12 @@ static bool copy_all(int from, int to)
 }
 
 /* --- what is here already ---------------------------------------------------------------------------------------------------------------------- */
-/* It lies where only this program puts things, on its way to stdout. */
 static bool on_its_way(const cli *c, const char *path)
 {
-    size_t n = strlen(c->profile.dir);
-    return strncmp(path, c->profile.dir, n) == 0 && path[n] == '/';
+    char folder[PATH_MAX];
+    stdout_folder(c, folder);
+    size_t n = strlen(folder);
+    return strncmp(path, folder, n) == 0 && path[n] == '/';
 }
 
 static int trouble_say(cli *c, sentence which, const char *one, const char *two)
@@ -209,12 +218,22 @@ static bool copy_new(int from, const char *folder, const char *name, bool exact,
     return ok;
 }
 
+/* The name in `out`: that of the sender where it was saved under one of ours. */
+static const char *own_name(const cli *c, const json_t *file, char out[FILE_NAME_ROOM])
+{
+    const char *from = text_of(file, "saved_to"), *slash = strrchr(from, '/'), *said = text_of(file, "name");
+    if (!on_its_way(c, from))
+        return slash ? slash + 1 : "";
+    file_name_safe(out, (const uint8_t *)said, strlen(said));
+    return out;
+}
+
 /* Saved by an earlier command, or by itself: now also where it is wanted. `params` are those of `save`. */
 static int saved_again(cli *c, json_t **file, const json_t *params)
 {
-    char folder[PATH_MAX], copy[2 * PATH_MAX];
+    char folder[PATH_MAX], copy[2 * PATH_MAX], own[FILE_NAME_ROOM];
     const char *from = text_of(*file, "saved_to"), *to = text_of(params, "to"), *output = text_of(params, "output");
-    const char *old = strrchr(from, '/'), *name = *output ? strrchr(output, '/') + 1 : old ? old + 1 : "";
+    const char *old = strrchr(from, '/'), *name = *output ? strrchr(output, '/') + 1 : own_name(c, *file, own);
     size_t n = *output ? (size_t)(name - output) : strlen(to);
     struct stat st;
     if (lstat(from, &st) != 0)
@@ -265,7 +284,7 @@ int run_save(cli *c)
         exit = await(&s);
     if (exit == EXIT_DONE && strcmp(text_of(s.file, "state"), "complete") != 0)
         exit = fail(c, SAY_FILE_NOT_SAVED, text_of(s.file, "name"), text_of(s.file, "state"), text_of(s.file, "trouble"));
-    else if (exit == EXIT_DONE && before)
+    else if (exit == EXIT_DONE && (before || on_its_way(c, text_of(s.file, "saved_to"))))
         exit = saved_again(c, &s.file, params);
     if (exit == EXIT_DONE && to_stdout(c))
         exit = pour(c, text_of(s.file, "saved_to"));

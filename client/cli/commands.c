@@ -105,7 +105,8 @@ const command command_table[] = {
       1,
       "take a file that was offered, and wait until it is complete",
       "tacet save 0123456789abcdef0123456789abcdef --to ~/Documents",
-      "Without --to and --output it goes to the downloads folder. Nothing is overwritten: a name that is taken gets -2, -3 and so on.",
+      "Without --to and --output it goes to the downloads folder. Nothing is overwritten: a name that is taken gets -2, -3 and so on. What stdout\n"
+      "did not take is kept in the folder stdout of the profile, until it is saved elsewhere.",
       { 0 },
       { OPT_TO, OPT_OUTPUT, OPT_TIMEOUT },
       run_save },

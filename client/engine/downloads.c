@@ -144,6 +144,7 @@ static void target_open(engine *e, file_run *r)
     if (!t)
         return;
     t->target = NULL;
+    t->plan.never = e->files->vault_folder;
     t->first_chunks = bits_next_zero(&r->down.have, 0);
     r->opening = file_give(e, r, WORKER_WRITER, &t->job, open_run, open_done);
     if (!r->opening)

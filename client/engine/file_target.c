@@ -76,6 +76,13 @@ static trouble has_room(int dir, uint64_t bytes)
     return TROUBLE_DISK_FULL;
 }
 
+/* The same folder, by whatever way it was come to. */
+static bool is_folder(int dir, const char *path)
+{
+    struct stat mine, other;
+    return path && fstat(dir, &mine) == 0 && stat(path, &other) == 0 && mine.st_dev == other.st_dev && mine.st_ino == other.st_ino;
+}
+
 static int names_of(const target_plan *p, char part[FILE_NAME_ROOM], char tree_part[FILE_NAME_ROOM])
 {
     char tree_name[FILE_NAME_ROOM + 2];
@@ -194,6 +201,8 @@ trouble file_target_open(file_target **out, const target_plan *p, uint64_t *stam
     if (p->make && p->stamp == 0 && !folders_make(p->folder))
         bad = TROUBLE_TARGET_GONE;
     if (!bad && (t->dir = names_of(p, t->part, t->tree_part)) < 0)
+        bad = TROUBLE_TARGET_GONE;
+    if (!bad && p->stamp == 0 && is_folder(t->dir, p->never))
         bad = TROUBLE_TARGET_GONE;
     *done = false;
     *stamp = p->stamp;

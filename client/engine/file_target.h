@@ -15,6 +15,7 @@ typedef struct file_target file_target;
 typedef struct {
     const char *folder; /* absolute; made when `make` and missing */
     bool make;
+    const char *never;                /* a folder that is not to be saved in, whatever name it is given; NULL: none */
     const char *name;                 /* to be given at the end, safe already */
     uint8_t tag[FILE_NAME_TAG_BYTES]; /* of the unfinished file's name: this download's alone, and nothing that a sender chose */
     uint8_t blob[16];                 /* its first four bytes were the tag once */

@@ -480,6 +480,14 @@ bool files_busy(const engine *e)
 }
 
 /* --- beginning and end ------------------------------------------------------------------------------------------------------------------------------ */
+/* Cut short only where the vault could not have been opened either. */
+static void vault_folder(const engine *e, char out[VAULT_FILE_PATH_ROOM])
+{
+    const char *slash = strrchr(e->vault_path, '/');
+    size_t n = !slash ? 1 : slash == e->vault_path ? 1 : (size_t)(slash - e->vault_path);
+    (void)snprintf(out, VAULT_FILE_PATH_ROOM, "%.*s", (int)n, slash ? e->vault_path : ".");
+}
+
 int files_open(engine *e)
 {
     files *f = calloc(1, sizeof *f);
@@ -488,6 +496,7 @@ int files_open(engine *e)
     e->files = f;
     f->turn_at_ms = UINT64_MAX;
     f->drops = f->leftovers = true;
+    vault_folder(e, f->vault_folder);
     files_leftovers(e); /* before their rows go */
     int rc = workers_new(&f->workers, e);
     if (rc == TACET_OK)

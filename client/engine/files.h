@@ -114,6 +114,7 @@ struct files {
     uint8_t drop[TACET_BLOB_ID_BYTES]; /* this one */
     uint64_t auto_download;            /* bytes */
     char folder[VAULT_FILE_PATH_ROOM];
+    char vault_folder[VAULT_FILE_PATH_ROOM]; /* takes no files: a name that a sender chose could be one of the vault's */
 };
 
 #define FILES_AUTO_DOWNLOAD_BYTES (UINT64_C(100) * 1024 * 1024)

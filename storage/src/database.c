@@ -35,6 +35,27 @@ static int make_new(const char *path, const uint8_t *key, const database_profile
     return rc;
 }
 
+/* Ours are in WAL mode from before they have their names, copies too: a rollback journal beside one is somebody else's. SQLite would play it back
+ * before it has read a page, and needs no key for that. It is kept, under a name that means nothing to SQLite. */
+static int journal_aside(const char *path)
+{
+    int64_t bytes = 0;
+    char *journal = files_name(path, "-journal"), *aside = NULL;
+    int rc = journal ? files_size(journal, &bytes) : TACET_E_NOMEM;
+    for (unsigned number = 1; rc == TACET_OK && bytes >= 0; number++) {
+        char suffix[32];
+        (void)snprintf(suffix, sizeof suffix, "-journal.aside-%u", number);
+        free(aside);
+        aside = files_name(path, suffix);
+        rc = aside ? files_size(aside, &bytes) : TACET_E_NOMEM;
+    }
+    if (rc == TACET_OK && aside && rename(journal, aside) != 0)
+        rc = files_status(errno);
+    free(aside);
+    free(journal);
+    return rc;
+}
+
 /* What lies on the disk before SQLite sees it, which would take some kinds of damage for an empty database. */
 static int look_first(const char *path, bool *exists)
 {
@@ -45,6 +66,8 @@ static int look_first(const char *path, bool *exists)
         rc = files_size(wal, &wal_bytes);
     if (rc == TACET_OK && (bytes == 0 || (bytes < 0 && wal_bytes > 0)))
         rc = TACET_E_CORRUPT; /* emptied, or taken away from its log */
+    if (rc == TACET_OK)
+        rc = journal_aside(path);
     if (rc == TACET_OK && bytes > 0)
         rc = walfile_check(wal);
     if (rc == TACET_OK)

@@ -164,6 +164,46 @@ as bob save "$id" --output - >/dev/full 2>/dev/null && fail "nothing was written
 "$tacet" --home "$dir/bob" save "$id" --output - >"$dir/poured" || fail "save to stdout after it failed once"
 same "$src/stdin" "$dir/poured"
 
+# --- F04: a name that is one of the vault's own, on its way to stdout or wherever it is wanted: it never lies beside the vault ---
+profile=$dir/bob/default
+name=vault.db-journal
+{ printf '\331\325\005\371\040\241\143\327\0\0\0\0\0\0\0\0\0\0\0\001\0\0\002\0\0\0\020\0'; head -c 2000 /dev/zero; } >"$src/$name" # as SQLite writes them
+for n in 1 2; do
+    as alice send bob --file "$src/$name" 2>/dev/null || fail "send"
+    gets
+    expect 0 as bob files --json
+    out=$(printf '%s\n' "$out" | grep offered)
+    id=$(field id)
+    as bob save "$id" --output - >/dev/full 2>/dev/null && fail "nothing was written, and that was a success"
+    [ "$(ls "$profile/stdout")" = "$id" ] || fail "on its way to stdout: $(ls "$profile/stdout")"
+    is "$(stat -c %a "$profile/stdout" "$profile/stdout/$id" | tr '\n' ' ')" "700 600 "
+    ls "$profile" | grep -q journal && fail "the sender's name is in the profile: $(ls "$profile")"
+    refused 1 no-folder as bob save "$id" --to "$profile"
+    if [ $n = 1 ]; then
+        expect 0 as bob save "$id" --to "$dir/other"
+        is "$out" "$dir/other/$name"
+        same "$src/$name" "$dir/other/$name"
+    else
+        "$tacet" --home "$dir/bob" save "$id" --output - >"$dir/poured" || fail "save to stdout"
+        same "$src/$name" "$dir/poured"
+    fi
+    is "$(ls "$profile/stdout")" ""
+done
+ask() { printf '{"jsonrpc":"2.0","id":1,"method":"%s","params":%s}\n' "$1" "$2" | as bob rpc >"$dir/out" || fail "$1: $(cat "$dir/out")"; }
+ask settings '{"downloads":"'"$profile"'","auto_download":100000}' # whoever sets that
+as alice send bob --file "$src/$name" 2>/dev/null || fail "send"
+gets
+ls "$profile" | grep -q journal && fail "the sender's name is in the profile: $(ls "$profile")"
+expect 0 as bob files --json
+out=$(printf '%s\n' "$out" | grep '"trouble":"no-folder"')
+id=$(field id)
+ask settings '{"downloads":"","auto_download":1000}'
+refused 1 no-folder as bob save "$id" --to "$profile"
+refused 1 no-folder as bob save "$id" --output "$profile/../default/x"
+expect 0 as bob save "$id" --to "$dir/other"
+is "$out" "$dir/other/vault-2.db-journal"
+expect 0 as bob contacts
+
 # --- the time is up in the middle of an upload: exit 8, and it is kept ---
 truncate -s 2G "$src/long"
 refused_once() { expect 8 "$@"; tells "no answer in time"; }

@@ -27,6 +27,7 @@ typedef struct database database;
 /* Opens or makes `path`, brings it to the last migration. A new database appears under its name only when it is complete; an empty file is
  * therefore damage. All pending migrations run in one transaction, after a copy to `path`.before-N (N: the version to come, same key), which the
  * next good start erases: whatever happens on the way, the file has its old version or its new one, whole. `path`.lock keeps other processes out.
+ * A rollback journal beside it is nobody's that we know, and is moved aside (`path`-journal.aside-N).
  *   TACET_E_CORRUPT damaged (or not ours)   TACET_E_NEWER made by a newer version   TACET_E_FULL, TACET_E_READONLY, TACET_E_IO
  *   TACET_E_BUSY    somebody else has it open   TACET_E_REFUSED a safety setting did not stick   TACET_E_LOCKING, TACET_E_NOMEM */
 TACET_MUST_USE int database_open(database **out, const char *path, const uint8_t key[32], const database_profile *profile, const migration *steps,

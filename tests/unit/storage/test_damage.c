@@ -220,6 +220,53 @@ START_TEST(S05_bit_flip_while_running)
 }
 END_TEST
 
+/* --- what is not ours --------------------------------------------------------------------------------------------------------------------- */
+static int64_t rows_of(database *d)
+{
+    sqlite3_stmt *q = NULL;
+    OK(database_statement(d, "SELECT count(*) FROM t", &q));
+    OK(database_row(d, q));
+    int64_t n = sqlite3_column_int64(q, 0);
+    OK(database_run(d, q));
+    return n;
+}
+
+/* S05: a rollback journal, as anybody can write one, says that the database had one page before. Nothing of ours ever is such a journal, not even beside
+ * a copy: all are in WAL mode from before they have their names. */
+START_TEST(S05_a_planted_journal_is_moved_aside)
+{
+    static const uint8_t says_one_page[1024] = { 0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7, 0, 0, 0, 0, 0, 0,
+                                                 0,    0,    0,    0,    0,    1,    0,    0,    2, 0, 0, 0, 16 };
+    const database_profile *how = _i & 1 ? &database_relay : &database_vault;
+    const char *name = _i & 2 ? "copy" : "a.db";
+    char where[128];
+    database *d = NULL;
+    folder_make();
+    OK(database_open(&d, in_folder("a.db"), key, how, steps, 1));
+    for (int i = 0; i < 300; i++)
+        OK(database_execute(d, "INSERT INTO t(b, c) VALUES('x', randomblob(1000))"));
+    OK(database_backup(d, in_folder("copy"), key));
+    database_close(d);
+    for (int64_t again = 0; again < 2; again++) {
+        char journal[64], aside[64];
+        size_t bytes = 0;
+        (void)snprintf(journal, sizeof journal, "%s-journal", name);
+        (void)snprintf(aside, sizeof aside, "%s-journal.aside-%d", name, (int)again + 1);
+        file_write(in_folder(journal), says_one_page, sizeof says_one_page);
+        OK(database_open(&d, in_folder(name), key, how, steps, 1));
+        ck_assert_int_eq(rows_of(d), 300 + again);
+        OK(database_execute(d, "INSERT INTO t(b) VALUES('x')"));
+        OK(database_check(d, where, sizeof where));
+        database_close(d);
+        ck_assert(!file_there(in_folder(journal)));
+        uint8_t *kept = file_read(in_folder(aside), &bytes);
+        ck_assert(bytes == sizeof says_one_page && memcmp(kept, says_one_page, bytes) == 0);
+        free(kept);
+    }
+    folder_remove();
+}
+END_TEST
+
 /* --- what check finds although every page is well ------------------------------------------------------------------------------------------ */
 static const struct {
     const char *sql, *want;
@@ -370,4 +417,5 @@ END_TEST
 
 SUITE("damage", TEST(S05_bit_flip_in_any_page), TEST(S05_bit_flip_in_any_frame_of_the_log), TEST(S05_bit_flip_in_the_log_after_a_power_loss),
       TEST(S05_log_without_its_end_or_database_without_its_end), TEST(S05_bit_flip_while_running), LOOP(check_names_the_damage, ROWS(broken)),
-      LOOP(backlog_reports_a_missing_row, 2), LOOP(S06_no_plaintext_on_disk, 2), TEST(S06_the_watch_sees_plaintext))
+      LOOP(S05_a_planted_journal_is_moved_aside, 4), LOOP(backlog_reports_a_missing_row, 2), LOOP(S06_no_plaintext_on_disk, 2),
+      TEST(S06_the_watch_sees_plaintext))

@@ -429,6 +429,13 @@ START_TEST(backup_is_a_database_of_its_own)
     file_write(in_folder("b.db"), (const uint8_t *)"something older", 15);
     OK(database_backup(d, in_folder("b.db"), other));
     OK(insert(d, "later"));
+    OK(connection_new(&copy, in_folder("b.db"), other, profile[_i]));
+    OK(connection_open(copy, CONNECT_READER));
+    sqlite3_stmt *q = NULL;
+    OK(database_statement(copy, "PRAGMA journal_mode", &q));
+    OK(database_row(copy, q));
+    ck_assert_str_eq((const char *)sqlite3_column_text(q, 0), "wal"); /* already: no journal beside it is ever its own */
+    copy = connection_free(copy);
     OK(database_open(&copy, in_folder("b.db"), other, profile[_i], steps, 1));
     ck_assert_int_eq(integer(copy, "SELECT count(*) FROM t"), 200);
     OK(insert(copy, "its own"));
