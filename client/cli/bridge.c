@@ -99,6 +99,8 @@ int bridge_again(cli *c, bridge *b)
         return exit;
     b->host = b->fruitless < FRUITLESS_MAX ? caller_connect(c->caller) : -1;
     bool good = b->host >= 0 && (!b->subscribed || line_put(&b->to_host, "{\"jsonrpc\":\"2.0\",\"method\":\"subscribe\"}"));
+    if (good && b->subscribed) /* events may have gone with the last one */
+        good = line_put(&b->to_out, "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"v\":1,\"event\":\"waiting\",\"count\":0}}");
     for (size_t i = 0; good && i < b->asked_count; i++)
         good = line_put(&b->to_host, b->asked[i].line);
     return good ? EXIT_DONE : fail(c, SAY_NO_HOST, strerror(errno), NULL, NULL);

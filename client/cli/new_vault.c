@@ -69,6 +69,8 @@ int recovery_make(cli *c, char code[UNLOCK_CODE_CHARS + 1])
 {
     engine_error why = { 0 };
     bool passphrase_set = false, has = false;
+    if (c->caller && !caller_is_host(c->caller)) /* who made the vault has shown one, and this process has no key */
+        return EXIT_DONE;
     int rc = unlock_has(&c->profile, KEYFILE_PASSPHRASE, &passphrase_set, &why);
     if (rc == TACET_OK)
         rc = unlock_has(&c->profile, KEYFILE_RECOVERY, &has, &why);

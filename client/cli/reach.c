@@ -93,6 +93,12 @@ static int key_give(void *ctx, uint8_t key[32], engine_error *error)
     return EXIT_DONE;
 }
 
+static void key_forget(void *ctx)
+{
+    cli *c = ctx;
+    sodium_memzero(c->key, TACET_DATABASE_KEY_BYTES);
+}
+
 /* --- the way there -------------------------------------------------------------------------------------------------------------------------- */
 
 int folder_reach(cli *c, bool create, engine_error *why)
@@ -156,6 +162,7 @@ int caller_reach(cli *c, bool attach_only, int (*prepare)(void *, engine_error *
                          .stop_fd = stop_pipe[0],
                          .prepare = prepare,
                          .key = key,
+                         .forget = key_forget,
                          .key_ctx = c,
                          .working = c->working,
                          .working_ctx = c->working_ctx };

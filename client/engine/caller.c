@@ -2,12 +2,14 @@
 #include "base/secret.h"
 #include "engine/host.h"
 #include "engine/line.h"
+#include "held.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 typedef struct {
@@ -26,8 +28,7 @@ struct caller {
     engine *e;
     uint64_t last_ticket;
     question asked[CALLER_CALLS_MAX];
-    caller_news held[CALLER_HELD_MAX]; /* a ring */
-    size_t held_first, held_count;
+    held_news held;
     struct pollfd *extra; /* of the running caller_wait */
     size_t extras;
 };
@@ -108,6 +109,22 @@ static int serve_ourselves(caller *c, engine_error *error)
     return EXIT_DONE;
 }
 
+/* What was prepared is good for the one start that it was asked for. Who is locked in the meantime, and is no host that could be told, must not open
+ * anything with what it was given before. */
+static void unprepare(caller *c)
+{
+    if (c->prepared && c->o.forget)
+        c->o.forget(c->o.key_ctx);
+    c->prepared = false;
+}
+
+/* Looked at first while the disk is full, so that nobody is asked for a passphrase once a second. */
+static bool has_room(const char *folder)
+{
+    struct statvfs v;
+    return statvfs(folder, &v) != 0 || (uint64_t)v.f_bavail * (v.f_frsize ? v.f_frsize : v.f_bsize) >= CALLER_ROOM_BYTES;
+}
+
 static void host_is_gone(caller *c)
 {
     if (c->fd >= 0)
@@ -118,6 +135,7 @@ static void host_is_gone(caller *c)
 static void leave(caller *c)
 {
     host_is_gone(c);
+    unprepare(c);
     line_in_free(&c->in);
     line_out_free(&c->out);
     c->in.max = CALLER_LINE_MAX_BYTES;
@@ -131,8 +149,10 @@ static int find_once(caller *c, bool *again, pid_t *holder, engine_error *error)
 {
     *again = false;
     c->fd = profile_connect(c->o.profile_dir, NULL);
-    if (c->fd >= 0)
+    if (c->fd >= 0) {
+        unprepare(c); /* somebody else was faster */
         return EXIT_DONE;
+    }
     if (errno == EAGAIN) {
         *again = true;
         return EXIT_DONE;
@@ -141,6 +161,8 @@ static int find_once(caller *c, bool *again, pid_t *holder, engine_error *error)
         return say_status(error, TACET_E_IO, c->o.profile_dir);
     if (c->o.attach_only)
         return say(error, SAY_NOT_RUNNING, NULL, NULL);
+    if (c->no_room && !has_room(c->o.profile_dir))
+        return say(error, SAY_DISK_FULL, c->o.vault_path, NULL);
     if (!c->prepared && c->o.prepare) {
         int exit = c->o.prepare(c->o.key_ctx, error);
         if (exit != EXIT_DONE)
@@ -194,7 +216,7 @@ int caller_open(caller **out, const caller_options *o, engine_error *error)
     if (exit == EXIT_DONE)
         *out = c;
     else
-        free(c);
+        caller_close(c);
     return exit;
 }
 
@@ -266,8 +288,7 @@ caller *caller_close(caller *c)
     leave(c);
     for (size_t i = 0; i < CALLER_CALLS_MAX; i++)
         json_decref(c->asked[i].request);
-    for (size_t i = 0; i < c->held_count; i++)
-        json_decref(c->held[(c->held_first + i) % CALLER_HELD_MAX].body);
+    held_empty(&c->held);
     free(c);
     return NULL;
 }
@@ -370,6 +391,7 @@ static int take_over(caller *c, engine_error *error)
     for (const question *q = question_after(c, 0); q; q = question_after(c, q->ticket))
         if (!request_put(c, q->request))
             return say(error, SAY_NO_MEMORY, NULL, NULL);
+    c->held.missed = c->subscribed;
     return EXIT_DONE;
 }
 
@@ -447,45 +469,18 @@ static void fetch(caller *c, int timeout_ms, caller_news *out)
                 return;
         } else {
             c->no_room = false;
+            if (held_missed(&c->held, out))
+                return;
         }
         if (left == 0 && (!lost || c->no_room))
             return;
     }
 }
 
-static void held_drop(caller *c)
-{
-    c->held_first = (c->held_first + 1) % CALLER_HELD_MAX;
-    c->held_count--;
-}
-
-/* The oldest event goes, never an answer: somebody waits for that one. There are fewer questions than places. */
-static void hold_make_room(caller *c)
-{
-    size_t i = 0;
-    while (c->held[(c->held_first + i) % CALLER_HELD_MAX].kind == CALLER_REPLY)
-        i++;
-    json_decref(c->held[(c->held_first + i) % CALLER_HELD_MAX].body);
-    for (; i > 0; i--)
-        c->held[(c->held_first + i) % CALLER_HELD_MAX] = c->held[(c->held_first + i - 1) % CALLER_HELD_MAX];
-    held_drop(c);
-}
-
-static void hold(caller *c, const caller_news *n)
-{
-    if (c->held_count == CALLER_HELD_MAX)
-        hold_make_room(c);
-    c->held[(c->held_first + c->held_count++) % CALLER_HELD_MAX] = *n;
-}
-
 void caller_next(caller *c, int timeout_ms, caller_news *out)
 {
-    if (c->held_count == 0) {
+    if (!held_take(&c->held, out))
         fetch(c, timeout_ms, out);
-        return;
-    }
-    *out = c->held[c->held_first];
-    held_drop(c);
 }
 
 void caller_watch(caller *c, struct pollfd *extra, size_t n, int timeout_ms, caller_news *out)
@@ -511,7 +506,7 @@ void caller_wait(caller *c, struct pollfd *extra, size_t n, caller_news *out)
         fetch(c, -1, out);
         if (out->kind == CALLER_READY || out->kind == CALLER_STOPPED)
             break;
-        hold(c, out);
+        held_put(&c->held, out);
     }
     c->extra = NULL;
     c->extras = 0;
@@ -531,7 +526,7 @@ int caller_call(caller *c, const char *method, json_t *params, int timeout_ms, j
             return n.body ? EXIT_DONE : n.error.exit;
         }
         if (n.kind == CALLER_EVENT || n.kind == CALLER_REPLY) {
-            hold(c, &n);
+            held_put(&c->held, &n);
         } else if (n.kind == CALLER_STOPPED) {
             if (n.error.code)
                 *error = n.error;

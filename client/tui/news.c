@@ -282,6 +282,16 @@ static void on_file(chat *c, const json_t *event)
     news_contacts(c);
 }
 
+/* Events were missed, or what was given to another program may be had again. */
+static void on_waiting(chat *c, const json_t *event)
+{
+    (void)event;
+    c->list_stale = false;
+    news_contacts(c);
+    news_requests(c);
+    chat_reload(c);
+}
+
 void news_event(chat *c, const json_t *event)
 {
     static const struct {
@@ -291,6 +301,7 @@ void news_event(chat *c, const json_t *event)
                 { "receipt", on_receipt },
                 { "gap", on_conversation },
                 { "notice", on_conversation },
+                { "waiting", on_waiting },
                 { "request", on_request },
                 { "accepted", on_accepted },
                 { "connection", on_online },

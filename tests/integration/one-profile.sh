@@ -28,6 +28,21 @@ expect 0 as bob receive
 says "through the second"
 kill "$second"; wait "$second" 2>/dev/null
 
+# what the killed host had given out and not handed over comes to the next one, and does not wait for another message
+begin host as alice receive --follow --exec "cat >/dev/null; echo \$\$ >'$dir/command'; exec sleep 60"
+soon 10 test -S "$dir/alice/default/socket"
+expect 0 as bob send alice "given to the first" --wait delivered --timeout 20s
+soon 10 test -s "$dir/command"
+started="$started $(cat "$dir/command")"
+begin second as alice receive --follow
+expect 0 as bob send alice "beside it" --wait delivered --timeout 20s
+soon 10 grep -q "beside it" "$dir/second.out"
+grep -q "given to the first" "$dir/second.out" && fail "one message, two receivers"
+kill -9 "$host"; wait "$host" 2>/dev/null
+soon 10 grep -q "given to the first" "$dir/second.out"
+kill "$second"; wait "$second" 2>/dev/null
+kill "$(cat "$dir/command")"
+
 # twenty at once, from nothing: each message once, none missing, in the history too
 pids=
 for n in 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29; do

@@ -63,14 +63,13 @@ engine *engine_close(engine *e)
 
 void engine_call_async(engine *e, const char *method, json_t *params, engine_done done, void *ctx)
 {
-    (void)params;
     if (strcmp(method, "never") == 0) {
         e->done = done;
         e->ctx = ctx;
         return;
     }
-    if (strcmp(method, "noise") == 0) {
-        json_t *event = json_pack("{s:s}", "event", "message");
+    for (json_int_t i = 0; i < json_integer_value(json_object_get(params, "times")); i++) {
+        json_t *event = json_pack("{s:s,s:I}", "event", method, "number", i);
         e->o.event(e->o.event_ctx, event);
         json_decref(event);
     }
@@ -211,6 +210,42 @@ START_TEST(S09_the_second_attaches_and_asks_for_no_key)
 }
 END_TEST
 
+static void subscribe(caller *c)
+{
+    uint64_t ticket = 0;
+    engine_error error;
+    caller_news n;
+    ck_assert_int_eq(caller_begin(c, "subscribe", NULL, &ticket, &error), 0);
+    caller_next(c, 5000, &n);
+    ck_assert_int_eq(n.kind, CALLER_REPLY);
+    ck_assert_uint_eq(n.ticket, ticket);
+    json_decref(n.body);
+}
+
+static void next_is(caller *c, const char *event)
+{
+    caller_news n;
+    caller_next(c, 5000, &n);
+    ck_assert_int_eq(n.kind, CALLER_EVENT);
+    ck_assert_str_eq(json_string_value(json_object_get(n.body, "event")), event);
+    json_decref(n.body);
+}
+
+static void nothing_comes(caller *c)
+{
+    caller_news n;
+    caller_next(c, 200, &n);
+    ck_assert_int_eq(n.kind, CALLER_NOTHING);
+}
+
+static void ask(caller *c, const char *method, int times)
+{
+    json_t *result = NULL;
+    engine_error error;
+    ck_assert_int_eq(caller_call(c, method, json_pack("{s:i}", "times", times), 60000, &result, &error), 0);
+    json_decref(result);
+}
+
 /* The host is killed, or ends in order and says so: whoever asked something and has no answer asks the next one. */
 static void asked_again_of_the_next_host(bool killed)
 {
@@ -221,14 +256,9 @@ static void asked_again_of_the_next_host(bool killed)
     engine_error error;
     caller_options o = options();
     ck_assert_int_eq(caller_open(&c, &o, &error), 0);
-    uint64_t subscribed = 0, never = 0;
-    ck_assert_int_eq(caller_begin(c, "subscribe", NULL, &subscribed, &error), 0);
+    uint64_t never = 0;
+    subscribe(c);
     ck_assert_int_eq(caller_begin(c, "never", NULL, &never, &error), 0);
-    caller_news n;
-    caller_next(c, 5000, &n);
-    ck_assert_int_eq(n.kind, CALLER_REPLY);
-    ck_assert_uint_eq(n.ticket, subscribed);
-    json_decref(n.body);
     if (killed) {
         kill(first, SIGKILL);
         waitpid(first, NULL, 0);
@@ -239,15 +269,11 @@ static void asked_again_of_the_next_host(bool killed)
         ck_assert_int_eq(write(stop[1], "x", 1), 1);
         ended_well(first);
     }
-    caller_next(c, 200, &n);
-    ck_assert_int_eq(n.kind, CALLER_NOTHING);
+    next_is(c, "waiting"); /* what the last one told, or had given out, may not have come here */
+    nothing_comes(c);
     ck_assert(caller_is_host(c));
-    json_t *result = NULL;
-    ck_assert_int_eq(caller_call(c, "noise", NULL, 5000, &result, &error), 0); /* still subscribed */
-    json_decref(result);
-    caller_next(c, 5000, &n);
-    ck_assert_int_eq(n.kind, CALLER_EVENT);
-    json_decref(n.body);
+    ask(c, "message", 1); /* still subscribed */
+    next_is(c, "message");
     caller_close(c); /* completes "never" */
 }
 
@@ -271,11 +297,8 @@ START_TEST(F08_a_follower_waits_for_room)
     caller_options o = options();
     ck_assert_int_eq(caller_open(&c, &o, &error), 0);
     uint64_t ticket = 0;
-    ck_assert_int_eq(caller_begin(c, "subscribe", NULL, &ticket, &error), 0);
     caller_news n;
-    caller_next(c, 5000, &n);
-    ck_assert_int_eq(n.kind, CALLER_REPLY);
-    json_decref(n.body);
+    subscribe(c);
     if (row[_i].asks)
         ck_assert_int_eq(caller_begin(c, "never", NULL, &ticket, &error), 0);
     char opened[96], full[96];
@@ -294,9 +317,138 @@ START_TEST(F08_a_follower_waits_for_room)
     json_decref(n.body);
     ck_assert(!caller_is_host(c));
     unlink(full);
-    caller_next(c, 10, &n);
-    ck_assert_int_eq(n.kind, CALLER_NOTHING);
+    next_is(c, "waiting");
+    nothing_comes(c);
     ck_assert(caller_is_host(c));
+    caller_close(c);
+}
+END_TEST
+
+/* --- lock, and who was not the host ------------------------------------------------------------------------------------------------------- */
+static int prepared, forgotten, prepared_at_most;
+static pid_t meanwhile;
+/* Somebody types the passphrase, as often as the test lets them; the first time another process becomes the host in the meantime. */
+static int key_typed(void *ctx, engine_error *error)
+{
+    const bool *other = ctx;
+    if (prepared == prepared_at_most)
+        return key_refuse(NULL, error);
+    if (*other && prepared == 0)
+        meanwhile = host_start(-1);
+    prepared++;
+    return 0;
+}
+static void key_forget(void *ctx)
+{
+    (void)ctx;
+    forgotten++;
+}
+
+/* P07: the key goes when another process turns out to be the host; after `lock` this one has nothing to go on with. */
+START_TEST(P07_what_was_typed_in_vain_opens_nothing_later)
+{
+    caller *c = NULL, *locks = NULL;
+    engine_error error;
+    caller_options o = options();
+    json_t *result = NULL;
+    bool other = true;
+    caller_news n;
+    prepared = forgotten = 0;
+    prepared_at_most = 1;
+    o.prepare = key_typed;
+    o.forget = key_forget;
+    o.key_ctx = &other;
+    ck_assert_int_eq(caller_open(&c, &o, &error), 0);
+    ck_assert(!caller_is_host(c));
+    ck_assert_int_eq(prepared, 1);
+    ck_assert_int_eq(forgotten, 1);
+    o = options();
+    o.attach_only = true;
+    ck_assert_int_eq(caller_open(&locks, &o, &error), 0);
+    ck_assert_int_eq(caller_call(locks, "lock", NULL, 5000, &result, &error), 0);
+    json_decref(result);
+    caller_close(locks);
+    ended_well(meanwhile);
+    caller_next(c, 5000, &n);
+    ck_assert_int_eq(n.kind, CALLER_STOPPED);
+    ck_assert_str_eq(n.error.code, "locked");
+    ck_assert_int_eq(keys_asked, 0);
+    caller_close(c);
+}
+END_TEST
+
+/* P07: nor does the key lie there while the disk is full and there is no host that `lock` could end. */
+START_TEST(P07_no_key_is_kept_while_the_disk_is_full)
+{
+    char opened[96], full[96];
+    caller *c = NULL;
+    engine_error error;
+    caller_options o = options();
+    bool other = false;
+    caller_news n;
+    pid_t first = host_start(-1);
+    prepared = forgotten = 0;
+    prepared_at_most = 1;
+    o.prepare = key_typed;
+    o.forget = key_forget;
+    o.key_ctx = &other;
+    ck_assert_int_eq(caller_open(&c, &o, &error), 0);
+    subscribe(c);
+    path_in(opened, "opened");
+    path_in(full, "full");
+    close(open(full, O_CREAT | O_WRONLY, 0600));
+    kill(first, SIGKILL);
+    waitpid(first, NULL, 0);
+    unlink(opened);
+    next_is(c, "error");
+    ck_assert_int_eq(prepared, 1);
+    ck_assert_int_eq(forgotten, 1);
+    unlink(full);
+    caller_next(c, 5000, &n);
+    ck_assert_int_eq(n.kind, CALLER_STOPPED);
+    ck_assert_str_eq(n.error.code, "locked");
+    ck_assert_int_eq(keys_asked, 1);
+    caller_close(c);
+}
+END_TEST
+
+/* --- too much to keep ------------------------------------------------------------------------------------------------------------------------ */
+/* While something else is waited for, how far a file is makes way for everything else, in whatever order they come. */
+START_TEST(progress_pushes_nothing_out)
+{
+    caller *c = NULL;
+    engine_error error;
+    caller_options o = options();
+    ck_assert_int_eq(caller_open(&c, &o, &error), 0);
+    subscribe(c);
+    ask(c, "message", 1);
+    ask(c, "progress", 2 * CALLER_HELD_MAX);
+    ask(c, "receipt", CALLER_HELD_MAX - 1);
+    ask(c, "progress", 10);
+    next_is(c, "message");
+    for (int i = 0; i < CALLER_HELD_MAX - 1; i++)
+        next_is(c, "receipt");
+    nothing_comes(c);
+    caller_close(c);
+}
+END_TEST
+
+START_TEST(what_was_pushed_out_is_said_once)
+{
+    caller *c = NULL;
+    engine_error error;
+    caller_options o = options();
+    caller_news n;
+    ck_assert_int_eq(caller_open(&c, &o, &error), 0);
+    subscribe(c);
+    ask(c, "message", CALLER_HELD_MAX + 5);
+    next_is(c, "waiting");
+    for (int i = 5; i < CALLER_HELD_MAX + 5; i++) {
+        caller_next(c, 5000, &n);
+        ck_assert_int_eq(json_integer_value(json_object_get(n.body, "number")), i);
+        json_decref(n.body);
+    }
+    nothing_comes(c);
     caller_close(c);
 }
 END_TEST
@@ -416,6 +568,7 @@ END_TEST
 
 SUITE("caller", tcase_add_checked_fixture(tc, setup, teardown), TEST(alone_it_becomes_the_host), TEST(S09_the_second_attaches_and_asks_for_no_key),
       TEST(S09_an_unanswered_question_is_asked_again_of_the_next_host), TEST(S09_a_host_that_ends_in_order_leaves_its_questions_to_the_next),
-      LOOP(F08_a_follower_waits_for_room, 2), TEST(S09_many_start_at_once_and_one_engine_is_open_at_a_time),
+      LOOP(F08_a_follower_waits_for_room, 2), TEST(P07_what_was_typed_in_vain_opens_nothing_later), TEST(P07_no_key_is_kept_while_the_disk_is_full),
+      TEST(progress_pushes_nothing_out), TEST(what_was_pushed_out_is_said_once), TEST(S09_many_start_at_once_and_one_engine_is_open_at_a_time),
       TEST(a_locked_vault_is_told_and_nothing_is_left_behind), TEST(lock_ends_another_process), TEST(a_call_ends_with_its_timeout),
       TEST(a_stop_ends_a_call_and_a_wait), TEST(S09_a_holder_that_does_not_listen_is_named))

@@ -8,9 +8,10 @@
 enum caller_limits {
     CALLER_LINE_MAX_BYTES = 16 * 1024 * 1024, /* of an answer */
     CALLER_CALLS_MAX = 8,                     /* unanswered */
-    CALLER_HELD_MAX = 1024,                   /* news kept while something else is waited for; the oldest go first */
+    CALLER_HELD_MAX = 1024,                   /* news kept while something else is waited for */
     CALLER_PROXY_MAX_CHARS = 511,             /* of a proxy's address */
-    CALLER_ROOM_MS = 1000,                    /* between tries while the disk is full */
+    CALLER_ROOM_MS = 1000,                    /* between tries while the disk is full ... */
+    CALLER_ROOM_BYTES = 1024 * 1024,          /* ... as it is with less than this */
     CALLER_FIND_MS = 5000,                    /* for a host that holds the lock and does not listen (yet, or any more) */
 };
 
@@ -23,10 +24,12 @@ typedef struct {
     const char *proxy, *proxy_otherwise, *no_proxy; /* of the engine, when this process has to be the host; see engine_options */
     bool attach_only;                               /* never become the host */
     int stop_fd;                                    /* becomes readable when the user wants to stop; -1: none */
-    /* Only called when this process has to be the host. `prepare` (may be NULL) is called at most once, without the lock, so it may ask the user;
-     * `key` is called under the lock and fills key (locked memory, 32 bytes). 0, or the exit code with *error filled. */
+    /* Only called when this process has to be the host. `prepare` (may be NULL) is called without the lock, so it may ask the user, and once for each
+     * time that there is no host; `key` is called under the lock and fills key (locked memory, 32 bytes). 0, or the exit code with *error filled.
+     * `forget` (may be NULL): what was prepared is to be wiped: another process is the host now, or this one is it no more. */
     int (*prepare)(void *ctx, engine_error *error);
     int (*key)(void *ctx, uint8_t key[32], engine_error *error);
+    void (*forget)(void *ctx);
     void *key_ctx;
     void (*working)(void *ctx, uint64_t have, uint64_t of); /* as proxy */
     void *working_ctx;
@@ -49,7 +52,8 @@ typedef struct {
 
 /* Asks and does not wait. Steals params (NULL: none). 0: *ticket names the answer; or the exit code with *error filled. */
 TACET_MUST_USE int caller_begin(caller *c, const char *method, json_t *params, uint64_t *ticket, engine_error *error);
-/* The next answer or event. timeout_ms -1: no limit. CALLER_NOTHING after the timeout. CALLER_STOPPED: stop_fd is readable, or somebody locked the
+/* The next answer or event. Where events may have been missed by a subscriber, with a host that went away or because too many were kept, one `waiting`
+ * event says so: what they told of is to be asked for. timeout_ms -1: no limit. CALLER_NOTHING after the timeout. CALLER_STOPPED: stop_fd is readable, or somebody locked the
  * profile, or the host went away and no other could be had; only where nothing but a full disk is in the way, and a subscriber has no question open, one
  * `error` event says so, and the next host is had as soon as there is room. */
 void caller_next(caller *c, int timeout_ms, caller_news *out);
