@@ -38,22 +38,26 @@ static void *thread_main(void *ctx)
     return NULL;
 }
 
-static int thread_start(relay_store *s)
+int thread_begin(pthread_t *out, void *(*body)(void *ctx), void *ctx)
 {
     sigset_t all, before;
     (void)sigfillset(&all); /* cannot fail */
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+        return TACET_E_BUG;
+    int made = pthread_create(out, NULL, body, ctx);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL); /* what it gave is good */
+    return made == 0 ? TACET_OK : TACET_E_NOMEM;
+}
+
+static int thread_start(relay_store *s)
+{
     int rc = connection_new(&s->checkpoint.db, s->db->path, s->db->key, &s->db->profile);
     if (rc == TACET_OK)
         rc = connection_open(s->checkpoint.db, CONNECT_WRITER);
-    if (rc != TACET_OK)
-        return rc;
-    /* Signals belong to the threads of the program. */
-    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
-        return TACET_E_BUG;
-    s->checkpoint.started = pthread_create(&s->checkpoint.thread, NULL, thread_main, s) == 0;
-    if (pthread_sigmask(SIG_SETMASK, &before, NULL) != 0)
-        return TACET_E_BUG;
-    return s->checkpoint.started ? TACET_OK : TACET_E_NOMEM;
+    if (rc == TACET_OK)
+        rc = thread_begin(&s->checkpoint.thread, thread_main, s);
+    s->checkpoint.started = rc == TACET_OK;
+    return rc;
 }
 
 int checkpoint_start(relay_store *s)

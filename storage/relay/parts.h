@@ -1,5 +1,5 @@
 /* storage/relay/parts.h: what the files of the relay store share. Threads: the committer alone changes anything; readers look at the mailbox
- * index under its lock and at committed rows through connections of their own; the checkpoint thread touches neither.
+ * index under its lock and at committed rows through two connections of their own; the checkpoint thread touches neither.
  *
  * A message's way: relay_append stages it; the commit makes it a row of `message` and an entry of the ring (memory). After run_rows entries the
  * ring's older part becomes a run: its survivors are written sorted to `mailbox_index`, spread over commits, then leave memory together, and
@@ -267,6 +267,34 @@ void forget_leave(relay_store *s, uint32_t mailbox); /* the mailbox is going */
  * then only said where */
 TACET_MUST_USE int check_promises(relay_store *s, int so_far, char *where, size_t where_bytes);
 /* checkpoint.c */
+/* checkpoint.c: a thread that takes no signals: these belong to the threads of the program. */
+TACET_MUST_USE int thread_begin(pthread_t *out, void *(*body)(void *ctx), void *ctx);
+
+/* backlog.c: one row of the log, shown to `each`; nothing of it stays. TACET_E_NOT_FOUND: there is none; TACET_E_CORRUPT: it is another mailbox's. */
+TACET_MUST_USE int show_row(database *db, uint32_t mailbox, uint64_t number, bool (*each)(void *ctx, const relay_message *m), void *ctx);
+
+/* second.c: another connection that reads rows at the same time. Between second_ask and second_wait nothing else is asked of it, and `want` stays. */
+enum { WANTED_MAX = 128 };
+typedef struct {
+    uint64_t number;
+    uint32_t bytes;
+} wanted;
+typedef struct {
+    relay_message m; /* its ciphertext lies at `start` of the bytes */
+    size_t start;
+} read_row;
+typedef struct {
+    read_row at[WANTED_MAX];
+    size_t count, bytes_used;
+    uint8_t *bytes;
+    int status; /* of the row behind the last one here, TACET_E_NOT_FOUND: it is missing; TACET_OK: all are here */
+} read_rows;
+typedef struct second_reader second_reader;
+TACET_MUST_USE int second_open(second_reader **out, const relay_store *s);
+second_reader *second_close(second_reader *r); /* NULL is fine; returns NULL */
+void second_ask(second_reader *r, uint32_t mailbox, const wanted *want, size_t count);
+const read_rows *second_wait(second_reader *r); /* until it is asked again */
+
 TACET_MUST_USE int checkpoint_start(relay_store *s);
 void checkpoint_stop(relay_store *s);
 TACET_MUST_USE int checkpoint_if_due(relay_store *s); /* by the committer, between transactions */
