@@ -99,6 +99,8 @@ int engine_ask(cli *c, const char *method, json_t *params, int timeout_ms, json_
 
 /* Waits until the relay has given everything it holds and the outbox is empty or stuck. An error has been said. */
 int engine_sync(cli *c);
+/* What was asked for is done here, and *why keeps the relay from hearing of it: fails with both. */
+int untold(cli *c, const char *name, sentence outcome, engine_error *why);
 /* After CALLER_STOPPED: sets c->stopped and c->interrupted, fills *why; the exit code (never EXIT_DONE). */
 int stopped(cli *c, const caller_news *n, engine_error *why);
 

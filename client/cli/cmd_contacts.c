@@ -49,8 +49,7 @@ static void standing_note(const cli *c, const json_t *contact)
     note_line(c, line);
 }
 
-/* It is done here, and the relay's error is the answer. */
-static int untold(cli *c, const char *name, sentence outcome, engine_error *why)
+int untold(cli *c, const char *name, sentence outcome, engine_error *why)
 {
     engine_error done, whole;
     sentence_fill(&done, outcome, name, NULL, NULL);
@@ -138,14 +137,10 @@ static int fetch_requests(cli *c)
 int run_accept(cli *c)
 {
     int exit = fetch_requests(c);
-    if (exit == EXIT_DONE)
-        exit = contact_call(c, "accept", named(c), SAY_IS_CONTACT, WITH_STANDING);
-    if (exit != EXIT_DONE || !c->args.given[OPT_AS])
+    if (exit != EXIT_DONE)
         return exit;
-    json_t *renamed = NULL;
-    exit = engine_ask(c, "rename", json_pack("{s:s,s:s}", "name", c->args.operand[0], "to", c->args.text[OPT_AS]), -1, &renamed);
-    json_decref(renamed);
-    return exit;
+    json_t *params = json_pack("{s:s,s:s*}", "name", c->args.operand[0], "as", c->args.text[OPT_AS]);
+    return contact_call(c, "accept", params, SAY_IS_CONTACT, WITH_STANDING);
 }
 
 int run_reject(cli *c)

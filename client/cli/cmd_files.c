@@ -31,7 +31,8 @@ int run_files(cli *c)
 
 int run_cancel(cli *c)
 {
-    json_t *f = NULL;
+    json_t *f = NULL, *state = NULL;
+    engine_error why = { 0 };
     int exit = engine_ask(c, "cancel", json_pack("{s:s}", "id", c->args.operand[0]), -1, &f);
     if (exit != EXIT_DONE)
         return exit;
@@ -39,9 +40,12 @@ int run_cancel(cli *c)
         (void)say_json(json_incref(f));
     else
         say("%s: %s", text_of(f, "name"), text_of(f, "state"));
+    exit = caller_call(c->caller, "sync", NULL, c->relay_ms, &state, &why); /* so that the other side hears of it */
+    if (exit != EXIT_DONE)
+        exit = untold(c, text_of(f, "name"), SAY_CHAT_CANCELLED, &why);
+    json_decref(state);
     json_decref(f);
-    exit = engine_sync(c); /* so that the other side hears of it */
-    return exit == EXIT_UNREACHABLE ? EXIT_DONE : exit == EXIT_DONE ? say_flush(c) : exit;
+    return exit == EXIT_DONE ? say_flush(c) : exit;
 }
 
 /* --- save ------------------------------------------------------------------------------------------------------------------------------------ */

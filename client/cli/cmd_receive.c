@@ -27,11 +27,13 @@ static void event_say(const cli *c, json_t *event)
     static const struct {
         const char *event, *name, *more; /* $1 and $2 of the sentence */
         sentence say;
+        const char *whose; /* only of these; NULL: any */
     } row[] = {
         { "accepted", "contact", "", SAY_CHAT_THEY_ACCEPTED },
         { "request", "from", "", SAY_NEWS_REQUEST },
         { "key-changed", "contact", "", SAY_NEWS_KEY },
-        { "list-fork", "conversation", "", SAY_NEWS_FORK },
+        { "list-fork", "conversation", "", SAY_NEWS_FORK, "theirs" },
+        { "list-fork", "conversation", "", SAY_NEWS_OWN_FORK, "own" },
         { "new-device", "contact", "device", SAY_NEWS_DEVICE },
         { "session-reset", "conversation", "", SAY_NEWS_RESET },
         { "quarantined", "reason", "count", SAY_NEWS_ASIDE },
@@ -58,7 +60,7 @@ static void event_say(const cli *c, json_t *event)
         note(c, json_is_true(json_object_get(event, "online")) ? SAY_CONNECTED : SAY_DISCONNECTED, NULL, NULL, NULL);
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         char number[24];
-        if (strcmp(what, row[i].event) == 0)
+        if (strcmp(what, row[i].event) == 0 && (!row[i].whose || strcmp(text_of(event, "whose"), row[i].whose) == 0))
             note(c, row[i].say, text_of(event, row[i].name), say_number(number, (long long)json_integer_value(json_object_get(event, row[i].more))),
                  NULL);
     }

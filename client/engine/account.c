@@ -210,10 +210,10 @@ int account_make(engine *e, const relay_address *relay, const char *name, bool l
 /* --- replaced ------------------------------------------------------------------------------------------------------------------------ */
 static int nothing_leaves(engine *e)
 {
-    int64_t *ids = calloc(ENGINE_CONTACTS_MAX, sizeof *ids);
+    int64_t *ids = NULL;
     size_t count = 0;
-    int rc = ids ? vault_contact_ids(e->vault, ids, ENGINE_CONTACTS_MAX, &count) : TACET_E_NOMEM;
-    for (size_t i = 0; rc == TACET_OK && i < count && i < ENGINE_CONTACTS_MAX; i++) {
+    int rc = contacts_all(e->vault, &ids, &count);
+    for (size_t i = 0; rc == TACET_OK && i < count; i++) {
         vault_contact c;
         rc = vault_contact_get(e->vault, ids[i], &c);
         if (rc == TACET_OK)

@@ -172,12 +172,7 @@ static int put_cursor(backing_up *b)
 /* --- beginning and end ------------------------------------------------------------------------------------------------------------------ */
 static int contacts_list(backing_up *b)
 {
-    size_t room = 0;
-    int rc = vault_contact_ids(b->view, NULL, 0, &room);
-    if (rc == TACET_OK && (b->contact = calloc(room + 1, sizeof *b->contact)) == NULL)
-        rc = TACET_E_NOMEM;
-    if (rc == TACET_OK)
-        rc = vault_contact_ids(b->view, b->contact, room, &b->contacts);
+    int rc = contacts_all(b->view, &b->contact, &b->contacts);
     if (rc == TACET_OK)
         qsort(b->contact, b->contacts, sizeof *b->contact, by_id);
     return rc;

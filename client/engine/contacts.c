@@ -118,15 +118,31 @@ int contact_forked(engine *e, vault_contact *c, const char *whose)
  * from where. */
 bool contact_may_hear(const vault_contact *c) { return !c->blocked && c->state != VAULT_CONTACT_PENDING; }
 
+int contacts_all(vault *v, int64_t **ids, size_t *count)
+{
+    size_t room = 0;
+    int rc = vault_contact_ids(v, NULL, 0, &room);
+    int64_t *all = rc == TACET_OK ? calloc(room + 1, sizeof *all) : NULL;
+    if (rc == TACET_OK && !all)
+        rc = TACET_E_NOMEM;
+    if (rc == TACET_OK)
+        rc = vault_contact_ids(v, all, room, count);
+    if (rc == TACET_OK)
+        *ids = all;
+    else
+        free(all);
+    return rc;
+}
+
 /* --- methods ------------------------------------------------------------------------------------------------------------------------------------------ */
 static json_t *list_contacts(engine *e, bool pending, int *status)
 {
-    int64_t *ids = calloc(ENGINE_CONTACTS_MAX, sizeof *ids);
+    int64_t *ids = NULL;
     json_t *all = json_array();
     size_t count = 0;
     vault_contact c;
-    int rc = ids && all ? vault_contact_ids(e->vault, ids, ENGINE_CONTACTS_MAX, &count) : TACET_E_NOMEM;
-    for (size_t i = 0; rc == TACET_OK && i < count && i < ENGINE_CONTACTS_MAX; i++) {
+    int rc = all ? contacts_all(e->vault, &ids, &count) : TACET_E_NOMEM;
+    for (size_t i = 0; rc == TACET_OK && i < count; i++) {
         rc = vault_contact_get(e->vault, ids[i], &c);
         bool is_pending = c.state == VAULT_CONTACT_PENDING;
         if (rc == TACET_OK && is_pending == pending && !(pending && c.blocked))

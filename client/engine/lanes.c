@@ -93,10 +93,14 @@ void outbox_unblock_all(engine *e)
 
 int outbox_lanes(engine *e)
 {
-    int64_t *contacts = calloc(ENGINE_CONTACTS_MAX, sizeof *contacts);
     size_t count = 0;
-    int rc = contacts ? vault_out_contacts(e->vault, VAULT_OUT_READY, contacts, ENGINE_CONTACTS_MAX, &count) : TACET_E_NOMEM;
-    for (size_t i = 0; rc == TACET_OK && i < count && i < ENGINE_CONTACTS_MAX; i++) {
+    int rc = vault_out_contacts(e->vault, VAULT_OUT_READY, NULL, 0, &count);
+    int64_t *contacts = calloc(count + 1, sizeof *contacts);
+    if (!contacts)
+        return TACET_E_NOMEM;
+    if (rc == TACET_OK)
+        rc = vault_out_contacts(e->vault, VAULT_OUT_READY, contacts, count, &count);
+    for (size_t i = 0; rc == TACET_OK && i < count; i++) {
         vault_contact c = { .id = contacts[i] };
         outbox_lane_again(e, &c);
     }

@@ -37,7 +37,6 @@ enum engine_limits {
     ENGINE_HISTORY_MAX = 10000,
     ENGINE_RECEIVE_MAX = 100,
     ENGINE_CURSORS_MAX = 64,
-    ENGINE_CONTACTS_MAX = 4096, /* shown in one list */
     ENGINE_PING_MAX = 1000,
     ENGINE_PROXY_MAX_CHARS = 511,
 };

@@ -103,12 +103,12 @@ int tokens_again(engine *e)
 {
     vault_token wish = { .kind = TOKEN_REQUEST, .add = true };
     token_hash(wish.hash, e->me.request_token);
-    int64_t *ids = calloc(ENGINE_CONTACTS_MAX, sizeof *ids);
+    int64_t *ids = NULL;
     size_t count = 0;
-    int rc = ids ? vault_token_put(e->vault, &wish) : TACET_E_NOMEM;
+    int rc = vault_token_put(e->vault, &wish);
     if (rc == TACET_OK)
-        rc = vault_contact_ids(e->vault, ids, ENGINE_CONTACTS_MAX, &count);
-    for (size_t i = 0; rc == TACET_OK && i < count && i < ENGINE_CONTACTS_MAX; i++) {
+        rc = contacts_all(e->vault, &ids, &count);
+    for (size_t i = 0; rc == TACET_OK && i < count; i++) {
         vault_contact c;
         rc = vault_contact_get(e->vault, ids[i], &c);
         if (rc != TACET_OK || !c.has_ours)

@@ -15,7 +15,7 @@ const engine_method method_table[] = {
     { "block", call_block, NEEDS_DEVICE, "name:text" },
     { "unblock", call_unblock, NEEDS_DEVICE, "name:text" },
     { "requests", call_requests, NEEDS_VAULT, "" },
-    { "accept", call_accept, NEEDS_DEVICE, "name:text" },
+    { "accept", call_accept, NEEDS_DEVICE, "name:text as?:text" },
     { "reject", call_reject, NEEDS_DEVICE, "name:text" },
     { "verify", call_verify, NEEDS_VAULT, "name:text confirm?:text" },
     { "trust", call_trust, NEEDS_DEVICE, "name:text" },

@@ -21,17 +21,26 @@ static void judge_time(engine *e, said *s)
     s->time_ms = s->suspect ? now : t;
 }
 
+/* They say that they know a newer list of ours than we do. That may be a lie, so it is said once for each contact while our list is what it is. */
+static int own_list_newer(engine *e, vault_contact *c)
+{
+    if (c->own_told == e->me.list.version)
+        return TACET_OK;
+    c->own_told = e->me.list.version;
+    json_t *event = json_event("list-fork");
+    json_object_set_new(event, "conversation", json_string(c->alias));
+    json_object_set_new(event, "whose", json_string("own"));
+    emit(e, event);
+    return vault_contact_update(e->vault, c);
+}
+
 /* Their list against the one we know, ours against the one they know (PROTOCOL.md §7.1): a list that a relay holds back shows here. */
 static int judge_lists(engine *e, vault_contact *c, const content *k)
 {
     device_list known;
     int rc = contact_list(c, &known);
-    if (rc == TACET_OK && k->known_version > e->me.list.version) {
-        json_t *event = json_event("list-fork");
-        json_object_set_new(event, "conversation", json_string(c->alias));
-        json_object_set_new(event, "whose", json_string("own"));
-        emit(e, event);
-    }
+    if (rc == TACET_OK && k->known_version > e->me.list.version)
+        rc = own_list_newer(e, c);
     if (rc == TACET_OK && k->own_version == known.version && sodium_memcmp(k->own_hash, known.hash, sizeof known.hash) != 0)
         return contact_forked(e, c, "theirs");
     if (rc == TACET_OK && k->own_version > known.version && !c->known_stale) {

@@ -69,12 +69,27 @@ int request_accept(engine *e, vault_contact *c)
     return rc == TACET_OK ? outbox_release(e, c) : rc;
 }
 
+/* Under another alias when `as` says so. TACET_E_EXISTS: that one is somebody else's. */
+static int accept_as(engine *e, vault_contact *c, const char *as)
+{
+    int rc = TACET_OK;
+    if (as) {
+        text_put(c->alias, sizeof c->alias, as);
+        rc = vault_contact_update(e->vault, c);
+    }
+    return rc == TACET_OK && c->state == VAULT_CONTACT_PENDING ? request_accept(e, c) : rc;
+}
+
 void call_accept(engine *e, json_t *params, engine_done done, void *ctx)
 {
     vault_contact c;
-    const char *name = param_text(params, "name");
+    const char *name = param_text(params, "name"), *as = param_text(params, "as");
     if (!name) {
         complete_bad_param(e, done, ctx, "accept", "name");
+        return;
+    }
+    if (as && !name_valid(as, strlen(as))) {
+        complete_say(e, done, ctx, SAY_BAD_NAME, as, NULL);
         return;
     }
     int rc = vault_contact_by_alias(e->vault, name, &c);
@@ -82,14 +97,16 @@ void call_accept(engine *e, json_t *params, engine_done done, void *ctx)
         complete_say(e, done, ctx, SAY_NO_REQUEST, name, NULL);
         return;
     }
-    if (rc == TACET_OK && c.state == VAULT_CONTACT_PENDING) {
+    if (rc == TACET_OK && (as || c.state == VAULT_CONTACT_PENDING)) {
         rc = txn_begin(e);
         if (rc == TACET_OK)
-            rc = txn_end(e, request_accept(e, &c));
+            rc = txn_end(e, accept_as(e, &c, as));
         mailbox_tokens(e);
     }
     if (rc == TACET_OK)
         complete(e, done, ctx, json_contact(e, &c), NULL);
+    else if (rc == TACET_E_EXISTS)
+        complete_say(e, done, ctx, SAY_NAME_IN_USE, as, NULL);
     else
         complete_status(e, done, ctx, rc);
 }

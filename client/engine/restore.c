@@ -132,13 +132,9 @@ static int contact_resume(engine *e, vault_contact *c)
 
 static int contacts_resume(engine *e)
 {
+    int64_t *ids = NULL;
     size_t count = 0;
-    int rc = vault_contact_ids(e->vault, NULL, 0, &count);
-    int64_t *ids = calloc(count + 1, sizeof *ids);
-    if (!ids)
-        return TACET_E_NOMEM;
-    if (rc == TACET_OK)
-        rc = vault_contact_ids(e->vault, ids, count, &count);
+    int rc = contacts_all(e->vault, &ids, &count);
     for (size_t i = 0; rc == TACET_OK && i < count; i++) {
         vault_contact c;
         rc = vault_contact_get(e->vault, ids[i], &c);

@@ -474,6 +474,9 @@ const sentence_row sentence_table[SAY_COUNT] = {
     [SAY_NEWS_KEY] = { "key-changed", EXIT_DONE, "the key of $1 has changed. Compare safety numbers (tacet verify $1), then: tacet trust $1" },
     [SAY_NEWS_FORK] = { "list-fork", EXIT_DONE,
                         "the relay showed two different device lists of $1. Somebody lies: compare safety numbers (tacet verify $1)" },
+    [SAY_NEWS_OWN_FORK] = { "list-fork", EXIT_DONE,
+                            "$1 was shown a newer device list of your account than this device has, or says so. If your account was restored "
+                            "elsewhere, go on there; if not, ask $1, and think of a new account: somebody may have your identity key" },
     [SAY_NEWS_DEVICE] = { "new-device", EXIT_DONE, "$1 uses a new device, number $2, signed with the known key" },
     [SAY_NEWS_RESET] = { "session-reset", EXIT_DONE, "the session with $1 began anew; something before it may not have been readable" },
     [SAY_NEWS_ASIDE] = { "quarantined", EXIT_DONE, "could not be opened ($1): $2" },

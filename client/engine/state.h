@@ -461,6 +461,8 @@ TACET_MUST_USE int contact_accepted(engine *e, vault_contact *c);
 TACET_MUST_USE int contact_changed(engine *e, vault_contact *c, const uint8_t account[32]);
 TACET_MUST_USE int contact_unchanged(engine *e, vault_contact *c);
 bool contact_may_hear(const vault_contact *c);
+/* Ids of all contacts, however many, in order of alias; *ids is to be freed. */
+TACET_MUST_USE int contacts_all(vault *v, int64_t **ids, size_t *count);
 TACET_MUST_USE int contact_forked(engine *e, vault_contact *c, const char *whose);
 /* Takes a checked list into c. */
 void contact_list_set(vault_contact *c, const device_list *list, const uint8_t *signed_list, size_t n);

@@ -232,6 +232,14 @@ static void on_key_changed(chat *c, const json_t *event)
     news_contacts(c);
 }
 
+static void on_list_forked(chat *c, const json_t *event)
+{
+    if (strcmp(text_of(event, "whose"), "own") == 0)
+        chat_tell(c, SAY_NEWS_OWN_FORK, text_of(event, "conversation"), NULL);
+    else
+        on_key_changed(c, event);
+}
+
 static void on_history_forked(chat *c, const json_t *event)
 {
     c->bell = true;
@@ -310,7 +318,7 @@ void news_event(chat *c, const json_t *event)
                 { "file", on_file },
                 { "progress", on_file },
                 { "key-changed", on_key_changed },
-                { "list-fork", on_key_changed },
+                { "list-fork", on_list_forked },
                 { "history-forked", on_history_forked },
                 { "error", on_error },
                 { "quarantined", on_quarantined },

@@ -4,7 +4,7 @@
 
 #define COLUMNS                                                                                                                                      \
     "id, alias, name, relay, account, state, verified, blocked, forked, reduced, ours_active, our_token, our_hash, their_token, request_token,"      \
-    " changed_account, list, list_version, sequence, previous, reset_ms, created_ms, known_stale, reset_wanted"
+    " changed_account, list, list_version, sequence, previous, reset_ms, created_ms, known_stale, reset_wanted, own_told"
 
 static size_t or_none(bool has) { return has ? 32 : 0; }
 
@@ -45,6 +45,7 @@ static int contact_of_row(sqlite3_stmt *st, vault_contact *out)
     c.created_ms = row_u64(&r);
     c.known_stale = row_bool(&r);
     c.reset_wanted = row_bool(&r);
+    c.own_told = row_u64(&r);
     int rc = row_status(&r);
     vault_end(st);
     if (rc == TACET_OK)
@@ -57,12 +58,12 @@ int vault_contact_add(vault *v, vault_contact *c)
     int rc = vault_run(
         v,
         "INSERT INTO contact(alias, name, relay, account, state, verified, blocked, forked, reduced, ours_active, our_token, our_hash,"
-        " their_token, request_token, changed_account, list, list_version, sequence, previous, reset_ms, created_ms, known_stale, reset_wanted)"
-        " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        "tttbnnnnnnbbbbbbuubuunn", c->alias, c->name, c->relay, c->account, sizeof c->account, c->state, c->verified, c->blocked, c->forked,
+        " their_token, request_token, changed_account, list, list_version, sequence, previous, reset_ms, created_ms, known_stale, reset_wanted,"
+        " own_told) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        "tttbnnnnnnbbbbbbuubuunnu", c->alias, c->name, c->relay, c->account, sizeof c->account, c->state, c->verified, c->blocked, c->forked,
         c->reduced, c->ours_active, c->our_token, or_none(c->has_ours), c->our_hash, or_none(c->has_ours), c->their_token, or_none(c->has_theirs),
         c->request_token, sizeof c->request_token, c->changed_account, or_none(c->changed), c->list, c->list_bytes, c->list_version, c->sequence,
-        c->previous, sizeof c->previous, c->reset_ms, c->created_ms, c->known_stale, c->reset_wanted);
+        c->previous, sizeof c->previous, c->reset_ms, c->created_ms, c->known_stale, c->reset_wanted, c->own_told);
     if (rc == TACET_OK)
         c->id = vault_last_row(v);
     return rc;
@@ -73,12 +74,12 @@ int vault_contact_update(vault *v, const vault_contact *c)
     return vault_change(v,
                         "UPDATE contact SET alias=?, name=?, relay=?, account=?, state=?, verified=?, blocked=?, forked=?, reduced=?, ours_active=?,"
                         " our_token=?, our_hash=?, their_token=?, request_token=?, changed_account=?, list=?, list_version=?, sequence=?, previous=?,"
-                        " reset_ms=?, created_ms=?, known_stale=?, reset_wanted=? WHERE id=?",
-                        "tttbnnnnnnbbbbbbuubuunni", c->alias, c->name, c->relay, c->account, sizeof c->account, c->state, c->verified, c->blocked,
+                        " reset_ms=?, created_ms=?, known_stale=?, reset_wanted=?, own_told=? WHERE id=?",
+                        "tttbnnnnnnbbbbbbuubuunnui", c->alias, c->name, c->relay, c->account, sizeof c->account, c->state, c->verified, c->blocked,
                         c->forked, c->reduced, c->ours_active, c->our_token, or_none(c->has_ours), c->our_hash, or_none(c->has_ours), c->their_token,
                         or_none(c->has_theirs), c->request_token, sizeof c->request_token, c->changed_account, or_none(c->changed), c->list,
                         c->list_bytes, c->list_version, c->sequence, c->previous, sizeof c->previous, c->reset_ms, c->created_ms, c->known_stale,
-                        c->reset_wanted, c->id);
+                        c->reset_wanted, c->own_told, c->id);
 }
 
 static int one(vault *v, sqlite3_stmt *st, int rc, vault_contact *out)

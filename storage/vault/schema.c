@@ -99,7 +99,10 @@ static const char drops[] = "CREATE TABLE file_drop(blob BLOB PRIMARY KEY) WITHO
 static const char resets[] = "ALTER TABLE contact ADD COLUMN reset_wanted INTEGER NOT NULL DEFAULT 0;"
                              "ALTER TABLE session ADD COLUMN reset_heard INTEGER NOT NULL DEFAULT 0;";
 
+/* What a contact says of our own list is passed on once for each version that it has. */
+static const char own_lists[] = "ALTER TABLE contact ADD COLUMN own_told INTEGER NOT NULL DEFAULT 0;";
+
 const migration vault_migrations[] = {
-    { 1, keys_and_contacts }, { 2, messages }, { 3, short_beginnings }, { 4, cursors }, { 5, files }, { 6, drops }, { 7, resets }
+    { 1, keys_and_contacts }, { 2, messages }, { 3, short_beginnings }, { 4, cursors }, { 5, files }, { 6, drops }, { 7, resets }, { 8, own_lists }
 };
 const size_t vault_migration_count = sizeof vault_migrations / sizeof *vault_migrations;

@@ -15,7 +15,7 @@ def cancelled_while_the_relay_is_away(w, alice):
     if w.counters()["blobs"] != 1:
         fail(w.counters())
     w.kill_relay()
-    alice.run("cancel", alice.file()["id"], expect=None)
+    alice.run("cancel", alice.file()["id"], expect=3)
     w.start()
     if w.counters()["blobs"] != 1:
         fail(f"who told the relay? {w.counters()}")

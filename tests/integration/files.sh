@@ -256,6 +256,11 @@ is "$(lines)" 1
 echo both >"$src/both.txt"
 expect 3 as alice send bob 'a text and its file' --file "$src/both.txt"
 refused 5 no-such-file as alice send bob 'a text without its file' --file "$src/none"
+expect 3 as alice send bob --file "$src/z.txt" --json # what is cancelled here is not told yet, and that is the answer
+expect 3 as alice cancel "$(field id)" --json
+says '"state":"cancelled"'
+says '"code":"relay-unreachable","exit":3'
+tells "z.txt is cancelled, but the relay does not know yet"
 relay_start
 expect 0 as alice receive --timeout 1s
 gets

@@ -74,6 +74,26 @@ expect 0 as dave add - <"$dir/in"
 expect 0 as dave contacts
 says bob
 
+# under another alias: that is looked at before anything is accepted, and holds without a relay
+user oscar
+expect 0 as oscar add "$link_bob"
+refused 2 bad-name as bob accept oscar --as 'two words'
+refused 1 name-in-use as bob accept oscar --as alice
+expect 0 as bob requests
+says oscar
+relay_stop
+expect 3 as bob accept oscar --as ossi
+tells "ossi is a contact"
+expect 0 as bob contacts
+says ossi
+says_not oscar
+relay_start
+expect 0 as bob receive
+expect 0 as oscar receive
+expect 0 as oscar send bob "you have another name for me"
+expect 0 as bob receive
+says "ossi: you have another name for me"
+
 # a second alice: another alias, nothing is merged
 relay_stop || fail "the relay ended with $relay_rc"
 first=$relay

@@ -74,6 +74,7 @@ typedef struct {
     uint64_t created_ms;
     bool known_stale;  /* they showed a newer list than we have: fetch it */
     bool reset_wanted; /* something did not decrypt, and no new session could begin since */
+    uint64_t own_told; /* the version of our list when they said that they know a newer one, and that was passed on; 0: never */
 } vault_contact;
 
 TACET_MUST_USE int vault_contact_add(vault *v, vault_contact *c); /* sets id; TACET_E_EXISTS: alias or account is there already */

@@ -459,8 +459,56 @@ START_TEST(M02_request_with_a_known_name)
 }
 END_TEST
 
+/* Somebody with a token of ours and an envelope that is ready, as far as the vault knows. */
+static void add_one_of_many(world *w, size_t who, unsigned number)
+{
+    engine *e = w->person[who].e;
+    vault_contact c = { .state = VAULT_CONTACT_ACCEPTED, .has_ours = true };
+    vault_outgoing o = { .what = VAULT_OUT_MESSAGE, .state = VAULT_OUT_READY, .device = 1, .expires_ms = INT64_MAX };
+    snprintf(c.alias, sizeof c.alias, "friend%u", number);
+    snprintf(c.name, sizeof c.name, "friend");
+    text_put(c.relay, sizeof c.relay, w->relay_text);
+    memcpy(c.account, &number, sizeof number);
+    memcpy(c.our_token, &number, sizeof number);
+    memcpy(c.our_hash, &number, sizeof number);
+    c.our_hash[31] = 1;
+    ck_assert_int_eq(vault_contact_add(e->vault, &c), TACET_OK);
+    o.contact = c.id;
+    memcpy(o.envelope_id, &number, sizeof number);
+    ck_assert_int_eq(vault_out_add(e->vault, &o), TACET_OK);
+}
+
+/* However many there are: each is listed, a relay that lost its memory is told of each one's token, each has its lane, and nothing leaves for any once
+ * the account is another device's. */
+START_TEST(nobody_is_cut_off_from_a_long_list)
+{
+    enum { MANY = 4200 };
+    static vault_token token[MANY + 10];
+    world *w = world_new();
+    size_t a = world_join(w, "alice"), count = 0;
+    engine *e = w->person[a].e;
+    ck_assert_int_eq(txn_begin(e), TACET_OK);
+    for (unsigned i = 1; i <= MANY; i++)
+        add_one_of_many(w, a, i);
+    ck_assert_int_eq(txn_end(e, TACET_OK), TACET_OK);
+    ck_assert_uint_eq(count_of(w, a, "contacts"), MANY);
+    ck_assert_int_eq(txn_begin(e), TACET_OK);
+    ck_assert_int_eq(tokens_again(e), TACET_OK);
+    ck_assert_int_eq(vault_token_list(e->vault, token, MANY + 10, &count), TACET_OK);
+    ck_assert_uint_eq(count, MANY + 1); /* and the one for requests */
+    ck_assert_int_eq(txn_end(e, TACET_OK), TACET_OK);
+    ck_assert_int_eq(outbox_lanes(e), TACET_OK);
+    ck_assert_uint_eq(e->lane_count, MANY);
+    account_replaced(e);
+    ck_assert_int_eq(vault_out_contacts(e->vault, VAULT_OUT_READY, NULL, 0, &count), TACET_OK);
+    ck_assert_uint_eq(count, 0);
+    world_free(w);
+}
+END_TEST
+
 SUITE("contact", TEST(request_accept_and_both_ways), TEST(asking_again_changes_nothing), TEST(crossing_requests_are_accepted),
       TEST(adding_whoever_asked_accepts), TEST(rejecting_is_silent), TEST(by_name_and_by_wrong_name), TEST(alias_clash_gets_a_number),
       TEST(new_link_ends_the_old_one), TEST(init_says_what_is_wrong_and_can_be_repeated), TEST(verify_compares_sixty_digits),
       TEST(M13_block_one_of_eleven), TEST(a_blocked_stranger_stays_unheard), TEST(removed_and_added_again),
-      TEST(R05_depleted_prekeys_are_flagged_and_refilled), TEST(M02_changed_key_holds_what_waits), TEST(M02_request_with_a_known_name))
+      TEST(R05_depleted_prekeys_are_flagged_and_refilled), TEST(M02_changed_key_holds_what_waits), TEST(M02_request_with_a_known_name),
+      TEST(nobody_is_cut_off_from_a_long_list))

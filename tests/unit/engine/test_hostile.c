@@ -186,6 +186,35 @@ START_TEST(M01_lists_told_inside_contents)
 }
 END_TEST
 
+/* M01: a contact who says to know a newer list of ours is heard once, whatever number they say, and again when ours is another. Nothing is held up. */
+START_TEST(M01_a_newer_list_of_our_own_is_told_once)
+{
+    size_t a, b;
+    world *w = world_pair(&a, &b);
+    engine *ea = w->person[a].e, *eb = w->person[b].e;
+    vault_contact c;
+    for (uint64_t i = 0; i < 6; i++) {
+        if (i == 3)
+            ea->me.list.version++;
+        ck_assert_int_eq(vault_contact_by_alias(eb->vault, "alice", &c), TACET_OK);
+        c.list_version = 10 + i;
+        ck_assert_int_eq(txn_begin(eb), TACET_OK);
+        ck_assert_int_eq(txn_end(eb, vault_contact_update(eb->vault, &c)), TACET_OK);
+        world_send(w, b, "alice", "look");
+        ck_assert_str_eq(world_received(w, a, room, sizeof room), "look");
+        ck_assert_uint_eq(world_events(w, a, "list-fork"), i < 3 ? 1 : 2);
+        ck_assert_str_eq(json_string_value(json_object_get(world_event_last(w, a, "list-fork"), "whose")), "own");
+        if (i == 1) {
+            world_close(w, a);
+            world_open(w, a);
+        }
+        ea = w->person[a].e;
+    }
+    world_send(w, a, "bob", "so what");
+    world_free(w);
+}
+END_TEST
+
 /* M06: a stranger's envelope may carry a request and nothing else; and a contact's request by the wrong door is refused as well. */
 START_TEST(M06_what_a_stranger_may_say)
 {
@@ -569,7 +598,7 @@ START_TEST(R19_garbage_does_not_block)
 END_TEST
 
 SUITE("hostile", TEST(R06_failed_first_message_changes_nothing), TEST(M01_forged_device_list), TEST(M01_forged_prekeys),
-      LOOP(M01_lists_that_do_not_follow, 3), TEST(M01_lists_told_inside_contents), TEST(M06_what_a_stranger_may_say),
-      TEST(M06_requests_that_are_not_proper), TEST(M06_a_stranger_is_heard_once), TEST(M06_a_stranger_keeps_to_their_relay),
-      LOOP(M06_no_connection_for_a_stranger, 2), TEST(a_stranger_who_lost_us_asks_again), TEST(M07_own_message_reflected),
-      TEST(R08_somebody_else_with_the_token), TEST(M09_probes_get_no_receipt), TEST(R19_garbage_does_not_block))
+      LOOP(M01_lists_that_do_not_follow, 3), TEST(M01_lists_told_inside_contents), TEST(M01_a_newer_list_of_our_own_is_told_once),
+      TEST(M06_what_a_stranger_may_say), TEST(M06_requests_that_are_not_proper), TEST(M06_a_stranger_is_heard_once),
+      TEST(M06_a_stranger_keeps_to_their_relay), LOOP(M06_no_connection_for_a_stranger, 2), TEST(a_stranger_who_lost_us_asks_again),
+      TEST(M07_own_message_reflected), TEST(R08_somebody_else_with_the_token), TEST(M09_probes_get_no_receipt), TEST(R19_garbage_does_not_block))

@@ -377,6 +377,7 @@ typedef enum {
     SAY_NEWS_GAP,
     SAY_NEWS_KEY,
     SAY_NEWS_FORK,
+    SAY_NEWS_OWN_FORK,
     SAY_NEWS_DEVICE,
     SAY_NEWS_RESET,
     SAY_NEWS_ASIDE,
