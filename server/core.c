@@ -166,6 +166,35 @@ static conn *conn_take(core *c)
     return c->conns < RELAY_CONNECTIONS_MAX ? &c->conn[c->conns++] : NULL;
 }
 
+/* All may be in the row equally long, so its end is the right place. */
+static void stranger_join(core *c, conn *k)
+{
+    uint32_t here = core_ref(c, k).index + 1;
+    k->stranger_until_us = c->now_us + RELAY_STRANGER_MS * 1000ull;
+    k->stranger_before = c->stranger_last;
+    *(c->stranger_last ? &c->conn[c->stranger_last - 1].stranger_after : &c->stranger_first) = here;
+    c->stranger_last = here;
+}
+
+static void stranger_leave(core *c, conn *k)
+{
+    if (!k->stranger_until_us)
+        return;
+    *(k->stranger_before ? &c->conn[k->stranger_before - 1].stranger_after : &c->stranger_first) = k->stranger_after;
+    *(k->stranger_after ? &c->conn[k->stranger_after - 1].stranger_before : &c->stranger_last) = k->stranger_before;
+    k->stranger_before = k->stranger_after = 0;
+    k->stranger_until_us = 0;
+}
+
+void core_strangers_end(core *c)
+{
+    while (c->stranger_first && c->conn[c->stranger_first - 1].stranger_until_us <= c->now_us) {
+        conn *k = &c->conn[c->stranger_first - 1];
+        stranger_leave(c, k);
+        core_shut(c, k, true);
+    }
+}
+
 int core_open(core *c, core_peer peer, unsigned role, const uint8_t transport_key[32], const uint8_t handshake_hash[64], uint64_t address,
               conn_ref *ref)
 {
@@ -192,6 +221,7 @@ int core_open(core *c, core_peer peer, unsigned role, const uint8_t transport_ke
         return TACET_OK;
     }
     k->state = CONN_LOGIN;
+    stranger_join(c, k);
     memcpy(k->transport_key, transport_key, 32);
     memcpy(l->transport_key, transport_key, 32);
     l->job = (job){ .kind = JOB_LOGIN, .from = *ref, .charged = sizeof *l };
@@ -218,6 +248,7 @@ void core_closed(core *c, conn_ref ref)
     core_unsubscribe(c, k);
     core_unwatch_all(c, k);
     (void)core_known_as(c, k, &(identity){ .mailbox = 0 });
+    stranger_leave(c, k);
     uint32_t serial = k->serial;
     sodium_memzero(k, sizeof *k);
     k->serial = serial;
@@ -260,6 +291,7 @@ bool core_known_as(core *c, conn *k, const identity *who)
     k->who = *who;
     k->next_of_account = 0;
     if (who->mailbox) {
+        stranger_leave(c, k);
         uint32_t *first = chain_of(c, who->account);
         k->next_of_account = *first;
         *first = core_ref(c, k).index + 1;

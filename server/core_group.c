@@ -125,6 +125,7 @@ void core_tick(core *c)
     if (!c->cleaning && !c->stopping && c->now_us >= c->clean_due_us)
         clean_queue(c);
     core_blobs_tick(c);
+    core_strangers_end(c);
 }
 
 uint64_t core_due_us(const core *c)

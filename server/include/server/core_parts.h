@@ -53,7 +53,9 @@ typedef struct {
     core_peer peer;
     uint64_t address;
     identity who;
-    uint32_t next_of_account; /* index + 1 of the next connection in the chain of its account, 0: none */
+    uint32_t next_of_account;                 /* index + 1 of the next connection in the chain of its account, 0: none */
+    uint32_t stranger_before, stranger_after; /* the same in the row of those that are nobody's yet */
+    uint64_t stranger_until_us;               /* 0: it is not in that row */
     uint8_t transport_key[32], handshake_hash[64];
     uint32_t requests; /* asked and not answered */
     uint64_t output;   /* bytes given to net and not yet sent */
@@ -70,7 +72,8 @@ struct core {
     uint64_t now_us, wall_ms;
     conn *conn; /* by index; room for all, of which the kernel gives what is used */
     uint32_t conns, first_free, open;
-    uint32_t of_account[ACCOUNT_CHAINS]; /* by a salted hash: index + 1 of the first connection, 0: none */
+    uint32_t of_account[ACCOUNT_CHAINS];    /* by a salted hash: index + 1 of the first connection, 0: none */
+    uint32_t stranger_first, stranger_last; /* index + 1; 0: none */
     uint32_t subscriptions;
     mailboxes boxes;
     routes *routes;
@@ -104,6 +107,8 @@ static inline conn_ref core_ref(const core *c, const conn *k) { return (conn_ref
 void core_shut(core *c, conn *k, bool flush);
 /* The connection is this device's from now on (mailbox 0: nobody's). False: it has more connections than it may. */
 bool core_known_as(core *c, conn *k, const identity *who);
+/* Closes the mailbox connections that have been nobody's for too long. */
+void core_strangers_end(core *c);
 /* The connections of an account's devices, one after the other; NULL: first, and no more. */
 conn *core_of_account(core *c, const uint8_t account[32], const conn *after);
 void core_reply(core *c, conn *k, const uint8_t *stream, size_t bytes, unsigned replies);

@@ -24,6 +24,7 @@ enum relay_limits {
     RELAY_ASK_EVERY_US = 250,                          /* (ini) ... one in so many microseconds: what comes faster waits in its socket */
     RELAY_PARKED_LOOKS = 256,                          /* connections that wait for such a share, looked at in one millisecond */
     RELAY_OPEN_IDLE_S = 600,                           /* (ini) an open (role 2) connection that asks nothing for so long is closed */
+    RELAY_STRANGER_MS = 60 * 1000,                     /* a mailbox (role 1) connection whose device is still not registered then is closed */
     RELAY_STALL_MS = 60 * 1000,                        /* a peer that takes nothing of what waits for it for so long is gone */
     RELAY_LOOK_MS = 30 * 1000,                         /* each connection is looked at so often: is it stalled, idle, old? */
 

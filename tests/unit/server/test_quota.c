@@ -123,6 +123,38 @@ START_TEST(S12_a_device_that_registers_has_few_connections)
 }
 END_TEST
 
+/* Whoever has a key and no account holds a place for a minute. Who registers in time stays, and so does who was known from the beginning. */
+START_TEST(T12_a_stranger_in_a_mailboxs_role_is_shown_out)
+{
+    enum { STRANGERS = 4 };
+    pair p = pair_new(NULL);
+    world *w = p.w;
+    client *k[STRANGERS];
+    person late[STRANGERS];
+    uint8_t proof[64];
+    frame f, info = { .kind = FRAME_INFO };
+    for (int i = 0; i < STRANGERS; i++) {
+        person_make(&late[i], w->wall_ms / 1000);
+        k[i] = client_open(w, TACET_ROLE_MAILBOX, &late[i], 7);
+        ck_assert(k[i]->ready && !k[i]->closed);
+        world_pass_us(w, 1000000);
+    }
+    f = person_register(&late[1], k[1]->hash, proof); /* out of the middle */
+    ck_assert_uint_eq(client_code(w, k[1], &f), 0);
+    client_close(w, k[3]);
+    world_pass_us(w, (RELAY_STRANGER_MS - STRANGERS * 1000) * 1000ull - 1);
+    client_ask(w, k[0], &info, &f); /* asking buys nothing */
+    ck_assert(!k[0]->closed);
+    world_pass_us(w, 1);
+    ck_assert(k[0]->closed && !k[2]->closed);
+    world_pass_us(w, 2000000);
+    ck_assert(k[2]->closed);
+    world_pass_us(w, 10ull * RELAY_STRANGER_MS * 1000);
+    ck_assert(!k[1]->closed && !p.bobs->closed && !p.sender->closed);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(S12_changes_have_a_rate)
 {
     core_config c = core_config_default();
@@ -227,6 +259,6 @@ START_TEST(memory_is_given_back)
 END_TEST
 
 SUITE("quota", TEST(request_queue_and_its_rate), TEST(S12_full_mailbox_tells_the_sender), TEST(S12_one_contact_does_not_fill_the_mailbox),
-      TEST(S12_a_device_has_few_connections), TEST(S12_a_device_that_registers_has_few_connections), TEST(S12_changes_have_a_rate),
-      TEST(S12_slow_reader_keeps_memory_bounded), TEST(a_client_that_never_reads_is_closed), TEST(too_many_requests_at_once_close),
-      TEST(memory_is_given_back))
+      TEST(S12_a_device_has_few_connections), TEST(S12_a_device_that_registers_has_few_connections),
+      TEST(T12_a_stranger_in_a_mailboxs_role_is_shown_out), TEST(S12_changes_have_a_rate), TEST(S12_slow_reader_keeps_memory_bounded),
+      TEST(a_client_that_never_reads_is_closed), TEST(too_many_requests_at_once_close), TEST(memory_is_given_back))
