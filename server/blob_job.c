@@ -14,7 +14,6 @@ blob_job *blob_job_new(blob_op op)
         return NULL;
     j->op = op;
     j->job = (job){ .kind = JOB_BLOB, .writes = op != BLOB_LOAD, .charged = sizeof *j };
-    j->job.status = op == BLOB_LOAD ? TACET_E_NOMEM : TACET_OK; /* until it has been read: a group may end before that */
     return j;
 }
 

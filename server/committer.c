@@ -108,6 +108,8 @@ int committer_execute(relay_store *s, job *list)
     else if (writes)
         relay_rollback(s);
     if (survivable(rc)) { /* what only reads saw a state that is gone: it reads again */
+        for (job *j = list; j; j = j->next)
+            j->status = TACET_E_NOMEM;
         int again = run_all(s, list, false);
         if (again != TACET_OK && !survivable(again))
             return again;

@@ -45,6 +45,7 @@ job *core_take_group(core *c)
             break;
         }
         core_unqueue(c, j);
+        j->status = TACET_E_NOMEM; /* until the committer has come to it: a group may end before */
         if (j->kind == JOB_APPEND) {
             message *m = (message *)j;
             c->n.hold_ran_out += m->hold_until_us != 0;
@@ -147,7 +148,9 @@ static void note(const core *c, const char *what, uint32_t box)
 static void login_done(core *c, login_job *l)
 {
     conn *k = core_conn(c, l->job.from);
-    if (k && k->state == CONN_LOGIN) {
+    if (k && k->state == CONN_LOGIN && l->job.status != TACET_OK) {
+        core_shut(c, k, true); /* nobody knows who that is: not a stranger, who would be told so */
+    } else if (k && k->state == CONN_LOGIN) {
         bool may = core_known_as(c, k, &l->who);
         k->state = CONN_OPEN;
         c->n.logins += l->who.mailbox != 0;

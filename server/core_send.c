@@ -133,7 +133,10 @@ void core_resolved(core *c, message *m)
         return;
     }
     if (m->job.status != TACET_OK) {
-        core_reply_error(c, m->job.from, m->job.id, m->job.status == TACET_E_GAP ? ERROR_STALE_DEVICE : ERROR_REFUSED);
+        core_reply_error(c, m->job.from, m->job.id,
+                         m->job.status == TACET_E_GAP       ? ERROR_STALE_DEVICE
+                         : m->job.status == TACET_E_REFUSED ? ERROR_REFUSED
+                                                            : ERROR_INTERNAL);
         core_message_free(c, m);
         return;
     }

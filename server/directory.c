@@ -359,7 +359,10 @@ int directory_login(login_job *l, relay_store *s)
     int rc = relay_transport_find(s, l->transport_key, &l->who.mailbox, l->who.account, &l->who.device);
     if (rc != TACET_OK) {
         memset(&l->who, 0, sizeof l->who);
-        return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
+        if (rc != TACET_E_NOT_FOUND)
+            return rc;
+        l->job.status = TACET_OK; /* a stranger: that is an answer, too */
+        return TACET_OK;
     }
     rc = directory_newest(s, l->who.account, &list);
     if (rc != TACET_OK)
@@ -368,18 +371,19 @@ int directory_login(login_job *l, relay_store *s)
     if (!d)
         return TACET_E_CORRUPT;
     memcpy(l->who.sign, d->sign, 32);
+    l->job.status = TACET_OK;
     return TACET_OK;
 }
 
 int directory_resolve(message *m, relay_store *s)
 {
-    m->job.status = TACET_E_REFUSED;
-    int rc = relay_token_find(s, m->account, m->token_hash, &m->token_kind);
-    if (rc != TACET_OK)
-        return rc < 0 ? rc : TACET_OK;
-    rc = relay_mailbox_find(s, m->account, m->device, &m->mailbox);
+    int verdict = TACET_E_REFUSED, rc = relay_token_find(s, m->account, m->token_hash, &m->token_kind);
+    if (rc == TACET_OK) {
+        verdict = TACET_E_GAP;
+        rc = relay_mailbox_find(s, m->account, m->device, &m->mailbox);
+    }
     if (rc < 0)
         return rc;
-    m->job.status = rc == TACET_OK ? TACET_OK : TACET_E_GAP;
+    m->job.status = rc == TACET_OK ? TACET_OK : verdict;
     return TACET_OK;
 }

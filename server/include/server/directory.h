@@ -60,7 +60,7 @@ void directory_verify_run(work *w);
 request_job *request_job_of(work *w);
 /* Fills reply or error, and effects. TACET_OK also when the request was refused; < 0 is a fault of the store's. */
 TACET_MUST_USE int directory_run(request_job *r, relay_store *s);
-/* Who has this transport key: fills l->who, or leaves mailbox 0. */
+/* Who has this transport key: fills l->who, or leaves mailbox 0; then l->job.status is TACET_OK. */
 TACET_MUST_USE int directory_login(login_job *l, relay_store *s);
 /* Account, device and token of a message -> mailbox and token kind; m->job.status is TACET_OK, TACET_E_REFUSED (no such mailbox or token) or
  * TACET_E_GAP (token right, device gone). */

@@ -35,7 +35,7 @@ struct job {
     job *next, *previous;
     job_kind kind;
     bool writes;    /* needs a transaction */
-    int status;     /* outcome: TACET_OK or a verdict */
+    int status;     /* outcome: TACET_OK or a verdict; TACET_E_NOMEM: the group ended before it was answered */
     conn_ref from;  /* who asked; it may have gone when the job is done */
     uint32_t id;    /* of the request */
     size_t charged; /* bytes of memory that it holds */

@@ -1,4 +1,4 @@
-/* S01 for the whole relay core over its real store: the power goes at a step of the disk, and what a disk may then hold is what the next start finds. Every
+/* The relay core over its real store when that fails under it. S01: the power goes at a step of the disk, and what a disk may then hold is what the next start finds. Every
  * message that was accepted and not acknowledged is delivered, in order, once; none that nobody sent. */
 #include "core_world.h"
 #include "faulty.h"
@@ -160,4 +160,43 @@ START_TEST(S01_power_loss_under_the_core)
 }
 END_TEST
 
-SUITE("core-crash", TEST(S01_power_loss_under_the_core))
+/* --- no memory ------------------------------------------------------------------------------------------------------------------------------ */
+/* The committer finds none for what it is asked, nor when it asks again. */
+static void group_without_memory(world *w)
+{
+    ck_assert(world_take(w));
+    job *list = w->group;
+    w->group = NULL;
+    faulty_memory(false);
+    int rc = committer_execute(w->store, list);
+    faulty_memory(true);
+    ck_assert_int_eq(rc, TACET_E_NOMEM);
+    core_group_done(w->core, list, rc);
+}
+
+/* A sender who is refused never tries that token again; a device that is taken for a stranger is told that it is not registered. */
+START_TEST(what_cannot_be_looked_up_gets_no_verdict)
+{
+    faulty_memory(true); /* before the first connection */
+    world *w = world_new(NULL);
+    person bob;
+    person_make(&bob, w->wall_ms / 1000);
+    client *bobs = person_join(w, &bob), *sender = client_open(w, TACET_ROLE_OPEN, NULL, 7), *k = &w->client[WORLD_CLIENTS - 1];
+    frame hello = send_to(&bob, bob.token, "hello", 5);
+    client_say(w, sender, &hello);
+    group_without_memory(w);
+    ck_assert(client_hear(sender, &f));
+    ck_assert_uint_eq(f.error.code, ERROR_INTERNAL);
+    hello.id = 0;
+    ck_assert_uint_eq(client_code(w, sender, &hello), 0);
+    *k = (client){ .used = true, .role = TACET_ROLE_MAILBOX, .next_id = 1, .drains = true };
+    ck_assert_int_eq(core_open(w->core, (core_peer){ 0, WORLD_CLIENTS - 1, 1 }, k->role, bob.tk.public, k->hash, 7, &k->ref), TACET_OK);
+    group_without_memory(w);
+    ck_assert(k->closed && !k->ready && !bobs->closed);
+    client_close(w, k);
+    ck_assert(!client_open(w, TACET_ROLE_MAILBOX, &bob, 7)->closed);
+    world_free(w);
+}
+END_TEST
+
+SUITE("core-crash", TEST(what_cannot_be_looked_up_gets_no_verdict), TEST(S01_power_loss_under_the_core))

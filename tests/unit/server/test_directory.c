@@ -77,12 +77,12 @@ START_TEST(invitation_expires)
     person p;
     uint8_t proof[64], invite[32], hash[32];
     person_make(&p, w->wall_ms / 1000);
-    client *k = client_open(w, TACET_ROLE_MAILBOX, &p, 1);
     token_make("late", invite, hash);
     ck_assert_int_eq(relay_begin(w->store), TACET_OK);
     ck_assert_int_eq(relay_invite_add(w->store, hash, 5, w->wall_ms / 1000 + 60), TACET_OK);
     ck_assert_int_eq(relay_commit(w->store), TACET_OK);
     world_pass_us(w, 61000000);
+    client *k = client_open(w, TACET_ROLE_MAILBOX, &p, 1);
     frame f = person_register(&p, k->hash, proof);
     f.register_.invite = (view){ invite, 32 };
     ck_assert_uint_eq(client_code(w, k, &f), ERROR_INVITE);

@@ -89,11 +89,13 @@ static void settle(scene *s)
         gate_handshake_done(s->gate, w);
     }
     for (job *list; (list = core_take_group(s->core));) {
-        for (job *j = list; j; j = j->next)
+        for (job *j = list; j; j = j->next) {
+            j->status = TACET_OK;
             if (j->kind == JOB_LOGIN)
                 memcpy(s->login_key, ((login_job *)j)->transport_key, 32);
             else if (j->kind == JOB_REQUEST)
                 ((request_job *)j)->error = ERROR_NOT_FOUND;
+        }
         core_group_done(s->core, list, TACET_OK);
     }
 }

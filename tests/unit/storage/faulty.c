@@ -459,3 +459,24 @@ void faulty_watch(const void *marker, size_t bytes)
 
 uint64_t faulty_seen(void) { return disk.seen; }
 uint64_t faulty_temporary(void) { return disk.temporary; }
+
+/* --- memory ---------------------------------------------------------------------------------------------------------------------------------- */
+static sqlite3_mem_methods usual;
+static bool there_is_none;
+
+static void *memory_or_none(int n) { return there_is_none ? NULL : usual.xMalloc(n); }
+static void *memory_again_or_none(void *p, int n) { return there_is_none ? NULL : usual.xRealloc(p, n); }
+
+void faulty_memory(bool there)
+{
+    there_is_none = !there;
+    if (usual.xMalloc)
+        return;
+    if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &usual) != SQLITE_OK)
+        abort();
+    sqlite3_mem_methods limited = usual;
+    limited.xMalloc = memory_or_none;
+    limited.xRealloc = memory_again_or_none;
+    if (sqlite3_config(SQLITE_CONFIG_MALLOC, &limited) != SQLITE_OK)
+        abort();
+}

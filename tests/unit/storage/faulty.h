@@ -1,4 +1,4 @@
-/* tests/unit/storage/faulty.h: a disk that fails on command. An SQLite VFS over the usual one, made the default. It counts what changes the disk,
+/* tests/unit/storage/faulty.h: a disk that fails on command, and memory. An SQLite VFS over the usual one, made the default. It counts what changes the disk,
  * can make one such step fail, or the power go: then everything fails, and faulty_restart leaves in the files what a disk may hold: what was synced,
  * and of each later write all, nothing, or some of its sectors. New files may be gone until they were synced, deleted ones may be back. */
 #ifndef TESTS_STORAGE_FAULTY_H
@@ -26,4 +26,6 @@ uint64_t faulty_steps(void); /* since the last of the three above; of the kinds 
 void faulty_watch(const void *marker, size_t bytes);
 uint64_t faulty_seen(void);
 uint64_t faulty_temporary(void);
+/* false: SQLite gets no memory until true is said. The first call of a process comes before its first connection. */
+void faulty_memory(bool there);
 #endif
