@@ -113,7 +113,7 @@ static error_code verify_prekeys(const request_job *r, const frame *f)
 static int answer_counts(request_job *r, relay_store *s)
 {
     frame f = { .kind = FRAME_PREKEY_COUNTS };
-    int rc = relay_prekey_counts(s, r->who.mailbox, &f.prekey_counts.one_time, &f.prekey_counts.kem, &f.prekey_counts.handed_out);
+    int rc = relay_prekey_counts(s, r->who.mailbox, r->now_s, &f.prekey_counts.one_time, &f.prekey_counts.kem, &f.prekey_counts.handed_out);
     return rc == TACET_OK ? directory_answer(r, &f) : rc > 0 ? TACET_E_CORRUPT : rc;
 }
 
@@ -121,11 +121,15 @@ static int run_publish_prekeys(request_job *r, relay_store *s, const frame *f)
 {
     uint32_t count[2];
     uint64_t handed_out;
-    int rc = relay_prekey_counts(s, r->who.mailbox, &count[0], &count[1], &handed_out);
+    int rc = relay_prekey_counts(s, r->who.mailbox, r->now_s, &count[0], &count[1], &handed_out);
     if (rc != TACET_OK)
         return rc > 0 ? TACET_E_CORRUPT : rc;
     const view_list *keys = &f->publish_prekeys.prekeys;
-    for (int pass = 0; pass < 2; pass++) /* count them all, then write them all */
+    for (int pass = 0; pass < 2; pass++) { /* count them all, then write them all */
+        if (pass)
+            rc = relay_prekey_forget(s, r->who.mailbox, r->now_s);
+        if (rc != TACET_OK)
+            return rc;
         for (uint32_t i = 0; i < keys->count; i++) {
             enum prekey_kind kind;
             uint32_t id;
@@ -139,6 +143,7 @@ static int run_publish_prekeys(request_job *r, relay_store *s, const frame *f)
             if (!pass && kind == PREKEY_KEM_ONE_TIME && ++count[1] > r->policy.prekeys_max)
                 return refuse(r, ERROR_QUOTA);
         }
+    }
     return answer_counts(r, s);
 }
 
@@ -149,10 +154,10 @@ static int run_prekey_status(request_job *r, relay_store *s, const frame *f)
 }
 
 /* The prekey of this kind, or none; only faults are returned. */
-static int take(relay_store *s, uint32_t mailbox, enum prekey_kind kind, uint8_t out[TACET_PREKEY_MAX_BYTES], size_t *n)
+static int take(const request_job *r, relay_store *s, uint32_t mailbox, enum prekey_kind kind, uint8_t out[TACET_PREKEY_MAX_BYTES], size_t *n)
 {
     *n = 0;
-    int rc = relay_prekey_take(s, mailbox, (uint8_t)kind, out, TACET_PREKEY_MAX_BYTES, n);
+    int rc = relay_prekey_take(s, mailbox, (uint8_t)kind, r->now_s, out, TACET_PREKEY_MAX_BYTES, n);
     if (rc == TACET_E_NOT_FOUND)
         *n = 0;
     return rc > 0 && rc != TACET_E_NOT_FOUND ? TACET_E_CORRUPT : rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
@@ -170,12 +175,12 @@ static int run_bundle(request_job *r, relay_store *s, const frame *f)
         return rc < 0 ? rc : refuse(r, rc == TACET_OK ? ERROR_STALE_DEVICE : ERROR_NOT_FOUND);
     }
     if (rc == TACET_OK)
-        rc = take(s, mailbox, PREKEY_SIGNED, spk, &spk_bytes);
+        rc = take(r, s, mailbox, PREKEY_SIGNED, spk, &spk_bytes);
     if (rc != TACET_OK)
         return rc > 0 ? TACET_E_CORRUPT : rc;
     if (!spk_bytes)
         return refuse(r, ERROR_NOT_FOUND);
-    rc = take(s, mailbox, PREKEY_KEM_LAST_RESORT, kem, &kem_bytes);
+    rc = take(r, s, mailbox, PREKEY_KEM_LAST_RESORT, kem, &kem_bytes);
     if (rc != TACET_OK)
         return rc;
     if (!kem_bytes)
@@ -183,11 +188,11 @@ static int run_bundle(request_job *r, relay_store *s, const frame *f)
     if (r->one_time_keys) {
         size_t n = 0;
         uint8_t once[TACET_PREKEY_MAX_BYTES];
-        rc = take(s, mailbox, PREKEY_KEM_ONE_TIME, once, &n);
+        rc = take(r, s, mailbox, PREKEY_KEM_ONE_TIME, once, &n);
         if (rc == TACET_OK && n)
             memcpy(kem, once, kem_bytes = n);
         if (rc == TACET_OK)
-            rc = take(s, mailbox, PREKEY_ONE_TIME, opk, &opk_bytes);
+            rc = take(r, s, mailbox, PREKEY_ONE_TIME, opk, &opk_bytes);
         if (rc != TACET_OK)
             return rc;
     }

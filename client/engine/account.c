@@ -203,7 +203,7 @@ int account_make(engine *e, const relay_address *relay, const char *name, bool l
     if (rc == TACET_OK)
         rc = vault_token_put(e->vault, &wish);
     if (rc == TACET_OK)
-        rc = prekeys_refill(e, 0, 0);
+        rc = prekeys_first(e);
     return rc;
 }
 

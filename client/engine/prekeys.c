@@ -50,34 +50,54 @@ out:
     return rc;
 }
 
-/* A new one when the newest is a week old. */
-static int rotate(engine *e, enum prekey_kind kind)
+/* A new one when the newest is `old_s` old, or of a time that has yet to come (made while the clock was ahead). */
+static int is_due(engine *e, enum prekey_kind kind, uint64_t old_s, bool *due)
 {
     vault_prekey *newest = secret_alloc(e->arena, sizeof *newest);
     if (!newest)
         return TACET_E_NOMEM;
     int rc = vault_prekey_newest(e->vault, kind, newest);
-    bool due = rc == TACET_E_NOT_FOUND || (rc == TACET_OK && now_s(e) >= newest->created_s + TACET_PREKEY_ROTATE_S);
+    if (rc == TACET_OK)
+        *due = now_s(e) >= newest->created_s + old_s || newest->created_s > now_s(e) + TACET_PREKEY_TOLERANCE_S;
+    else if (rc == TACET_E_NOT_FOUND)
+        *due = true;
     secret_free(e->arena, newest);
-    if (rc != TACET_OK && rc != TACET_E_NOT_FOUND)
-        return rc;
-    return due ? make_one(e, kind) : TACET_OK;
+    return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
+}
+
+static int rotate(engine *e, enum prekey_kind kind)
+{
+    bool due = false;
+    int rc = is_due(e, kind, TACET_PREKEY_ROTATE_S, &due);
+    return rc == TACET_OK && due ? make_one(e, kind) : rc;
+}
+
+int prekeys_first(engine *e)
+{
+    bool due = false;
+    int rc = is_due(e, PREKEY_SIGNED, TACET_PREKEY_LIFETIME_S, &due);
+    return rc == TACET_OK && due ? prekeys_refill(e, 0, 0) : rc;
+}
+
+/* What is on the way to the relay is as good as there: its answer to an earlier question does not have it yet. */
+static int refill(engine *e, enum prekey_kind kind, uint64_t left, uint64_t full)
+{
+    uint64_t waiting = 0;
+    int rc = vault_prekey_waiting(e->vault, kind, now_s(e), &waiting);
+    left += waiting;
+    for (uint64_t n = left; rc == TACET_OK && left < full / 4 && n < full; n++)
+        rc = make_one(e, kind);
+    return rc;
 }
 
 int prekeys_refill(engine *e, uint32_t one_time_left, uint32_t kem_left)
 {
-    static const struct {
-        enum prekey_kind kind;
-        uint32_t full;
-    } row[] = { { PREKEY_ONE_TIME, TACET_ONE_TIME_EC_PREKEYS }, { PREKEY_KEM_ONE_TIME, TACET_ONE_TIME_KEM_PREKEYS } };
-    const uint32_t left[] = { one_time_left, kem_left };
     int rc = rotate(e, PREKEY_SIGNED);
     if (rc == TACET_OK)
         rc = rotate(e, PREKEY_KEM_LAST_RESORT);
-    for (size_t i = 0; rc == TACET_OK && i < sizeof row / sizeof *row; i++)
-        for (uint32_t n = left[i]; rc == TACET_OK && left[i] < row[i].full / 4 && n < row[i].full; n++)
-            rc = make_one(e, row[i].kind);
-    return rc;
+    if (rc == TACET_OK)
+        rc = refill(e, PREKEY_ONE_TIME, one_time_left, TACET_ONE_TIME_EC_PREKEYS);
+    return rc == TACET_OK ? refill(e, PREKEY_KEM_ONE_TIME, kem_left, TACET_ONE_TIME_KEM_PREKEYS) : rc;
 }
 
 /* --- for an envelope ---------------------------------------------------------------------------------------------------------------------- */
@@ -140,7 +160,7 @@ static int with_unpublished(engine *e, int (*use)(engine *e, prekey_batch *b, vo
     prekey_batch *b = secret_alloc(e->arena, sizeof *b);
     if (!b)
         return TACET_E_NOMEM;
-    int rc = vault_prekey_unpublished(e->vault, b->key, PREKEYS_AT_ONCE, &b->count);
+    int rc = vault_prekey_unpublished(e->vault, now_s(e), b->key, PREKEYS_AT_ONCE, &b->count);
     if (rc == TACET_OK)
         rc = use(e, b, ctx);
     secret_free(e->arena, b);

@@ -191,6 +191,8 @@ static int prepare(engine *e, const relay_address *relay, const char *name, bool
         text_put(e->me.proxy, sizeof e->me.proxy, e->proxy);
         e->me.listed = listed;
         rc = account_store(e);
+        if (rc == TACET_OK)
+            rc = prekeys_first(e);
     } else {
         if (e->me.stage == ACCOUNT_MADE)
             rc = vault_prekey_remove_all(e->vault);

@@ -190,23 +190,15 @@ static void got_prekeys(engine *e, uint64_t arg, const frame *reply)
         restore_done(e, o);
 }
 
-/* The relay has the list: from here on we are that device. Prekeys of an interrupted restore are still good. */
+/* The relay has the list: from here on we are that device. */
 static int become_device(engine *e, const restoring *r)
 {
-    vault_prekey *key = secret_alloc(e->arena, sizeof *key);
-    if (!key)
-        return TACET_E_NOMEM;
     e->me.list = r->next;
     memcpy(e->me.signed_list, r->signed_next, r->signed_bytes);
     e->me.signed_list_bytes = r->signed_bytes;
     e->me.device = r->device;
     int rc = account_store(e);
-    if (rc == TACET_OK)
-        rc = vault_prekey_newest(e->vault, PREKEY_SIGNED, key);
-    if (rc == TACET_E_NOT_FOUND)
-        rc = prekeys_refill(e, 0, 0);
-    secret_free(e->arena, key);
-    return rc;
+    return rc == TACET_OK ? prekeys_first(e) : rc;
 }
 
 static void got_devices(engine *e, uint64_t arg, const frame *reply)

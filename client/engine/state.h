@@ -258,6 +258,7 @@ TACET_MUST_USE int publish_name(engine *e, reply_fn *fn, uint64_t arg);
 
 /* --- prekeys.c --- */
 TACET_MUST_USE int prekeys_refill(engine *e, uint32_t one_time_left, uint32_t kem_left); /* in a transaction */
+TACET_MUST_USE int prekeys_first(engine *e); /* in a transaction: all of them, unless an attempt that was interrupted left some that are in time */
 /* Gives what is unpublished to the relay; TACET_E_NOT_FOUND: nothing is. */
 TACET_MUST_USE int prekeys_publish(engine *e, reply_fn *fn, uint64_t arg);
 TACET_MUST_USE int prekeys_mark_published(engine *e); /* what the last prekeys_publish sent */

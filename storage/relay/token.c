@@ -62,34 +62,61 @@ int relay_prekey_put(relay_store *s, uint32_t mailbox, uint8_t kind, uint32_t id
                           : rc;
 }
 
-int relay_prekey_take(relay_store *s, uint32_t mailbox, uint8_t kind, uint8_t *out, size_t room, size_t *out_bytes)
+/* When a prekey expires stands in its encoding (identity/prekey.h), big-endian, so times compare as bytes do. */
+#define EXPIRES "substr(encoded, 14, 8)"
+
+static void time_bytes(uint8_t out[8], uint64_t now_s)
+{
+    for (size_t i = 0; i < 8; i++)
+        out[i] = (uint8_t)(now_s >> (56 - 8 * i));
+}
+
+int relay_prekey_forget(relay_store *s, uint32_t mailbox, uint64_t now_s)
+{
+    uint8_t now[8];
+    time_bytes(now, now_s);
+    return relay_do(s, NULL, "DELETE FROM prekey WHERE mailbox = ? AND kind IN (?, ?) AND " EXPIRES " <= ?", "iiib", (uint64_t)mailbox,
+                    (uint64_t)PREKEY_ONE_TIME, (uint64_t)PREKEY_KEM_ONE_TIME, (blob){ now, sizeof now });
+}
+
+/* With it go those of lower ids, which have expired: else it would not be the first. */
+static int one_time_taken(relay_store *s, uint32_t mailbox, uint8_t kind, uint64_t id)
+{
+    int rc = relay_do(s, NULL, "DELETE FROM prekey WHERE mailbox = ? AND kind = ? AND id <= ?", "iii", (uint64_t)mailbox, (uint64_t)kind, id);
+    return rc == TACET_OK ? relay_do(s, NULL, "UPDATE mailbox SET handed_out = handed_out + 1 WHERE mailbox = ?", "i", (uint64_t)mailbox) : rc;
+}
+
+int relay_prekey_take(relay_store *s, uint32_t mailbox, uint8_t kind, uint64_t now_s, uint8_t *out, size_t room, size_t *out_bytes)
 {
     sqlite3_stmt *q = NULL;
-    int rc = relay_one(s, &q, "SELECT id, encoded FROM prekey WHERE mailbox = ? AND kind = ? ORDER BY id LIMIT 1", "ii", (uint64_t)mailbox,
-                       (uint64_t)kind);
-    if (rc != TACET_OK)
-        return rc;
+    uint8_t now[8];
+    time_bytes(now, now_s);
+    int rc = relay_one(s, &q, "SELECT id, encoded FROM prekey WHERE mailbox = ? AND kind = ? AND (? OR " EXPIRES " > ?) ORDER BY id LIMIT 1", "iiib",
+                       (uint64_t)mailbox, (uint64_t)kind, (uint64_t)prekey_lasts(kind), (blob){ now, sizeof now });
+    if (rc == TACET_E_NOT_FOUND && !prekey_lasts(kind))
+        rc = relay_prekey_forget(s, mailbox, now_s);
+    if (!q)
+        return rc == TACET_OK ? TACET_E_NOT_FOUND : rc;
     uint64_t id = (uint64_t)sqlite3_column_int64(q, 0);
     size_t bytes = 0;
     rc = relay_give(q, 1, out, room, &bytes);
-    if (rc == TACET_OK && !prekey_lasts(kind)) {
-        rc = relay_do(s, NULL, "DELETE FROM prekey WHERE mailbox = ? AND kind = ? AND id = ?", "iii", (uint64_t)mailbox, (uint64_t)kind, id);
-        if (rc == TACET_OK)
-            rc = relay_do(s, NULL, "UPDATE mailbox SET handed_out = handed_out + 1 WHERE mailbox = ?", "i", (uint64_t)mailbox);
-    }
+    if (rc == TACET_OK && !prekey_lasts(kind))
+        rc = one_time_taken(s, mailbox, kind, id);
     if (rc == TACET_OK)
         *out_bytes = bytes;
     return rc;
 }
 
-int relay_prekey_counts(relay_store *s, uint32_t mailbox, uint32_t *one_time, uint32_t *kem, uint64_t *handed_out)
+int relay_prekey_counts(relay_store *s, uint32_t mailbox, uint64_t now_s, uint32_t *one_time, uint32_t *kem, uint64_t *handed_out)
 {
     sqlite3_stmt *q = NULL;
-    int rc = relay_one(
-        s, &q,
-        "SELECT (SELECT count(*) FROM prekey WHERE mailbox = ?1 AND kind = ?2), (SELECT count(*) FROM prekey WHERE mailbox = ?1 AND kind = ?3),"
-        " handed_out FROM mailbox WHERE mailbox = ?1",
-        "iii", (uint64_t)mailbox, (uint64_t)PREKEY_ONE_TIME, (uint64_t)PREKEY_KEM_ONE_TIME);
+    uint8_t now[8];
+    time_bytes(now, now_s);
+    int rc =
+        relay_one(s, &q,
+                  "SELECT (SELECT count(*) FROM prekey WHERE mailbox = ?1 AND kind = ?2 AND " EXPIRES " > ?4),"
+                  " (SELECT count(*) FROM prekey WHERE mailbox = ?1 AND kind = ?3 AND " EXPIRES " > ?4), handed_out FROM mailbox WHERE mailbox = ?1",
+                  "iiib", (uint64_t)mailbox, (uint64_t)PREKEY_ONE_TIME, (uint64_t)PREKEY_KEM_ONE_TIME, (blob){ now, sizeof now });
     if (rc != TACET_OK)
         return rc;
     *one_time = (uint32_t)sqlite3_column_int64(q, 0);

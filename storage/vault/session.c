@@ -176,10 +176,18 @@ int vault_prekey_newest(vault *v, uint32_t kind, vault_prekey *out)
 
 int vault_prekey_remove(vault *v, uint32_t kind, uint32_t id) { return vault_change(v, "DELETE FROM prekey WHERE kind=? AND id=?", "nn", kind, id); }
 
-int vault_prekey_unpublished(vault *v, vault_prekey *out, size_t room, size_t *count)
+int vault_prekey_waiting(vault *v, uint32_t kind, uint64_t now_s, uint64_t *count)
+{
+    return vault_number(v, count, "SELECT count(*) FROM prekey WHERE kind=? AND published=0 AND expires_s>? AND created_s<=?", "nuu", kind, now_s,
+                        now_s + TACET_PREKEY_TOLERANCE_S);
+}
+
+int vault_prekey_unpublished(vault *v, uint64_t now_s, vault_prekey *out, size_t room, size_t *count)
 {
     sqlite3_stmt *st = NULL;
-    int rc = vault_select(v, &st, "SELECT " PREKEY_COLUMNS " FROM prekey WHERE published=0 ORDER BY kind, id LIMIT ?", "i", (int64_t)room);
+    int rc =
+        vault_select(v, &st, "SELECT " PREKEY_COLUMNS " FROM prekey WHERE published=0 AND expires_s>? AND created_s<=? ORDER BY kind, id LIMIT ?",
+                     "uui", now_s, now_s + TACET_PREKEY_TOLERANCE_S, (int64_t)room);
     if (rc != TACET_OK)
         return rc;
     size_t n = 0;

@@ -32,9 +32,9 @@ enum tacet_limits {
 
     TACET_ONE_TIME_EC_PREKEYS = 100,
     TACET_ONE_TIME_KEM_PREKEYS = 25,
-    TACET_PREKEY_LIFETIME_S = 14 * 86400,
     TACET_PREKEY_ROTATE_S = 7 * 86400,
-    TACET_PREKEY_KEEP_S = 31 * 86400, /* private halves, beyond expiry */
+    TACET_PREKEY_LIFETIME_S = TACET_PREKEY_ROTATE_S + 30 * 86400, /* who was online so many days ago can be written to: an envelope waits as long */
+    TACET_PREKEY_KEEP_S = 31 * 86400,                             /* private halves, beyond expiry */
     TACET_PREKEY_TOLERANCE_S = 86400,
     TACET_TTL_MAX_S = 30 * 86400,
     TACET_ENVELOPE_ID_KEEP_S = 31 * 86400,

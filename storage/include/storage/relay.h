@@ -86,9 +86,13 @@ TACET_MUST_USE int relay_token_count(relay_store *s, const uint8_t account[32], 
 /* --- prekeys ------------------------------------------------------------------------------------------------------------------------ */
 TACET_MUST_USE int relay_prekey_put(relay_store *s, uint32_t mailbox, uint8_t kind, uint32_t id,
                                     blob encoded); /* kinds 1 and 4 replace the old one */
-/* One-time kinds (2, 3) are deleted as they are handed out, lowest id first; 1 and 4 stay. TACET_E_NOT_FOUND */
-TACET_MUST_USE int relay_prekey_take(relay_store *s, uint32_t mailbox, uint8_t kind, uint8_t *out, size_t room, size_t *out_bytes);
-TACET_MUST_USE int relay_prekey_counts(relay_store *s, uint32_t mailbox, uint32_t *one_time, uint32_t *kem, uint64_t *handed_out);
+/* One-time kinds (2, 3) are deleted as they are handed out, lowest id first, and what has expired before it as well; 1 and 4 stay, expired or not (our
+ * clock may be wrong, and they are checked by whoever gets them). TACET_E_NOT_FOUND: none that is in time */
+TACET_MUST_USE int relay_prekey_take(relay_store *s, uint32_t mailbox, uint8_t kind, uint64_t now_s, uint8_t *out, size_t room, size_t *out_bytes);
+/* Of those in time. */
+TACET_MUST_USE int relay_prekey_counts(relay_store *s, uint32_t mailbox, uint64_t now_s, uint32_t *one_time, uint32_t *kem, uint64_t *handed_out);
+/* Deletes expired one-time keys. To be called before others are put: so there are never more of them in all than may be put, which bounds this. */
+TACET_MUST_USE int relay_prekey_forget(relay_store *s, uint32_t mailbox, uint64_t now_s);
 
 /* --- directory, invites, settings ------------------------------------------------------------------------------------------------ */
 /* An account has one name: the one before goes. TACET_E_EXISTS: it is another account's, not expired at now_s. */

@@ -145,7 +145,9 @@ TACET_MUST_USE int vault_prekey_get(vault *v, uint32_t kind, uint32_t id, vault_
 TACET_MUST_USE int vault_prekey_newest(vault *v, uint32_t kind, vault_prekey *out);
 TACET_MUST_USE int vault_prekey_remove(vault *v, uint32_t kind, uint32_t id);
 TACET_MUST_USE int vault_prekey_remove_all(vault *v);
-TACET_MUST_USE int vault_prekey_unpublished(vault *v, vault_prekey *out, size_t room, size_t *count);
+/* Those in time: a relay that is given one that is not takes none of them. */
+TACET_MUST_USE int vault_prekey_unpublished(vault *v, uint64_t now_s, vault_prekey *out, size_t room, size_t *count);
+TACET_MUST_USE int vault_prekey_waiting(vault *v, uint32_t kind, uint64_t now_s, uint64_t *count); /* of one kind, the same */
 TACET_MUST_USE int vault_prekey_published(vault *v, uint32_t kind, uint32_t id);
 TACET_MUST_USE int
 vault_prekey_unpublish_all(vault *v); /* the relay lost its memory: kinds 1 and 4 must be given to it again; one-time ones are refilled */

@@ -172,5 +172,126 @@ START_TEST(S11_no_prekeys_while_the_clocks_differ)
 }
 END_TEST
 
+/* Somebody is online every five days, for a moment. */
+static void days_pass_with(world *w, unsigned days, size_t who)
+{
+    for (unsigned day = 0; day < days; day += 5) {
+        days_pass(w, 5);
+        come_back(w, who);
+    }
+}
+
+/* R05: first contact with somebody who registered long ago, online now and then or not at all. Of a relay that does not let expired keys go, too. */
+static const struct {
+    unsigned days;
+    bool online, old_relay, kem_used, reduced;
+} weeks[] = {
+    { 16, false, false, false, false }, { 16, true, false, false, false }, { 30, false, false, false, false }, { 45, true, false, false, false },
+    { 100, true, false, false, false }, { 45, true, true, false, true },   { 45, true, true, true, true },
+};
+START_TEST(R05_first_contact_after_weeks)
+{
+    world *w = world_new();
+    size_t a = world_join(w, "alice"), b = world_join(w, "bob");
+    world_link(w, b, link_room);
+    w->old_bundles = weeks[_i].old_relay ? 7 : 0; /* that many in one go, as the real one */
+    if (weeks[_i].online)
+        days_pass_with(w, weeks[_i].days, b);
+    else
+        days_pass(w, weeks[_i].days);
+    if (weeks[_i].online)
+        world_close(w, b);
+    world_account *box = world_account_of(w, b);
+    for (size_t i = 0; i < box->keys && weeks[_i].kem_used; i++)
+        box->key[i].gone = box->key[i].gone || box->key[i].bytes[0] == PREKEY_KEM_ONE_TIME;
+    come_back(w, a);
+    json_decref(must(w, a, "add", json_pack("{ss ss}", "target", link_room, "text", "long time no see")));
+    ck_assert_int_eq(contact(w, a, "bob").reduced, weeks[_i].reduced);
+    come_back(w, b);
+    ck_assert_uint_eq(world_events(w, b, "request"), 1);
+    json_decref(must(w, b, "accept", json_pack("{ss}", "name", "alice")));
+    world_send(w, b, "alice", "indeed");
+    ck_assert_str_eq(world_received(w, a, room, sizeof room), "indeed");
+    world_send(w, a, "bob", "how are you?");
+    ck_assert_str_eq(world_received(w, b, room, sizeof room), "how are you?");
+    ck_assert_uint_eq(world_events(w, a, "error") + world_events(w, b, "error") + world_events(w, b, "quarantined"), 0);
+    world_free(w);
+}
+END_TEST
+
+static size_t in_time(world *w, size_t who, enum prekey_kind kind)
+{
+    size_t n = 0;
+    const world_account *box = world_account_of(w, who);
+    const own_account *me = &w->person[who].e->me;
+    const device_entry *d = device_list_find(&me->list, me->device);
+    for (size_t i = 0; i < box->keys; i++) {
+        prekey p;
+        n += !box->key[i].gone && prekey_decode(&p, kind, box->key[i].bytes, box->key[i].n, &me->list.account, d->id, d->sign,
+                                                w->person[who].env.wall_ms / 1000) == TACET_OK;
+    }
+    return n;
+}
+
+/* R05: a relay that lost its memory is given what is in time, and takes it, whatever else the vault still keeps; and the private halves of what nobody
+ * used go in the end. */
+START_TEST(R05_a_relay_that_forgot_is_given_what_is_in_time)
+{
+    world *w = world_new();
+    size_t b = world_join(w, "bob"), kept = 0;
+    vault_prekey k;
+    days_pass_with(w, 60, b);
+    ck_assert_int_eq(vault_prekey_get(w->person[b].e->vault, PREKEY_SIGNED, 1, &k), TACET_OK);
+    w->incarnation[0] ^= 1;
+    world_account_of(w, b)->keys = 0;
+    days_pass(w, 1);
+    come_back(w, b);
+    ck_assert_uint_eq(world_events(w, b, "error"), 0);
+    ck_assert_uint_eq(in_time(w, b, PREKEY_SIGNED), 1);
+    ck_assert_uint_eq(in_time(w, b, PREKEY_ONE_TIME), TACET_ONE_TIME_EC_PREKEYS);
+    ck_assert_uint_eq(in_time(w, b, PREKEY_KEM_ONE_TIME), TACET_ONE_TIME_KEM_PREKEYS);
+    ck_assert_uint_eq(in_time(w, b, PREKEY_KEM_LAST_RESORT), 1);
+    days_pass(w, (TACET_PREKEY_LIFETIME_S + TACET_PREKEY_KEEP_S) / DAY_S + 1);
+    come_back(w, b);
+    for (uint32_t id = 1; id <= 127; id++)
+        for (uint32_t kind = 1; kind <= 4; kind++)
+            kept += vault_prekey_get(w->person[b].e->vault, kind, id, &k) == TACET_OK;
+    ck_assert_uint_eq(kept, 0);
+    sodium_memzero(&k, sizeof k);
+    world_free(w);
+}
+END_TEST
+
+/* Keys that an interrupted registration made, weeks ago or while the clock was years ahead, do not stand in the way of the next one. */
+START_TEST(R05_registration_goes_on_with_keys_in_time)
+{
+    world *w = world_new();
+    size_t b = world_bare(w, "bob");
+    const uint64_t years_ms = 3650ull * DAY_S * 1000;
+    json_t *params = json_pack("{ss ss}", "relay", w->relay_text, "name", "bob");
+    json_incref(params);
+    if (_i == 0) {
+        w->down = true;
+        must_fail(w, b, "init", params, "relay-unreachable", 3);
+        days_pass(w, 60);
+        world_open(w, b);
+    } else {
+        w->person[b].env.wall_ms += years_ms;
+        w->relay_clock_s = -(int64_t)(years_ms / 1000);
+        must_fail(w, b, "init", params, "clock", 1);
+        world_close(w, b);
+        w->person[b].env.wall_ms -= years_ms;
+        w->relay_clock_s = 0;
+        world_open(w, b);
+    }
+    w->down = false;
+    json_decref(must(w, b, "init", params));
+    ck_assert_uint_eq(in_time(w, b, PREKEY_SIGNED), 1);
+    ck_assert_uint_eq(in_time(w, b, PREKEY_ONE_TIME), TACET_ONE_TIME_EC_PREKEYS);
+    world_free(w);
+}
+END_TEST
+
 SUITE("prekeys", LOOP(R04_prekeys_that_do_not_do_are_no_fork, 2), TEST(R04_adding_somebody_whose_prekeys_expired),
-      LOOP(S11_no_prekeys_while_the_clocks_differ, 2))
+      LOOP(S11_no_prekeys_while_the_clocks_differ, 2), LOOP(R05_first_contact_after_weeks, ROWS(weeks)),
+      TEST(R05_a_relay_that_forgot_is_given_what_is_in_time), LOOP(R05_registration_goes_on_with_keys_in_time, 2))

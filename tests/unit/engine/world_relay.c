@@ -148,13 +148,20 @@ static void on_name(world *w, connection *c, const frame *f)
     answer_ok(w, c, f->id);
 }
 
+/* By how much it is past its time on the relay's clock; up to 0: it is in time. */
+static int64_t late_by_s(const world *w, const connection *c, const uint8_t *encoded)
+{
+    uint64_t expires_s = 0;
+    for (size_t i = 13; i < 21; i++)
+        expires_s = expires_s << 8 | encoded[i];
+    return (int64_t)(w->person[c->person].env.wall_ms / 1000) + w->relay_clock_s - (int64_t)expires_s;
+}
+
 /* Handed out, and counted: not when it has expired. */
 static bool lies_there(const world *w, const connection *c, const world_prekey *k)
 {
-    uint64_t expires_s = 0, now_s = w->person[c->person].env.wall_ms / 1000 + (uint64_t)w->relay_clock_s;
-    for (size_t i = 0; i < 8; i++)
-        expires_s = expires_s << 8 | k->bytes[13 + i];
-    return !k->gone && (k->bytes[0] == PREKEY_SIGNED || k->bytes[0] == PREKEY_KEM_LAST_RESORT || w->old_bundles || expires_s > now_s);
+    bool lasts = k->bytes[0] == PREKEY_SIGNED || k->bytes[0] == PREKEY_KEM_LAST_RESORT;
+    return !k->gone && (lasts || w->old_bundles || late_by_s(w, c, k->bytes) < 0);
 }
 
 static void counts(world *w, connection *c, const frame *f)
@@ -177,12 +184,17 @@ static void counts(world *w, connection *c, const frame *f)
 static void on_prekeys(world *w, connection *c, const frame *f)
 {
     world_account *a = account_at(w, c);
+    for (uint32_t i = 0; i < f->publish_prekeys.prekeys.count; i++)
+        if (late_by_s(w, c, f->publish_prekeys.prekeys.item[i].at) > TACET_PREKEY_TOLERANCE_S) {
+            answer_error(w, c, f->id, ERROR_EXPIRED);
+            return;
+        }
     for (uint32_t i = 0; i < f->publish_prekeys.prekeys.count; i++) {
         const view *v = &f->publish_prekeys.prekeys.item[i];
         uint8_t kind = v->at[0];
         for (size_t k = 0; k < a->keys; k++)
-            if ((kind == PREKEY_SIGNED || kind == PREKEY_KEM_LAST_RESORT) && a->key[k].bytes[0] == kind)
-                a->key[k].gone = true;
+            if (a->key[k].bytes[0] == kind && (kind == PREKEY_SIGNED || kind == PREKEY_KEM_LAST_RESORT || memcmp(a->key[k].bytes, v->at, 5) == 0))
+                a->key[k].gone = true; /* the newest lasts; of one id there is one */
         ck_assert_uint_lt(a->keys, WORLD_PREKEYS);
         memcpy(a->key[a->keys].bytes, v->at, v->bytes);
         a->key[a->keys].gone = false;

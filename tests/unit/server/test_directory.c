@@ -333,6 +333,48 @@ START_TEST(prekeys_have_a_limit)
 }
 END_TEST
 
+/* R05: one-time keys that nobody came for and that have expired are replaced: the device is told that they are gone, has room for as many new ones, and
+ * nobody is given an old one. What the device has published since is not touched. */
+START_TEST(R05_expired_prekeys_make_room)
+{
+    core_config c = core_config_default();
+    c.directory.prekeys_max = 20;
+    world *w = world_new(&c);
+    person p;
+    bool once;
+    person_make(&p, w->wall_ms / 1000);
+    client *mine = person_join(w, &p);
+    person_publish(w, mine, &p, 20, 20);
+    world_pass_us(w, (TACET_PREKEY_LIFETIME_S - 60) * 1000000ull);
+    client *k = client_open(w, TACET_ROLE_OPEN, NULL, 1001);
+    ck_assert(bundle(w, k, &p, &once));
+    ck_assert(once);
+    world_pass_us(w, 61 * 1000000ull);
+    frame f = { .kind = FRAME_PREKEY_STATUS };
+    client_ask(w, mine, &f, &reply);
+    ck_assert_uint_eq(reply.prekey_counts.one_time, 0);
+    ck_assert_uint_eq(reply.prekey_counts.kem, 0);
+    ck_assert_uint_eq(reply.prekey_counts.handed_out, 2);
+    ck_assert(bundle(w, k, &p, &once)); /* with what lasts, whose time is for us to judge */
+    ck_assert(!once);
+    person_publish(w, mine, &p, 20, 20);
+    ck_assert(bundle(w, k, &p, &once));
+    ck_assert(once);
+    f = (frame){ .kind = FRAME_PREKEY_STATUS };
+    client_ask(w, mine, &f, &reply);
+    ck_assert_uint_eq(reply.prekey_counts.one_time, 19);
+    ck_assert_uint_eq(reply.prekey_counts.kem, 19);
+    world_pass_us(w, (TACET_PREKEY_LIFETIME_S + 1) * 1000000ull); /* nobody asks for a bundle meanwhile: room is made all the same */
+    person_publish(w, mine, &p, 10, 10);
+    uint32_t mailbox, rows[2];
+    uint64_t handed_out;
+    ck_assert_int_eq(relay_mailbox_find(w->store, p.list.account.bytes, 1, &mailbox), TACET_OK);
+    ck_assert_int_eq(relay_prekey_counts(w->store, mailbox, 0, &rows[0], &rows[1], &handed_out), TACET_OK);
+    ck_assert(rows[0] == 10 && rows[1] == 10);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(bundle_of_nobody)
 {
     world *w = world_new(NULL);
@@ -412,4 +454,4 @@ END_TEST
 SUITE("directory", TEST(registration_open_and_the_same_again), TEST(registration_closed_and_by_invitation), TEST(invitation_expires),
       LOOP(T11_T16_requests_by_role, ROWS(asked)), TEST(T11_garbage_closes), TEST(R05_one_address_cannot_drain_prekeys),
       TEST(R05_many_addresses_cannot_drain_one_device), TEST(R04_prekeys_are_checked_before_they_are_kept), TEST(prekeys_have_a_limit),
-      TEST(bundle_of_nobody), TEST(names_first_come), TEST(names_change_and_expire))
+      TEST(R05_expired_prekeys_make_room), TEST(bundle_of_nobody), TEST(names_first_come), TEST(names_change_and_expire))

@@ -111,7 +111,7 @@ START_TEST(mailboxes)
     ck_assert_uint_eq(three, two); /* free since the restart */
     uint32_t one_time, kem;
     uint64_t handed_out;
-    OK(relay_prekey_counts(s, three, &one_time, &kem, &handed_out));
+    OK(relay_prekey_counts(s, three, 0, &one_time, &kem, &handed_out));
     relay_rollback(s);
     OK(relay_begin(s));
     ck_assert_int_eq(relay_mailbox_find(s, a, 2, &found), TACET_E_NOT_FOUND);
@@ -213,6 +213,46 @@ START_TEST(tokens)
 }
 END_TEST
 
+/* Something with the time in its place (identity/prekey.h), and a word behind it to be known by. */
+static blob prekey_of(uint64_t expires_s, const char *word)
+{
+    static uint8_t bytes[4][64];
+    static unsigned turn;
+    uint8_t *at = bytes[turn++ % 4];
+    size_t n = strlen(word);
+    memset(at, 0xee, 13);
+    for (size_t i = 0; i < 8; i++)
+        at[13 + i] = (uint8_t)(expires_s >> (56 - 8 * i));
+    memcpy(at + 21, word, n);
+    return (blob){ at, 21 + n };
+}
+
+static bool took(uint32_t box, uint8_t kind, uint64_t now_s, const char *word)
+{
+    uint8_t out[64];
+    size_t n = 0;
+    int rc = relay_prekey_take(s, box, kind, now_s, out, sizeof out, &n);
+    ck_assert(rc == TACET_OK || rc == TACET_E_NOT_FOUND);
+    return rc == TACET_OK ? n == 21 + strlen(word) && memcmp(out + 21, word, n - 21) == 0 : !*word;
+}
+
+static void check_counts(uint32_t box, uint64_t now_s, uint32_t one_time, uint32_t kem, uint64_t handed_out)
+{
+    uint32_t got[2] = { 9, 9 };
+    uint64_t handed = 9;
+    OK(relay_prekey_counts(s, box, now_s, &got[0], &got[1], &handed));
+    ck_assert_msg(got[0] == one_time && got[1] == kem && handed == handed_out, "%u %u %lu", got[0], got[1], (unsigned long)handed);
+}
+
+static uint64_t prekey_rows(uint32_t box)
+{
+    sqlite3_stmt *q = NULL;
+    OK(relay_one(s, &q, "SELECT count(*) FROM prekey WHERE mailbox = ?", "i", (uint64_t)box));
+    uint64_t rows = (uint64_t)sqlite3_column_int64(q, 0);
+    ck_assert_int_eq(sqlite3_reset(q), SQLITE_OK);
+    return rows;
+}
+
 START_TEST(prekeys)
 {
     start();
@@ -222,35 +262,67 @@ START_TEST(prekeys)
     size_t n = 0;
     OK(relay_mailbox_add(s, a, 1, t1, &box));
     OK(relay_mailbox_add(s, b, 1, t2, &other_box));
-    ck_assert_int_eq(relay_prekey_take(s, box, 1, out, sizeof out, &n), TACET_E_NOT_FOUND);
-    OK(relay_prekey_put(s, box, 1, 1, BLOB("old")));
-    OK(relay_prekey_put(s, box, 1, 2, BLOB("signed")));
-    OK(relay_prekey_put(s, box, 4, 1, BLOB("last resort")));
-    OK(relay_prekey_put(s, box, 2, 300, BLOB("later")));
-    OK(relay_prekey_put(s, box, 2, 7, BLOB("first")));
-    OK(relay_prekey_put(s, box, 2, 7, BLOB("first!"))); /* the same id again */
-    OK(relay_prekey_put(s, box, 3, 1, BLOB("kem")));
+    ck_assert(took(box, 1, 100, ""));
+    OK(relay_prekey_put(s, box, 1, 1, prekey_of(900, "old")));
+    OK(relay_prekey_put(s, box, 1, 2, prekey_of(900, "signed")));
+    OK(relay_prekey_put(s, box, 4, 1, prekey_of(900, "last resort")));
+    OK(relay_prekey_put(s, box, 2, 300, prekey_of(900, "later")));
+    OK(relay_prekey_put(s, box, 2, 7, prekey_of(900, "first")));
+    OK(relay_prekey_put(s, box, 2, 7, prekey_of(900, "first!"))); /* the same id again */
+    OK(relay_prekey_put(s, box, 3, 1, prekey_of(900, "kem")));
     again();
-    OK(relay_prekey_counts(s, box, &one_time, &kem, &handed_out));
-    ck_assert(one_time == 2 && kem == 1 && handed_out == 0);
-    for (int i = 0; i < 2; i++) {
-        OK(relay_prekey_take(s, box, 1, out, sizeof out, &n)); /* stays */
-        ck_assert(n == 6 && memcmp(out, "signed", 6) == 0);
+    check_counts(box, 100, 2, 1, 0);
+    for (int i = 0; i < 2; i++)
+        ck_assert(took(box, 1, 100, "signed"));                                     /* stays */
+    ck_assert_int_eq(relay_prekey_take(s, box, 2, 100, out, 5, &n), TACET_E_QUOTA); /* no room: it stays too */
+    ck_assert(took(box, 2, 100, "first!"));
+    ck_assert(took(box, 2, 100, "later"));
+    ck_assert(took(box, 2, 100, ""));
+    ck_assert(took(box, 3, 100, "kem"));
+    ck_assert(took(box, 4, 100, "last resort"));
+    check_counts(box, 100, 0, 0, 3);
+    check_counts(other_box, 100, 0, 0, 0);
+    ck_assert_int_eq(relay_prekey_counts(s, 77, 100, &one_time, &kem, &handed_out), TACET_E_NOT_FOUND);
+    end();
+}
+END_TEST
+
+/* R05: what has expired is neither counted nor handed out, and goes; nothing else does. */
+START_TEST(R05_expired_prekeys_are_as_good_as_gone)
+{
+    start();
+    uint32_t box = 0, other_box = 0;
+    OK(relay_mailbox_add(s, a, 1, t1, &box));
+    OK(relay_mailbox_add(s, b, 1, t2, &other_box));
+    for (uint32_t id = 1; id <= 5; id++) {
+        OK(relay_prekey_put(s, box, 2, id, prekey_of(500, "early")));
+        OK(relay_prekey_put(s, box, 3, id, prekey_of(500, "early")));
+        OK(relay_prekey_put(s, other_box, 2, id, prekey_of(500, "another's")));
     }
-    ck_assert_int_eq(relay_prekey_take(s, box, 2, out, 5, &n), TACET_E_QUOTA); /* no room: it stays too */
-    OK(relay_prekey_take(s, box, 2, out, sizeof out, &n));
-    ck_assert(n == 6 && memcmp(out, "first!", 6) == 0);
-    OK(relay_prekey_take(s, box, 2, out, sizeof out, &n));
-    ck_assert(n == 5 && memcmp(out, "later", 5) == 0);
-    ck_assert_int_eq(relay_prekey_take(s, box, 2, out, sizeof out, &n), TACET_E_NOT_FOUND);
-    OK(relay_prekey_take(s, box, 3, out, sizeof out, &n));
-    OK(relay_prekey_take(s, box, 4, out, sizeof out, &n));
-    ck_assert(n == 11 && memcmp(out, "last resort", 11) == 0);
-    OK(relay_prekey_counts(s, box, &one_time, &kem, &handed_out));
-    ck_assert(one_time == 0 && kem == 0 && handed_out == 3);
-    OK(relay_prekey_counts(s, other_box, &one_time, &kem, &handed_out));
-    ck_assert(handed_out == 0);
-    ck_assert_int_eq(relay_prekey_counts(s, 77, &one_time, &kem, &handed_out), TACET_E_NOT_FOUND);
+    OK(relay_prekey_put(s, box, 1, 1, prekey_of(500, "signed")));
+    OK(relay_prekey_put(s, box, 4, 1, prekey_of(500, "last resort")));
+    OK(relay_prekey_put(s, box, 2, 6, prekey_of(0x0102030405060708, "late")));
+    OK(relay_prekey_put(s, box, 2, 7, prekey_of(500, "early")));
+    OK(relay_prekey_put(s, box, 2, 8, prekey_of(501, "late, too")));
+    again();
+    check_counts(box, 499, 8, 5, 0);
+    ck_assert(took(box, 2, 499, "early")); /* up to its last second */
+    check_counts(box, 500, 2, 0, 1);
+    ck_assert(took(box, 2, 500, "late"));
+    ck_assert_uint_eq(prekey_rows(box), 9); /* those of lower ids went along */
+    check_counts(box, 500, 1, 0, 2);
+    ck_assert(took(box, 2, 500, "late, too"));
+    ck_assert(took(box, 2, 500, ""));
+    ck_assert_uint_eq(prekey_rows(box), 2);
+    ck_assert(took(box, 3, 500, ""));
+    ck_assert(took(box, 1, 5000, "signed")); /* those two are for whoever gets them to judge */
+    ck_assert(took(box, 4, 5000, "last resort"));
+    OK(relay_prekey_put(s, box, 2, 9, prekey_of(600, "new")));
+    OK(relay_prekey_put(s, box, 3, 9, prekey_of(500, "late already")));
+    OK(relay_prekey_forget(s, box, 500));
+    ck_assert_uint_eq(prekey_rows(box), 3);
+    check_counts(box, 500, 1, 0, 3);
+    check_counts(other_box, 499, 5, 0, 0);
     end();
 }
 END_TEST
@@ -334,5 +406,5 @@ START_TEST(transactions_are_wanted)
 }
 END_TEST
 
-SUITE("relay-tables", TEST(accounts_and_lists), TEST(mailboxes), TEST(S12_numbers_of_mailboxes_come_back), TEST(tokens), TEST(prekeys), TEST(names),
-      TEST(invites_and_settings), TEST(transactions_are_wanted))
+SUITE("relay-tables", TEST(accounts_and_lists), TEST(mailboxes), TEST(S12_numbers_of_mailboxes_come_back), TEST(tokens), TEST(prekeys),
+      TEST(R05_expired_prekeys_are_as_good_as_gone), TEST(names), TEST(invites_and_settings), TEST(transactions_are_wanted))
