@@ -233,7 +233,7 @@ int run_devices(request_job *r, relay_store *s, const frame *f)
     }
     if (follows != TACET_OK)
         return refuse(r, follows == TACET_E_VERSION || follows == TACET_E_FORGED || follows == TACET_E_KEY ? ERROR_REFUSED : ERROR_STALE_LIST);
-    if (next.version > RELAY_LIST_VERSIONS_MAX)
+    if (next.version > TACET_LIST_VERSIONS_MAX)
         return refuse(r, ERROR_QUOTA);
     rc = new_keys_are_free(s, &known, &next, &free_);
     if (rc != TACET_OK)

@@ -187,28 +187,25 @@ static bool same_first(const fetch *f, const view_list *lists)
            memcmp(lists->item[0].at, f->result.signed_list, f->result.signed_list_bytes) == 0;
 }
 
-/* Each list must follow the one before it, from the one we know or from the first. */
+/* Each list must follow the one before it, from the one we know or from the first, and there is an end to them: no relay that keeps to the rules has more. */
 static int follow(fetch *f, const view_list *lists)
 {
-    device_list *at = malloc(sizeof *at);
-    if (!at)
-        return TACET_E_NOMEM;
     int rc = TACET_OK;
     for (uint32_t i = same_first(f, lists) ? 1 : 0; rc == TACET_OK && i < lists->count; i++) {
         const view *v = &lists->item[i];
-        rc = device_list_decode(at, v->at, v->bytes);
-        if (rc == TACET_OK && memcmp(&at->account, &f->account, sizeof f->account) != 0)
+        device_list at;
+        rc = device_list_decode(&at, v->at, v->bytes);
+        if (rc == TACET_OK && (memcmp(&at.account, &f->account, sizeof f->account) != 0 || at.version > TACET_LIST_VERSIONS_MAX))
             rc = TACET_E_FORGED;
         if (rc == TACET_OK)
-            rc = device_list_follows(f->have_list ? &f->result.list : NULL, at);
+            rc = device_list_follows(f->have_list ? &f->result.list : NULL, &at);
         if (rc == TACET_OK) {
-            f->result.list = *at;
+            f->result.list = at;
             memcpy(f->result.signed_list, v->at, v->bytes);
             f->result.signed_list_bytes = v->bytes;
             f->have_list = true;
         }
     }
-    free(at);
     return rc;
 }
 

@@ -40,5 +40,7 @@ enum engine_limits {
     ENGINE_PING_MAX = 1000,
     ENGINE_PROXY_MAX_CHARS = 511,
 };
+#define ENGINE_HOUR_MAX_S                                                                                                                            \
+    ((uint64_t)1 << 40) /* that a relay can tell; a later one is as wrong as this, and nothing that is reckoned with it overflows */
 #define ENGINE_TIME_PAST_MS ((uint64_t)(TACET_TTL_MAX_S + 2 * 86400) * 1000) /* ... and so far back: what a relay may keep it, and a bit */
 #endif

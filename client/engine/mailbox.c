@@ -71,7 +71,8 @@ static void got_info(engine *e, uint64_t arg, const frame *reply)
     if (arg == e->mailbox) {
         bool was_off = clock_off(e);
         e->clock_known = true;
-        e->clock_offset_s = (int64_t)reply->info_reply.hour_s - (int64_t)now_s(e);
+        uint64_t hour_s = reply->info_reply.hour_s < ENGINE_HOUR_MAX_S ? reply->info_reply.hour_s : ENGINE_HOUR_MAX_S;
+        e->clock_offset_s = (int64_t)hour_s - (int64_t)now_s(e);
         if (e->clock_offset_s < 0 && e->clock_offset_s > -3600)
             e->clock_offset_s = 0; /* it tells the hour that has begun */
         else if (e->clock_offset_s < 0)

@@ -15,6 +15,7 @@ enum tacet_limits {
     TACET_NAME_MAX_CHARS = 32,
     TACET_DEVICES_MAX = 8,
     TACET_DEVICE_LIST_MAX_BYTES = 2048, /* with its signature */
+    TACET_LIST_VERSIONS_MAX = 4096,     /* device lists of one account */
     TACET_TEXT_MAX_BYTES = 12288,
     TACET_REQUEST_TEXT_MAX_BYTES = 1024,
     TACET_RELAY_ADDRESS_MAX_BYTES = 320, /* tacet://HOST:PORT/RELAYKEY */

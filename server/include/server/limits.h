@@ -90,7 +90,6 @@ enum relay_limits {
     RELAY_REQUEST_QUEUE = 32,                    /* waiting under request tokens in one mailbox */
     RELAY_TOKENS_MAX = 4096,                     /* of one account */
     RELAY_PREKEYS_ONE_TIME_MAX = 200,            /* of each kind, of one device, in store */
-    RELAY_LIST_VERSIONS_MAX = 4096,              /* device lists of one account */
     RELAY_ROUTES = 65536,                        /* remembered (account, device, token) -> mailbox */
 
     /* delivery */

@@ -462,8 +462,31 @@ START_TEST(a_thousand_with_restarts)
 }
 END_TEST
 
+/* Whatever a relay tells, no reckoning overflows, and its hour is as wrong as any other. */
+START_TEST(S11_hours_that_cannot_be)
+{
+    static const uint64_t hour_s[] = { UINT64_MAX, (uint64_t)1 << 63, ((uint64_t)1 << 63) - 1, ((uint64_t)1 << 40) + 1, 1 };
+    size_t a, b;
+    world *w = world_pair(&a, &b);
+    for (size_t i = 0; i < ROWS(hour_s); i++) {
+        world_close(w, a);
+        w->relay_hour_s = hour_s[i];
+        world_open(w, a);
+        world_advance(w, 5000);
+        engine *e = w->person[a].e;
+        ck_assert(clock_off(e));
+        ck_assert_int_le(e->clock_offset_s, (int64_t)1 << 40);
+        ck_assert_int_ge(e->clock_offset_s, -((int64_t)1 << 40));
+        must_fail(w, a, "add", json_pack("{ss}", "target", "somebody"), "clock", 1);
+        world_send(w, a, "bob", "for bob");
+        ck_assert_str_eq(world_received(w, b, room, sizeof room), "for bob");
+    }
+    world_free(w);
+}
+END_TEST
+
 SUITE("conversation", TEST(offline_for_a_day_and_delivered_at_return), TEST(without_a_relay_it_waits_in_order),
       TEST(S04_same_bytes_again_after_a_lost_answer), TEST(S04_killed_before_the_acknowledgement), TEST(S13_redelivered_after_its_key_is_gone),
       TEST(a_restored_relay_gets_it_again), TEST(expired_is_shown), TEST(receipts_wait_unless_somebody_does), TEST(receipts_go_in_batches),
       TEST(history_search_unread_draft), TEST(texts_that_cannot_be_sent), TEST(a_full_mailbox_waits_and_is_told), TEST(M08_dropped_and_reordered),
-      TEST(M10_dates_that_cannot_be), TEST(S11_clocks_that_are_off), TEST(a_thousand_with_restarts))
+      TEST(M10_dates_that_cannot_be), TEST(S11_clocks_that_are_off), TEST(S11_hours_that_cannot_be), TEST(a_thousand_with_restarts))

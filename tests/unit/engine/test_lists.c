@@ -162,5 +162,81 @@ START_TEST(M01_a_retired_session_never_sends)
 }
 END_TEST
 
+/* The linker brings every malloc here (meson.build). The small ones are Check's, which cannot do without. */
+enum { SMALL_BYTES = 512 };
+static unsigned mallocs, no_memory_at; /* the malloc that fails, counted from 1; 0: none */
+void *__real_malloc(size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_malloc(size_t n) { return n > SMALL_BYTES && ++mallocs == no_memory_at ? NULL : __real_malloc(n); }
+
+/* M01: memory that runs out while lists are looked at, wherever it does, says nothing about who signed them. */
+START_TEST(M01_no_memory_is_no_fork)
+{
+    size_t a, b;
+    world *w = world_pair(&a, &b);
+    world_account *account = world_account_of(w, b);
+    const own_account *bob = &w->person[b].e->me;
+    device_list list = bob->list;
+    vault_contact c;
+    list.version = 2;
+    memcpy(list.previous, list.hash, sizeof list.previous);
+    ck_assert_int_eq(device_list_sign(&list, account->list[1], &account->list_bytes[1], bob->secret->ik), TACET_OK);
+    account->lists = 2;
+    ck_assert_int_eq(vault_contact_by_alias(w->person[a].e->vault, "bob", &c), TACET_OK);
+    for (unsigned at = 1; c.list_version == 1; at++) {
+        ck_assert_uint_lt(at, 100);
+        mallocs = 0;
+        no_memory_at = at;
+        lists_wanted(w->person[a].e, c.id);
+        world_run(w);
+        no_memory_at = 0;
+        world_advance(w, 60000); /* whatever was cut off by that */
+        ck_assert_int_eq(vault_contact_get(w->person[a].e->vault, c.id, &c), TACET_OK);
+        ck_assert(!c.forked);
+    }
+    ck_assert_uint_eq(world_events(w, a, "list-fork"), 0);
+    world_free(w);
+}
+END_TEST
+
+/* M01: a contact with a relay of their own signs lists without end: whoever asks stops. */
+START_TEST(M01_lists_without_end)
+{
+    size_t a, b;
+    world *w = world_pair(&a, &b);
+    engine *e = w->person[a].e;
+    world_account *account = world_account_of(w, b);
+    const own_account *bob = &w->person[b].e->me;
+    vault_contact c;
+    device_list list = bob->list;
+    for (uint32_t i = 0; i < 3; i++) {
+        list.version = TACET_LIST_VERSIONS_MAX - 1 + i;
+        memcpy(list.previous, list.hash, sizeof list.previous);
+        ck_assert_int_eq(device_list_sign(&list, account->list[i], &account->list_bytes[i], bob->secret->ik), TACET_OK);
+        if (i > 0)
+            continue;
+        ck_assert_int_eq(vault_contact_by_alias(e->vault, "bob", &c), TACET_OK);
+        contact_list_set(&c, &list, account->list[0], account->list_bytes[0]);
+        ck_assert_int_eq(txn_begin(e), TACET_OK);
+        ck_assert_int_eq(vault_contact_update(e->vault, &c), TACET_OK);
+        ck_assert_int_eq(txn_end(e, TACET_OK), TACET_OK);
+    }
+    account->lists_before = TACET_LIST_VERSIONS_MAX - 2;
+    account->lists = 2;
+    lists_wanted(e, c.id);
+    world_run(w);
+    ck_assert_int_eq(vault_contact_get(e->vault, c.id, &c), TACET_OK);
+    ck_assert_uint_eq(c.list_version, TACET_LIST_VERSIONS_MAX);
+    ck_assert(!c.forked);
+    account->lists = 3;
+    lists_wanted(e, c.id);
+    world_run(w);
+    ck_assert_int_eq(vault_contact_get(e->vault, c.id, &c), TACET_OK);
+    ck_assert_uint_eq(c.list_version, TACET_LIST_VERSIONS_MAX);
+    ck_assert(c.forked);
+    world_free(w);
+}
+END_TEST
+
 SUITE("lists", TEST(M01_a_late_answer_does_not_bring_the_old_list_back), LOOP(M01_a_late_answer_with_a_fork, 2), TEST(M01_a_late_answer_that_is_true),
-      TEST(M01_a_retired_session_never_sends))
+      TEST(M01_a_retired_session_never_sends), TEST(M01_no_memory_is_no_fork), TEST(M01_lists_without_end))

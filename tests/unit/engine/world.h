@@ -35,6 +35,7 @@ typedef struct {
     uint32_t device;
     uint8_t list[8][TACET_DEVICE_LIST_MAX_BYTES];
     size_t list_bytes[8], lists;
+    uint64_t lists_before; /* versions that came before list[0] */
     uint8_t token[64][32], token_kinds[64];
     size_t tokens;
     world_prekey key[WORLD_PREKEYS];
@@ -88,6 +89,7 @@ typedef struct {
     world_event *events, **events_tail;
     uint64_t next_number;
     int64_t relay_clock_s; /* added to the clock it tells */
+    uint64_t relay_hour_s; /* told in its place, 0 none */
     bool down;             /* nobody can connect */
     bool no_one_time;      /* bundles without one-time keys */
     unsigned old_bundles;  /* as relays were: one-time keys are given and counted whether or not they are in time, in the next so many bundles */

@@ -312,7 +312,7 @@ static void show_lists(world *w, const connection *c, uint32_t id, const uint8_t
         return;
     }
     frame r = { .kind = FRAME_LISTS_REPLY };
-    for (size_t i = after; i < a->lists; i++)
+    for (size_t i = after - a->lists_before; i < a->lists; i++)
         r.lists_reply.lists.item[r.lists_reply.lists.count++] = (view){ a->list[i], a->list_bytes[i] };
     answer(w, c, &r, id);
 }
@@ -395,7 +395,7 @@ static void on_info(world *w, connection *c, const frame *f)
     frame r = { .kind = FRAME_INFO_REPLY };
     int64_t now = (int64_t)(w->person[c->person].env.wall_ms / 1000) + w->relay_clock_s;
     r.info_reply.incarnation = (view){ w->incarnation, 16 };
-    r.info_reply.hour_s = (uint64_t)now / 3600 * 3600;
+    r.info_reply.hour_s = w->relay_hour_s ? w->relay_hour_s : (uint64_t)now / 3600 * 3600;
     r.info_reply.ttl_max_s = TACET_TTL_MAX_S;
     answer(w, c, &r, f->id);
 }
