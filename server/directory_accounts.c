@@ -96,12 +96,22 @@ static error_code room_for_devices(request_job *r, relay_store *s, const device_
     return more <= left ? 0 : ERROR_QUOTA;
 }
 
+static bool take_first(void *ctx, uint64_t version, blob list)
+{
+    device_list *first = ctx;
+    if (version != 1 || device_list_reread(first, list.at, list.bytes) != TACET_OK)
+        first->version = 0;
+    return false; /* no more of them */
+}
+
 static int list_was_first(relay_store *s, const device_list *l, bool *same)
 {
-    device_list now;
-    int rc = directory_newest(s, l->account.bytes, &now);
+    device_list first = { .version = 0 };
+    int rc = relay_lists_after(s, l->account.bytes, 0, take_first, &first);
+    if (rc == TACET_OK && first.version == 0)
+        rc = TACET_E_CORRUPT;
     if (rc == TACET_OK)
-        *same = now.version == l->version ? sodium_memcmp(now.hash, l->hash, TACET_HASH_BYTES) == 0 : true;
+        *same = sodium_memcmp(first.hash, l->hash, TACET_HASH_BYTES) == 0;
     return rc;
 }
 
@@ -128,9 +138,10 @@ static int become_listed(request_job *r, relay_store *s, const device_list *l)
     return rc > 0 ? TACET_E_CORRUPT : rc;
 }
 
-/* The transport key is known already: fine when this is the registration that made it known. */
+/* The transport key is known already: fine when this is the registration that made it known. Who that device is now, the newest list says. */
 static int register_again(request_job *r, relay_store *s, const device_list *l, uint32_t device)
 {
+    device_list newest;
     uint32_t mailbox, known_device;
     uint8_t account[32];
     bool same = false;
@@ -144,7 +155,10 @@ static int register_again(request_job *r, relay_store *s, const device_list *l, 
         return rc > 0 ? TACET_E_CORRUPT : rc;
     if (!same)
         return refuse(r, ERROR_EXISTS);
-    become(r, l, device, mailbox);
+    rc = directory_newest(s, account, &newest);
+    if (rc != TACET_OK || !device_list_find(&newest, device))
+        return rc < 0 ? rc : TACET_E_CORRUPT;
+    become(r, &newest, device, mailbox);
     return directory_answer_ok(r);
 }
 

@@ -36,6 +36,44 @@ START_TEST(registration_open_and_the_same_again)
 }
 END_TEST
 
+/* M01: once there are newer lists, a first one of one's own making, with a signing key that no list ever named, is still not the one that registered. */
+START_TEST(M01_registering_again_with_another_first_list)
+{
+    world *w = world_new(NULL);
+    person p, extra;
+    uint8_t proof[64], bytes[TACET_DEVICE_LIST_MAX_BYTES], room[2][TACET_PREKEY_MAX_BYTES];
+    size_t n;
+    person_make(&p, w->wall_ms / 1000);
+    person_make(&extra, w->wall_ms / 1000);
+    client *a = person_join(w, &p);
+    device_list next = p.list;
+    next.version = 2;
+    memcpy(next.previous, p.list.hash, 32);
+    ck_assert_int_eq(device_list_sign(&next, bytes, &n, p.ik.secret), TACET_OK);
+    frame f = person_devices(&p, a->hash, &next, bytes, n, proof);
+    ck_assert_uint_eq(client_code(w, a, &f), 0);
+    person other = p;
+    other.device_sign = extra.device_sign;
+    memcpy(other.list.device[0].sign, extra.device_sign.public, 32);
+    ck_assert_int_eq(device_list_sign(&other.list, other.list_bytes, &other.list_size, p.ik.secret), TACET_OK);
+    client *again = client_open(w, TACET_ROLE_MAILBOX, &p, 1);
+    f = person_register(&other, again->hash, proof);
+    ck_assert_uint_eq(client_code(w, again, &f), ERROR_EXISTS);
+    f = person_register(&p, again->hash, proof); /* the true one */
+    ck_assert_uint_eq(client_code(w, again, &f), 0);
+    f = (frame){ .kind = FRAME_PUBLISH_PREKEYS };
+    f.publish_prekeys.prekeys.count = 1;
+    person_prekey(&other, PREKEY_SIGNED, 1, w->wall_ms / 1000, room[0], &f.publish_prekeys.prekeys.item[0]);
+    ck_assert_uint_ne(client_code(w, again, &f), 0);
+    f = (frame){ .kind = FRAME_PUBLISH_PREKEYS };
+    f.publish_prekeys.prekeys.count = 1;
+    person_prekey(&p, PREKEY_SIGNED, 1, w->wall_ms / 1000, room[1], &f.publish_prekeys.prekeys.item[0]);
+    client_ask(w, again, &f, &reply);
+    ck_assert_int_eq(reply.kind, FRAME_PREKEY_COUNTS);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(registration_closed_and_by_invitation)
 {
     core_config c = core_config_default();
@@ -451,7 +489,8 @@ START_TEST(names_change_and_expire)
 }
 END_TEST
 
-SUITE("directory", TEST(registration_open_and_the_same_again), TEST(registration_closed_and_by_invitation), TEST(invitation_expires),
-      LOOP(T11_T16_requests_by_role, ROWS(asked)), TEST(T11_garbage_closes), TEST(R05_one_address_cannot_drain_prekeys),
-      TEST(R05_many_addresses_cannot_drain_one_device), TEST(R04_prekeys_are_checked_before_they_are_kept), TEST(prekeys_have_a_limit),
-      TEST(R05_expired_prekeys_make_room), TEST(bundle_of_nobody), TEST(names_first_come), TEST(names_change_and_expire))
+SUITE("directory", TEST(registration_open_and_the_same_again), TEST(M01_registering_again_with_another_first_list),
+      TEST(registration_closed_and_by_invitation), TEST(invitation_expires), LOOP(T11_T16_requests_by_role, ROWS(asked)), TEST(T11_garbage_closes),
+      TEST(R05_one_address_cannot_drain_prekeys), TEST(R05_many_addresses_cannot_drain_one_device),
+      TEST(R04_prekeys_are_checked_before_they_are_kept), TEST(prekeys_have_a_limit), TEST(R05_expired_prekeys_make_room), TEST(bundle_of_nobody),
+      TEST(names_first_come), TEST(names_change_and_expire))
