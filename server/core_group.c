@@ -186,14 +186,12 @@ static void mailbox_gone(core *c, const uint8_t account[32], uint32_t number)
     mailboxes_return(&c->boxes, number, box->messages, box->bytes, box->requests);
 }
 
-/* A mailbox is the one thing that stays for good: each is charged to the address that brought it, and to its account, beyond the one that was paid for. */
+/* A mailbox is the one thing that stays for good: the address that brought it is charged, unless it has paid. The account has, with its list, which has at
+ * most one new device. */
 static void charge_devices(core *c, const request_job *r)
 {
     const core_config *o = &c->o.config;
-    uint32_t count = r->effects.new_devices;
-    limiter_owe(c->registers, r->address, o->registers, count - r->address_paid, c->now_us / 1000);
-    if (r->what == FRAME_DEVICES)
-        limiter_owe(c->lists, token_short(r->who.account), o->lists, count - 1, c->now_us / 1000);
+    limiter_owe(c->registers, r->address, o->registers, r->effects.new_devices - r->address_paid, c->now_us / 1000);
 }
 
 static void effects_apply(core *c, const request_job *r)

@@ -261,9 +261,7 @@ static int next_list(engine *e, restoring *r, const device_list *newest)
     int rc = account_device(e, &d);
     if (rc != TACET_OK)
         return rc;
-    d.id = e->me.device + 1; /* a number that no device ever had */
-    for (uint8_t i = 0; i < newest->count; i++)
-        d.id = newest->device[i].id >= d.id ? newest->device[i].id + 1 : d.id;
+    d.id = (uint32_t)(newest->version + 1); /* the version's own number, which no device ever had; there are far fewer than 32 bits of them */
     r->next = (device_list){ .version = newest->version + 1, .count = 1, .device = { d } };
     memcpy(r->next.ik, newest->ik, sizeof r->next.ik);
     memcpy(r->next.previous, newest->hash, sizeof r->next.previous);

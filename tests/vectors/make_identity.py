@@ -164,7 +164,7 @@ acc = account(alice)
 now = 1760000000
 devices = [
     {"id": 1, "sign": phone.public, "dh": x25519("dh 1"), "tk": x25519("tk 1"), "lowest": 1, "highest": 1, "created": now},
-    {"id": 7, "sign": laptop.public, "dh": x25519("dh 2"), "tk": x25519("tk 2"), "lowest": 1, "highest": 2, "created": now + 60},
+    {"id": 2, "sign": laptop.public, "dh": x25519("dh 2"), "tk": x25519("tk 2"), "lowest": 1, "highest": 2, "created": now + 60},
 ]
 list1, hash1 = device_list(alice, 1, bytes(32), devices[:1])
 list2, hash2 = device_list(alice, 2, hash1, devices)

@@ -161,12 +161,24 @@ static bool same_keys(const device_entry *a, const device_entry *b)
            sodium_memcmp(a->transport, b->transport, sizeof a->transport) == 0;
 }
 
-/* A device's number stays with its keys, and what it speaks never shrinks: both would be a way back to something weaker. */
+/* A list that is the first one we see may break the rule below: then nothing follows it. */
+static bool numbers_given_out(const device_list *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (l->device[i].id > l->version)
+            return false;
+    return true;
+}
+
+/* A version gives out its own number and no other: so none comes back with other keys, however long ago its device left. What a device speaks never
+ * shrinks. Both would be a way back to something weaker. */
 static int devices_follow(const device_list *known, const device_list *next)
 {
+    if (!numbers_given_out(known))
+        return TACET_E_KEY;
     for (size_t i = 0; i < next->count; i++) {
         const device_entry *now = &next->device[i], *before = device_list_find(known, now->id);
-        if (before && !same_keys(before, now))
+        if (before ? !same_keys(before, now) : now->id != next->version)
             return TACET_E_KEY;
         if (before && now->highest < before->highest)
             return TACET_E_VERSION;
@@ -176,8 +188,9 @@ static int devices_follow(const device_list *known, const device_list *next)
 
 int device_list_follows(const device_list *known, const device_list *next)
 {
+    static const device_list nothing;
     if (!known)
-        return next->version == 1 ? TACET_OK : TACET_E_GAP;
+        return next->version == 1 ? devices_follow(&nothing, next) : TACET_E_GAP;
     if (sodium_memcmp(known->account.bytes, next->account.bytes, TACET_ACCOUNT_BYTES) != 0)
         return TACET_E_FORGED;
     if (next->version < known->version)

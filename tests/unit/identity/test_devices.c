@@ -198,7 +198,7 @@ END_TEST
 
 /* ---- M01: what may follow ------------------------------------------------------------------------------------------------------------ */
 
-enum change { NOTHING, ADDED, REMOVED, LOWER_VERSION, OTHER_KEYS };
+enum change { NOTHING, ADDED, REMOVED, LOWER_VERSION, OTHER_KEYS, OLD_NUMBER, LATER_NUMBER, TWO_ADDED, KNOWN_AHEAD };
 static const struct {
     const char *what;
     uint64_t version;
@@ -219,6 +219,10 @@ static const struct {
     { "far ahead", UINT64_MAX, true, NOTHING, TACET_E_GAP },
     { "weaker device", 6, true, LOWER_VERSION, TACET_E_VERSION },
     { "a number with other keys", 6, true, OTHER_KEYS, TACET_E_KEY },
+    { "a number that an earlier list may have given out", 6, true, OLD_NUMBER, TACET_E_KEY },
+    { "a number that a later list will give out", 6, true, LATER_NUMBER, TACET_E_KEY },
+    { "two new devices", 6, true, TWO_ADDED, TACET_E_KEY },
+    { "nothing new, on a list with a number that was not given out yet", 6, true, KNOWN_AHEAD, TACET_E_KEY },
 };
 START_TEST(M01_device_list_follows)
 {
@@ -226,17 +230,60 @@ START_TEST(M01_device_list_follows)
     uint8_t bytes[TACET_DEVICE_LIST_MAX_BYTES], before[32] = { 7 }, stranger[32] = { 8 };
     person_init(&p, 8);
     person_init(&q, 9);
-    device_list known = person_list(&p, 5, before, follows[_i].change == ADDED ? 1 : 2);
+    enum change change = follows[_i].change;
+    bool alone = change == ADDED || change == OLD_NUMBER || change == LATER_NUMBER || change == TWO_ADDED;
+    device_list known = person_list(&p, 5, before, alone ? 1 : 2);
+    if (change == KNOWN_AHEAD)
+        known.device[1].id = 6;
     sign(&p, &known, bytes);
     const uint8_t *previous = follows[_i].version == 1 ? NULL : !follows[_i].linked ? stranger : follows[_i].version > 5 ? known.hash : before;
-    device_list next = person_list(&p, follows[_i].version, previous, follows[_i].change == REMOVED ? 1 : 2);
-    if (follows[_i].change == LOWER_VERSION)
+    device_list next = person_list(&p, follows[_i].version, previous, change == REMOVED ? 1 : 2);
+    if (change == LOWER_VERSION)
         next.device[1].highest = 1;
-    if (follows[_i].change == OTHER_KEYS)
+    if (change == OTHER_KEYS)
         memcpy(next.device[1].dh, q.dh[1].public, 32);
+    if (change == ADDED || change == LATER_NUMBER || change == KNOWN_AHEAD)
+        next.device[1].id = change == LATER_NUMBER ? 7 : 6;
+    if (change == TWO_ADDED) {
+        device_list others = person_list(&q, 1, NULL, 1);
+        next.device[next.count] = others.device[0];
+        next.device[next.count++].id = 6;
+    }
     sign(&p, &next, bytes);
     int got = device_list_follows(&known, &next);
     ck_assert_msg(got == follows[_i].want, "%s: got %d", follows[_i].what, got);
+}
+END_TEST
+
+/* As long as lists are seen one by one, there is no way round it by lists that leave a device out. */
+START_TEST(M01_a_number_does_not_come_back)
+{
+    person p, q;
+    uint8_t bytes[TACET_DEVICE_LIST_MAX_BYTES];
+    person_init(&p, 13);
+    person_init(&q, 14);
+    device_list one = person_list(&p, 1, NULL, 1), again = person_list(&p, 1, NULL, 2);
+    sign(&p, &one, bytes);
+    sign(&p, &again, bytes);
+    ck_assert_int_eq(device_list_follows(NULL, &again), TACET_E_KEY); /* the first list has device 1 alone */
+    device_list two = person_list(&p, 2, one.hash, 2);
+    sign(&p, &two, bytes);
+    ck_assert_int_eq(device_list_follows(&one, &two), TACET_OK);
+    device_list three = person_list(&p, 3, two.hash, 1);
+    sign(&p, &three, bytes);
+    ck_assert_int_eq(device_list_follows(&two, &three), TACET_OK);
+    for (int i = 0; i < 3; i++) { /* with other keys, with a lower protocol, or as it was */
+        device_list four = person_list(&p, 4, three.hash, 2), others = person_list(&q, 1, NULL, 2);
+        if (i == 0)
+            four.device[1] = others.device[1];
+        if (i == 1)
+            four.device[1].highest = 1;
+        sign(&p, &four, bytes);
+        ck_assert_int_eq(device_list_follows(&three, &four), TACET_E_KEY);
+        four.device[1].id = 4;
+        sign(&p, &four, bytes);
+        ck_assert_int_eq(device_list_follows(&three, &four), TACET_OK);
+    }
 }
 END_TEST
 
@@ -271,5 +318,5 @@ END_TEST
 
 SUITE("devices", TEST(decodes_what_was_signed), TEST(rereads_what_was_decoded), LOOP(refuses_bad_contents_though_signed, ROWS(bent)),
       LOOP(T05_R09_bad_points_in_a_device, BAD_POINTS), TEST(no_key_stands_in_a_list_twice), TEST(signing_refuses_what_others_would),
-      TEST(eight_devices_fit), LOOP(M01_device_list_follows, ROWS(follows)), TEST(M01_another_account_never_follows),
-      TEST(M01_the_first_list_is_version_1))
+      TEST(eight_devices_fit), LOOP(M01_device_list_follows, ROWS(follows)), TEST(M01_a_number_does_not_come_back),
+      TEST(M01_another_account_never_follows), TEST(M01_the_first_list_is_version_1))

@@ -2,7 +2,7 @@
  *   typed IK 33 | version u64 | previous 32 | count u8 | count x device | signature 64
  *   device = id u32 | DK_sign typed 33 | DK_dh typed 33 | TK typed 33 | lowest u8 | highest u8 | created u64 (seconds)      (113 bytes)
  * Everything before the signature is the object; the list's hash is BLAKE2b-256 of the object; `previous` is the hash of version - 1, zeros
- * for version 1 and for no other. Device ids ascend strictly, start at 1, and stay with their keys; no key stands in a list twice. */
+ * for version 1 and for no other. Device ids ascend strictly and start at 1; no key stands in a list twice. */
 #ifndef IDENTITY_DEVICES_H
 #define IDENTITY_DEVICES_H
 #include "base/limits.h"
@@ -34,7 +34,8 @@ TACET_MUST_USE int device_list_decode(device_list *out, const uint8_t *bytes, si
 TACET_MUST_USE int device_list_reread(device_list *out, const uint8_t *bytes, size_t n);
 /* May `next` follow `known`?  TACET_OK: it is version + 1, linked, of the same account.  TACET_E_REPLAY: same list, or an older version.
  * TACET_E_FORK: same version, other hash, or a wrong link.  TACET_E_GAP: further ahead.  TACET_E_FORGED: another account.
- * TACET_E_VERSION: a device's highest protocol version went down.  TACET_E_KEY: a device number now has other keys.
+ * TACET_E_VERSION: a device's highest protocol version went down.  TACET_E_KEY: a device number now has other keys, or is not the version's own:
+ * the list of version v may add one device, whose number is v, so that no number is ever given out twice.
  * known == NULL: next must be version 1. */
 TACET_MUST_USE int device_list_follows(const device_list *known, const device_list *next);
 /* NULL when there is none. */
