@@ -88,7 +88,9 @@ static int run_cleaning(relay_store *s, job *list)
     for (job *j = list; j; j = j->next)
         if (j->kind == JOB_CLEAN) {
             clean_job *clean = (clean_job *)j;
-            int rc = relay_clean(s, clean->now_hour, &clean->more, note_expired, clean);
+            int rc = clean->age_ms ? relay_age_save(s, clean->age_ms) : TACET_OK;
+            if (rc == TACET_OK)
+                rc = relay_clean(s, clean->now_hour, &clean->more, note_expired, clean);
             if (rc != TACET_OK && !survivable(rc))
                 return rc < 0 ? rc : TACET_E_BUG;
         }

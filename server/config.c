@@ -111,6 +111,7 @@ static const struct {
     U32("limits", "request_queue", core.request_queue, 1, 1024),
     U32("limits", "tokens_per_account", core.directory.tokens_max, 2, 65536),
     U32("limits", "prekeys_of_a_kind", core.directory.prekeys_max, 25, 1000),
+    U32("limits", "expiry_speed", core.expiry_speed, 1, 1000000000),
     U32("limits", "hold_us", core.hold_max_us, 0, RELAY_HOLD_MAX_US),
     U32("limits", "blob_account_mib", core.blob_account_mib, 1, 1 << 30),
     U32("limits", "blob_total_mib", core.blob_total_mib, 1, 1 << 30),

@@ -18,6 +18,7 @@ core_config core_config_default(void)
         .requests = { RELAY_REQUEST_BURST, RELAY_REQUEST_EVERY_MS },
         .changes = { RELAY_CHANGE_BURST, RELAY_CHANGE_EVERY_MS },
         .lists = { RELAY_LIST_BURST, RELAY_LIST_EVERY_MS },
+        .expiry_speed = RELAY_EXPIRY_SPEED,
         .hold_max_us = RELAY_HOLD_MAX_US,
         .window_memory_bytes = RELAY_WINDOW_MEMORY_MAX_BYTES,
         .blob_account_mib = RELAY_BLOB_ACCOUNT_MIB,
@@ -103,6 +104,13 @@ core *core_free(core *c)
 
 void core_number_from(core *c, uint64_t first) { c->next_number = first; }
 
+void core_age_from(core *c, uint64_t ms)
+{
+    if (ms)
+        age_from(&c->age, ms);
+    c->age_saved_ms = ms;
+}
+
 void core_configure(core *c, const core_config *config) { c->o.config = *config; }
 
 int core_waiting(core *c, const relay_waiting *w)
@@ -123,6 +131,7 @@ void core_time(core *c, uint64_t mono_us, uint64_t wall_ms)
     if (mono_us > c->now_us)
         c->now_us = mono_us;
     c->wall_ms = wall_ms;
+    age_tell(&c->age, mono_us, wall_ms, c->o.config.expiry_speed);
 }
 
 bool core_wants_input(const core *c) { return c->memory < RELAY_MEMORY_MAX_BYTES; }
@@ -136,6 +145,7 @@ void core_count(const core *c, core_counters *out)
     *out = c->n;
     out->connections = c->open;
     out->subscriptions = c->subscriptions;
+    out->expiry_behind_s = age_behind_s(&c->age);
     out->mailboxes = c->boxes.highest;
     out->queued_messages = c->boxes.messages;
     out->queued_bytes = c->boxes.bytes;

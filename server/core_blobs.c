@@ -387,7 +387,7 @@ static void do_create(core *c, conn *k, const frame *f)
                                      .account_blobs = RELAY_BLOBS_ACCOUNT_MAX };
     j->blob.chunks = f->blob_create.chunks;
     j->blob.receivers = f->blob_create.receivers.count;
-    j->blob.expires_hour = core_hour(c) + (ttl_s + 3599) / 3600;
+    j->blob.expires_hour = age_hour(&c->age) + (ttl_s + 3599) / 3600;
     memcpy(j->blob.id, f->blob_create.blob.at, sizeof j->blob.id);
     memcpy(j->blob.account, k->who.account, sizeof j->blob.account);
     for (uint32_t r = 0; r < j->blob.receivers; r++)
@@ -530,7 +530,7 @@ static void expire_queue(core *c)
     c->blobs.expire_due_us = c->now_us + RELAY_BLOBS_EXPIRE_EVERY_MS * 1000ull;
     if (!j)
         return;
-    j->now_hour = core_hour(c);
+    j->now_hour = age_hour(&c->age);
     c->blobs.expiring = true;
 }
 

@@ -349,7 +349,7 @@ void core_pump(core *c, conn *k)
     b->to = core_ref(c, k);
     b->mailbox = s->mailbox;
     b->after = s->cursor;
-    b->now_hour = core_hour(c);
+    b->now_hour = age_hour(&c->age);
     b->max_count = room < RELAY_BACKLOG_MAX_MESSAGES ? room : RELAY_BACKLOG_MAX_MESSAGES;
     s->reading = true;
     s->arrived = false;

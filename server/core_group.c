@@ -113,7 +113,9 @@ static void clean_queue(core *c)
     if (!j)
         return;
     j->job = (job){ .kind = JOB_CLEAN, .charged = sizeof *j };
-    j->now_hour = core_hour(c);
+    j->now_hour = age_hour(&c->age);
+    if (age_ms(&c->age) / RELAY_AGE_SAVE_EVERY_MS != c->age_saved_ms / RELAY_AGE_SAVE_EVERY_MS)
+        j->age_ms = c->age_saved_ms = age_ms(&c->age);
     c->cleaning = true;
     core_charge(c, &j->job);
     core_queue(c, &j->job);

@@ -70,7 +70,7 @@ static void message_route(core *c, message *m)
     m->job.writes = true;
     m->tag = c->next_number++;
     m->stored_hour = core_hour(c);
-    m->expires_hour = m->stored_hour + m->ttl_hours;
+    m->expires_hour = age_hour(&c->age) + m->ttl_hours;
     core_offer(c, m);
     core_queue(c, &m->job);
 }

@@ -459,7 +459,7 @@ static int start_engines(store *s)
     core_ports ports = { s, port_ready, port_out, port_close, port_verify, port_note, port_backlog, port_chunks, port_later };
     gate_ports gates = { s, port_handshake, port_queue, port_mono_ms };
     core_options o = { .config = s->config.core };
-    uint64_t last = 0, first = 0;
+    uint64_t last = 0, first = 0, age = 0;
     memcpy(o.salt, s->o->salt, sizeof o.salt);
     memcpy(o.incarnation, s->secret->self.incarnation, sizeof o.incarnation);
     memcpy(o.relay_key, s->secret->self.static_public, sizeof o.relay_key);
@@ -470,6 +470,8 @@ static int start_engines(store *s)
         rc = relay_log_summary(s->db, &last, each_waiting, s->core);
     if (rc == TACET_OK)
         rc = relay_numbers_reserve(s->db, last, &first);
+    if (rc == TACET_OK)
+        rc = relay_age_load(s->db, &age);
     if (rc != TACET_OK)
         return rc;
     relay_blob_totals blobs;
@@ -481,6 +483,7 @@ static int start_engines(store *s)
     core_blobs_known(s->core, &blobs);
     gate_set_core(s->gate, s->core);
     core_number_from(s->core, first);
+    core_age_from(s->core, age);
     return TACET_OK;
 }
 

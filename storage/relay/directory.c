@@ -1,5 +1,7 @@
 /* Names, invitations, settings. */
 #include "parts.h"
+#include "base/reader.h"
+#include "base/writer.h"
 #include <string.h>
 
 /* --- names ------------------------------------------------------------------------------------------------------------------------------ */
@@ -67,4 +69,31 @@ int relay_setting_get(relay_store *s, const char *name, uint8_t *out, size_t roo
     sqlite3_stmt *q = NULL;
     int rc = relay_one(s, &q, "SELECT value FROM setting WHERE name = ?", "t", name);
     return rc == TACET_OK ? relay_give(q, 0, out, room, out_bytes) : rc;
+}
+
+int relay_age_save(relay_store *s, uint64_t ms)
+{
+    uint8_t bytes[8];
+    writer w = writer_over(bytes, sizeof bytes);
+    write_be(&w, ms, 8);
+    int rc = relay_begin(s);
+    if (rc == TACET_OK)
+        rc = relay_setting_put(s, "age", (blob){ bytes, sizeof bytes });
+    if (rc == TACET_OK)
+        return relay_commit(s);
+    relay_rollback(s);
+    return rc;
+}
+
+int relay_age_load(relay_store *s, uint64_t *ms)
+{
+    uint8_t bytes[8] = { 0 };
+    size_t n = 0;
+    int rc = relay_setting_get(s, "age", bytes, sizeof bytes, &n);
+    reader r = reader_over(bytes, sizeof bytes);
+    if (rc == TACET_E_NOT_FOUND || (rc == TACET_OK && n == sizeof bytes))
+        *ms = read_be(&r, 8);
+    else
+        return rc == TACET_OK || rc == TACET_E_QUOTA ? TACET_E_CORRUPT : rc;
+    return TACET_OK;
 }

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static frame reply;
-static const char free_ini[] = "[limits]\nblob_free_mib = 0\n";
+static const char free_ini[] = "[limits]\nblob_free_mib = 0\nexpiry_speed = 1000000000\n";
 
 typedef struct {
     relay r;

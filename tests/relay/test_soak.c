@@ -216,7 +216,7 @@ START_TEST(S12_a_crowd_leaves_nothing_behind)
     unsigned seconds = asked ? (unsigned)strtoul(asked, NULL, 10) : 12;
     size_t n = 0;
     clock_hurries();
-    relay_init(&r, "[limits]\nhandshake_burst = 1000000\nregister_burst = 1000\nmailbox_messages = 2000\n");
+    relay_init(&r, "[limits]\nhandshake_burst = 1000000\nregister_burst = 1000\nmailbox_messages = 2000\nexpiry_speed = 1000000\n");
     relay_run(&r);
     crowd *w = gather(&r);
     sleep_ms(500);

@@ -46,6 +46,7 @@ typedef struct {
     uint32_t mailbox_messages, request_queue;
     uint64_t mailbox_bytes;
     limiter_rate registers, bundles, device_bundles, requests, changes, lists;
+    uint32_t expiry_speed;        /* at least 1 */
     uint32_t hold_max_us;         /* 0: never hold a message back */
     uint64_t window_memory_bytes; /* no setting; smaller in tests */
     uint32_t blob_account_mib, blob_total_mib, blob_free_mib;
@@ -63,6 +64,8 @@ core *core_free(core *c);
 void core_configure(core *c, const core_config *config);
 /* At start: numbers from here on, above every number that any earlier run may have given out. */
 void core_number_from(core *c, uint64_t first);
+/* At start: the time by which things expire, as an earlier run left it; 0: the first wall clock. */
+void core_age_from(core *c, uint64_t ms);
 /* At start: the blobs of the store. */
 void core_blobs_known(core *c, const relay_blob_totals *t);
 /* At start: what waits in a mailbox. TACET_E_NOMEM */
@@ -106,7 +109,7 @@ bool core_idle(const core *c);
     N(malformed) N(registered) N(expired) N(groups) N(commits) N(commits_failed) N(held) N(hold_ran_out) N(overrun) \
     N(blobs_created) N(blobs_done) N(blobs_dropped) N(blobs_expired) N(chunks_put) N(chunks_handed_off) N(chunks_stored) N(chunks_delivered) N(chunks_read) N(chunks_lost)
 #define CORE_GAUGES(N) \
-    N(connections) N(subscriptions) N(mailboxes) N(queued_messages) N(queued_bytes) N(memory_bytes) N(window_memory_bytes) \
+    N(connections) N(expiry_behind_s) N(subscriptions) N(mailboxes) N(queued_messages) N(queued_bytes) N(memory_bytes) N(window_memory_bytes) \
     N(blobs) N(blob_reserved_bytes) N(chunk_memory_bytes) N(watchers)
 /* clang-format on */
 typedef struct {

@@ -3,6 +3,7 @@
 #ifndef SERVER_CORE_PARTS_H
 #define SERVER_CORE_PARTS_H
 #include "server/core.h"
+#include "server/age.h"
 #include "server/promises.h"
 #include "server/blobs.h"
 #include "server/mailboxes.h"
@@ -70,6 +71,8 @@ struct core {
     core_ports ports;
     core_options o;
     uint64_t now_us, wall_ms;
+    age_clock age; /* when something expires; all else goes by wall_ms */
+    uint64_t age_saved_ms;
     conn *conn; /* by index; room for all, of which the kernel gives what is used */
     uint32_t conns, first_free, open;
     uint32_t of_account[ACCOUNT_CHAINS];    /* by a salted hash: index + 1 of the first connection, 0: none */

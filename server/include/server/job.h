@@ -73,6 +73,7 @@ typedef struct {
 typedef struct {
     job job;
     uint32_t now_hour;
+    uint64_t age_ms; /* to be remembered for the next start; 0: not now */
     bool more;
     uint32_t count, room;
     relay_waiting *expired;

@@ -129,6 +129,8 @@ enum relay_limits {
     /* committer */
     RELAY_GROUP_MAX_JOBS = 4096, /* in one transaction */
     RELAY_CLEAN_EVERY_MS = 1000,
-    RELAY_CLEAN_BUSY_MS = 50, /* when there was more to clean */
+    RELAY_EXPIRY_SPEED = 2,               /* (ini) what is stored grows old at most so many times as fast as time passes, whatever the clock says */
+    RELAY_AGE_SAVE_EVERY_MS = 600 * 1000, /* how old it is, is written so often */
+    RELAY_CLEAN_BUSY_MS = 50,             /* when there was more to clean */
 };
 #endif

@@ -71,7 +71,7 @@ void world_resume(world *w, const core_config *config)
 {
     core_ports ports = { w, port_ready, port_out, port_close, port_verify, NULL, port_backlog, port_chunks };
     core_options o = { .config = config ? *config : core_config_default() };
-    uint64_t last = 0;
+    uint64_t last = 0, age = 0;
     memcpy(o.relay_key, w->relay_key, 32);
     MUST(relay_store_open(&w->store, w->dir, w->key));
     MUST(relay_reader_open(&w->reader, w->store));
@@ -83,6 +83,8 @@ void world_resume(world *w, const core_config *config)
     core_blobs_known(w->core, &blobs);
     MUST(relay_log_summary(w->store, &last, each_waiting, w->core));
     core_number_from(w->core, (last > w->last_row ? last : w->last_row) + 1000000);
+    MUST(relay_age_load(w->store, &age));
+    core_age_from(w->core, age);
     core_time(w->core, w->now_us, w->wall_ms);
 }
 

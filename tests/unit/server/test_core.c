@@ -246,6 +246,48 @@ START_TEST(ttl_expires_what_nobody_fetched)
 }
 END_TEST
 
+static void pass_cleaning(world *w, uint64_t us)
+{
+    for (int i = 0; i < 4; i++) {
+        world_pass_us(w, us / 4);
+        world_run(w);
+    }
+}
+
+/* The wall clock is a year ahead for a minute, over a restart, and then right again: nothing expires for it. Time that passes counts, twice where the
+ * wall clock is ahead. */
+START_TEST(S11_a_clock_that_jumps_expires_nothing)
+{
+    const uint64_t year_ms = 365 * 86400000ull;
+    pair p = pair_new(NULL);
+    char text[64];
+    frame f = send_to(&p.bob, p.bob.token, "for four hours", 14);
+    f.send.ttl_s = 4 * 3600;
+    ck_assert_uint_eq(client_code(p.w, p.sender, &f), 0);
+    pass_cleaning(p.w, 4000000);
+    p.w->wall_ms += year_ms;
+    pass_cleaning(p.w, 60 * 1000000ull);
+    world_crash(p.w, NULL);
+    pass_cleaning(p.w, 60 * 1000000ull);
+    ck_assert_uint_eq(world_counters(p.w).queued_messages, 1);
+    ck_assert_uint_gt(world_counters(p.w).expiry_behind_s, 364 * 86400);
+    if (_i) {
+        p.w->wall_ms -= 2 * year_ms; /* and back, and further */
+        pass_cleaning(p.w, 60 * 1000000ull);
+    }
+    p.bobs = client_open(p.w, TACET_ROLE_MAILBOX, &p.bob, 7);
+    world_run(p.w);
+    pair_subscribe(&p, 10);
+    ck_assert(pair_delivered(&p, text));
+    client_close(p.w, p.bobs);
+    pass_cleaning(p.w, 3600 * 1000000ull);
+    ck_assert_uint_eq(world_counters(p.w).queued_messages, 1);
+    pass_cleaning(p.w, (_i ? 4 : 2) * 3600 * 1000000ull);
+    ck_assert_uint_eq(world_counters(p.w).queued_messages, 0);
+    world_free(p.w);
+}
+END_TEST
+
 START_TEST(S01_no_accept_before_the_commit)
 {
     pair p = pair_new(NULL);
@@ -438,5 +480,6 @@ SUITE("core", TEST(send_needs_a_token_and_one_answer_tells_nothing), TEST(M13_bl
       TEST(M13_block_while_a_message_is_being_resolved), TEST(offline_messages_come_in_order_then_caught_up),
       TEST(an_empty_mailbox_is_caught_up_at_once), TEST(window_is_kept_live_and_nothing_is_skipped),
       TEST(S13_unacknowledged_comes_again_acknowledged_does_not), TEST(the_newer_connection_of_a_device_counts),
-      TEST(ttl_expires_what_nobody_fetched), TEST(S01_no_accept_before_the_commit), TEST(a_full_disk_is_told_and_nothing_is_half_there),
-      LOOP(S01_random_walk_loses_nothing_and_keeps_order, 20), TEST(pipelined_requests_get_one_reply_each), TEST(stopping_finishes_what_it_accepted))
+      TEST(ttl_expires_what_nobody_fetched), LOOP(S11_a_clock_that_jumps_expires_nothing, 2), TEST(S01_no_accept_before_the_commit),
+      TEST(a_full_disk_is_told_and_nothing_is_half_there), LOOP(S01_random_walk_loses_nothing_and_keeps_order, 20),
+      TEST(pipelined_requests_get_one_reply_each), TEST(stopping_finishes_what_it_accepted))
