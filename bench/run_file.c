@@ -311,7 +311,7 @@ void run_file(const bench_options *o, report *r)
     relay_process relay;
     relay_usage before, after;
     uint64_t bytes = (uint64_t)o->count << 20;
-    relay_process_start(&relay, o->tacetd, o->workers, "blob_free_mib = 0\n");
+    relay_process_start(&relay, o->tacetd, o->workers, "blob_free_mib = 0\nblob_account_share = 1\n");
     snprintf(d.source, sizeof d.source, "%s/source", relay.dir);
     snprintf(d.target, sizeof d.target, "%s/target", relay.dir);
     make_source(d.source, bytes);

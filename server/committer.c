@@ -91,6 +91,8 @@ static int run_cleaning(relay_store *s, job *list)
             int rc = clean->age_ms ? relay_age_save(s, clean->age_ms) : TACET_OK;
             if (rc == TACET_OK)
                 rc = relay_clean(s, clean->now_hour, &clean->more, note_expired, clean);
+            if (rc == TACET_OK)
+                rc = relay_room_left(s, &clean->room_left);
             if (rc != TACET_OK && !survivable(rc))
                 return rc < 0 ? rc : TACET_E_BUG;
         }

@@ -21,9 +21,11 @@ core_config core_config_default(void)
         .expiry_speed = RELAY_EXPIRY_SPEED,
         .hold_max_us = RELAY_HOLD_MAX_US,
         .window_memory_bytes = RELAY_WINDOW_MEMORY_MAX_BYTES,
+        .message_free_mib = RELAY_MESSAGE_FREE_MIB,
         .blob_account_mib = RELAY_BLOB_ACCOUNT_MIB,
         .blob_total_mib = RELAY_BLOB_TOTAL_MIB,
         .blob_free_mib = RELAY_BLOB_FREE_MIB,
+        .blob_account_share = RELAY_BLOB_ACCOUNT_SHARE,
     };
 }
 
@@ -35,6 +37,7 @@ int core_new(core **out, const core_options *o, const core_ports *ports)
     c->ports = *ports;
     c->o = *o;
     c->next_number = 1;
+    c->room_left = UINT64_MAX;
     c->forgetting = true; /* by an earlier run */
     c->first_free = UINT32_MAX;
     c->accepts_due_us = c->take_due_us = UINT64_MAX;

@@ -384,7 +384,8 @@ static void do_create(core *c, conn *k, const frame *f)
     j->limits = (relay_blob_limits){ .account_bytes = (uint64_t)o->blob_account_mib << 20,
                                      .total_bytes = (uint64_t)o->blob_total_mib << 20,
                                      .free_bytes = (uint64_t)o->blob_free_mib << 20,
-                                     .account_blobs = RELAY_BLOBS_ACCOUNT_MAX };
+                                     .account_blobs = RELAY_BLOBS_ACCOUNT_MAX,
+                                     .account_share = o->blob_account_share };
     j->blob.chunks = f->blob_create.chunks;
     j->blob.receivers = f->blob_create.receivers.count;
     j->blob.expires_hour = age_hour(&c->age) + (ttl_s + 3599) / 3600;

@@ -116,6 +116,7 @@ static void clean_queue(core *c)
     j->now_hour = age_hour(&c->age);
     if (age_ms(&c->age) / RELAY_AGE_SAVE_EVERY_MS != c->age_saved_ms / RELAY_AGE_SAVE_EVERY_MS)
         j->age_ms = c->age_saved_ms = age_ms(&c->age);
+    j->room_left = c->room_left;
     c->cleaning = true;
     core_charge(c, &j->job);
     core_queue(c, &j->job);
@@ -171,6 +172,7 @@ static void clean_done(core *c, clean_job *j)
         c->n.expired += w->messages;
     }
     c->cleaning = false;
+    c->room_left = j->room_left;
     c->forgetting &= j->more;
     c->clean_due_us = c->now_us + (j->more ? RELAY_CLEAN_BUSY_MS : RELAY_CLEAN_EVERY_MS) * 1000ull;
     free(j->expired);

@@ -41,11 +41,21 @@ static bool has_share(core *c, const message *m, const mailbox *box)
     return limiter_take(c->contacts, token_short(m->token_hash), rate, c->now_us / 1000);
 }
 
+/* Where the disk runs out, whoever has much waiting gets no more, so that what is left is for those who have little. */
+static bool too_much_for_the_disk(const core *c, const message *m, const mailbox *box)
+{
+    uint64_t wanted = (uint64_t)c->o.config.message_free_mib << 20;
+    if (c->room_left >= wanted)
+        return false;
+    uint64_t may = RELAY_SCARCE_LEAST_BYTES + c->room_left / 1024 * RELAY_SCARCE_BYTES / (wanted / 1024);
+    return box->bytes + m->bytes + box->messages * (uint64_t)RELAY_SCARCE_MESSAGE_BYTES > may;
+}
+
 /* The mailbox's limits. Contact requests have two of their own. 0: there is room. */
 static error_code over_quota(core *c, const message *m, const mailbox *box)
 {
     const core_config *o = &c->o.config;
-    if (box->messages >= o->mailbox_messages || box->bytes + m->bytes > o->mailbox_bytes)
+    if (box->messages >= o->mailbox_messages || box->bytes + m->bytes > o->mailbox_bytes || too_much_for_the_disk(c, m, box))
         return ERROR_QUOTA;
     if (m->token_kind != TOKEN_REQUEST)
         return has_share(c, m, box) ? 0 : ERROR_QUOTA;

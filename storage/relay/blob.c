@@ -3,7 +3,6 @@
 #include "storage/blobs.h"
 #include <sodium.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 enum { HASH_BYTES = 32, ID_BYTES = 16 };
 
@@ -63,16 +62,10 @@ static int two_integers(relay_store *s, uint64_t *first, uint64_t *second, const
     return TACET_OK;
 }
 
-static int disk_free(const relay_store *s, uint64_t *bytes)
-{
-    struct statvfs v;
-    if (statvfs(s->db->path, &v) != 0)
-        return TACET_E_IO;
-    *bytes = (uint64_t)v.f_bavail * v.f_frsize;
-    return TACET_OK;
-}
+static uint64_t less(uint64_t from, uint64_t what) { return from > what ? from - what : 0; }
 
-/* What is set aside and not yet written counts as written; a segment's few pages more are in what stays free. */
+/* What is set aside and not yet written counts as written; a segment's few pages more are in what stays free. An account's share is one of what is free
+ * now, with its own: so whoever takes all that they may leaves most of it to the others. */
 static int room_for(relay_store *s, const relay_blob *b, const relay_blob_limits *l)
 {
     uint64_t blobs = 0, chunks = 0, all_blobs = 0, all_chunks = 0, disk = 0, written = relay_segments_bytes(s);
@@ -80,13 +73,13 @@ static int room_for(relay_store *s, const relay_blob *b, const relay_blob_limits
     if (rc == TACET_OK)
         rc = two_integers(s, &all_blobs, &all_chunks, "SELECT blobs, room FROM blob_sum", "", NULL);
     if (rc == TACET_OK)
-        rc = disk_free(s, &disk);
+        rc = store_disk_free(s, &disk);
     if (rc != TACET_OK)
         return rc;
-    uint64_t mine = (chunks + b->chunks) * RELAY_CHUNK_ROOM_BYTES, all = (all_chunks + b->chunks) * RELAY_CHUNK_ROOM_BYTES;
-    uint64_t to_come = all > written ? all - written : 0;
-    bool fits =
-        blobs < l->account_blobs && mine <= l->account_bytes && all <= l->total_bytes && disk >= l->free_bytes && to_come <= disk - l->free_bytes;
+    uint64_t want = b->chunks * (uint64_t)RELAY_CHUNK_ROOM_BYTES, mine = chunks * RELAY_CHUNK_ROOM_BYTES, all = all_chunks * RELAY_CHUNK_ROOM_BYTES;
+    uint64_t of_disk = less(less(disk, l->free_bytes), less(all, written)), left = less(l->total_bytes, all);
+    left = left < of_disk ? left : of_disk;
+    bool fits = blobs < l->account_blobs && mine + want <= l->account_bytes && want <= left && mine + want <= (mine + left) / l->account_share;
     return fits ? TACET_OK : TACET_E_QUOTA;
 }
 

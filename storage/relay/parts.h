@@ -230,6 +230,7 @@ struct relay_store {
 };
 
 /* store.c */
+TACET_MUST_USE int store_disk_free(const relay_store *s, uint64_t *bytes);
 TACET_MUST_USE int relay_store_open_tuned(relay_store **out, const char *dir, const uint8_t key[32], const relay_tuning *tuning);
 /* schema.c */
 extern const migration relay_migrations[];

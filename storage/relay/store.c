@@ -2,6 +2,7 @@
 #include "parts.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 const relay_tuning relay_tuning_default = {
     .run_rows = 131072, .exceptions_max = 64, .clean_rows = 4096, .checkpoint_bytes = 64 << 20, .background = true, .beside_wal_bytes = 2ull << 30
@@ -166,6 +167,30 @@ void relay_rollback(relay_store *s)
 {
     if (s->tx.open)
         undo(s);
+}
+
+/* --- room ---------------------------------------------------------------------------------------------------------------------------------- */
+int store_disk_free(const relay_store *s, uint64_t *bytes)
+{
+    struct statvfs v;
+    if (statvfs(s->db->path, &v) != 0)
+        return TACET_E_IO;
+    *bytes = (uint64_t)v.f_bavail * v.f_frsize;
+    return TACET_OK;
+}
+
+int relay_room_left(relay_store *s, uint64_t *bytes)
+{
+    int64_t pages = 0, page_bytes = 0;
+    uint64_t disk = 0;
+    int rc = store_disk_free(s, &disk);
+    if (rc == TACET_OK)
+        rc = connection_integer(s->db, "PRAGMA freelist_count", &pages);
+    if (rc == TACET_OK)
+        rc = connection_integer(s->db, "PRAGMA page_size", &page_bytes);
+    if (rc == TACET_OK)
+        *bytes = disk + (uint64_t)pages * (uint64_t)page_bytes;
+    return rc;
 }
 
 /* --- totals ------------------------------------------------------------------------------------------------------------------------------- */

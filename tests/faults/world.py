@@ -79,6 +79,8 @@ class World:
         print(f"seed {self.seed} (TACET_SEED repeats it), folder {self.dir}", flush=True)
         self.data = os.path.join(self.dir, "relay")
         subprocess.run([TACETD, "init", "--data", self.data, "--listen", "127.0.0.1:0"], check=True, capture_output=True, timeout=60)
+        with open(os.path.join(self.data, "tacetd.ini"), "a") as ini:
+            ini.write("blob_account_share = 1\n")  # files are as large here as the disk of the machine allows
         self.start()
         return self
 

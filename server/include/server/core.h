@@ -49,7 +49,8 @@ typedef struct {
     uint32_t expiry_speed;        /* at least 1 */
     uint32_t hold_max_us;         /* 0: never hold a message back */
     uint64_t window_memory_bytes; /* no setting; smaller in tests */
-    uint32_t blob_account_mib, blob_total_mib, blob_free_mib;
+    uint32_t message_free_mib;    /* of the disk: below it mailboxes get less */
+    uint32_t blob_account_mib, blob_total_mib, blob_free_mib, blob_account_share;
 } core_config;
 core_config core_config_default(void);
 

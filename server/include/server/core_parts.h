@@ -92,6 +92,7 @@ struct core {
     promises accepts;                   /* of messages that were acknowledged before they were written */
     uint64_t accepts_due_us;            /* when they leave, if no group ends before */
     uint64_t clean_due_us;
+    uint64_t room_left; /* bytes for messages, as cleaning saw it last; UINT64_MAX: it has not looked */
     bool cleaning, stopping;
     bool forgetting; /* the store may still have messages that nobody is shown any more, and that are charged */
     blobs blobs;

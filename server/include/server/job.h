@@ -73,7 +73,8 @@ typedef struct {
 typedef struct {
     job job;
     uint32_t now_hour;
-    uint64_t age_ms; /* to be remembered for the next start; 0: not now */
+    uint64_t age_ms;    /* to be remembered for the next start; 0: not now */
+    uint64_t room_left; /* of the disk */
     bool more;
     uint32_t count, room;
     relay_waiting *expired;

@@ -86,6 +86,10 @@ enum relay_limits {
     RELAY_MAILBOX_CONTACT_SHARE = 8,             /* once a mailbox is half full, one contact may add the limit divided by this, ... */
     RELAY_MAILBOX_CONTACT_LEAST = 64,            /* ... but so many in any case, ... */
     RELAY_MAILBOX_CONTACT_EVERY_MS = 10 * 1000,  /* ... and then one in so long: it leaves room for the others */
+    RELAY_MESSAGE_FREE_MIB = 512,                /* (ini) of the disk: with less, a mailbox may hold ... */
+    RELAY_SCARCE_BYTES = 2 * 1024 * 1024,        /* ... so much, in proportion to what is left of that, ... */
+    RELAY_SCARCE_LEAST_BYTES = 64 * 1024,        /* ... and this in any case */
+    RELAY_SCARCE_MESSAGE_BYTES = 256,            /* what a message counts for besides its bytes */
     RELAY_DEVICE_CONNECTIONS_MAX = 8,            /* of one device at a time */
     RELAY_REQUEST_QUEUE = 32,                    /* waiting under request tokens in one mailbox */
     RELAY_TOKENS_MAX = 4096,                     /* of one account */
@@ -123,6 +127,7 @@ enum relay_limits {
     RELAY_BLOB_DONE_RETRY_MS = 1000,                  /* that all have everything could not be written */
     RELAY_BLOB_MARK_EVERY_MS = 100,                   /* what receivers have is written so often; what a sender waits for, at once */
     RELAY_BLOB_ACCOUNT_MIB = 32 * 1024,               /* (ini) set aside for one account */
+    RELAY_BLOB_ACCOUNT_SHARE = 8,                     /* (ini) ... and what is free divided by this at most */
     RELAY_BLOB_TOTAL_MIB = 256 * 1024,                /* (ini) set aside for all */
     RELAY_BLOB_FREE_MIB = 1024,                       /* (ini) of the disk, that stay free */
 

@@ -25,6 +25,7 @@ typedef struct {
 typedef struct {
     uint64_t account_bytes, total_bytes, free_bytes; /* free_bytes: of the disk, that stay free */
     uint32_t account_blobs;
+    uint32_t account_share; /* an account gets what is free divided by this; at least 1 */
 } relay_blob_limits;
 
 /* --- what is known of them: inside the committer's transactions ------------------------------------------------------------------------ */

@@ -104,6 +104,8 @@ TACET_MUST_USE int relay_invite_use(relay_store *s, const uint8_t hash[32], uint
 TACET_MUST_USE int relay_setting_put(relay_store *s, const char *name, blob value);
 TACET_MUST_USE int relay_setting_get(relay_store *s, const char *name, uint8_t *out, size_t room, size_t *out_bytes);
 
+/* What is free for messages: of the disk, and of the file itself. */
+TACET_MUST_USE int relay_room_left(relay_store *s, uint64_t *bytes);
 /* How far the time has come by which things expire (0: never said). Outside a transaction. */
 TACET_MUST_USE int relay_age_save(relay_store *s, uint64_t ms);
 TACET_MUST_USE int relay_age_load(relay_store *s, uint64_t *ms);

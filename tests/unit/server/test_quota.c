@@ -155,6 +155,28 @@ START_TEST(T12_a_stranger_in_a_mailboxs_role_is_shown_out)
 }
 END_TEST
 
+/* No disk has a pebibyte free: what is left is for mailboxes in which little waits. */
+START_TEST(S12_a_full_disk_is_for_those_who_have_little)
+{
+    core_config config = core_config_default();
+    config.message_free_mib = 1 << 30;
+    pair p = pair_new(&config);
+    static uint8_t large[RELAY_SCARCE_LEAST_BYTES / 4];
+    world_pass_us(p.w, 2000000); /* cleaning looks */
+    world_run(p.w);
+    frame f = send_to(&p.bob, p.bob.token, large, sizeof large);
+    for (int i = 0; i < 3; i++, f.id = 0)
+        ck_assert_uint_eq(client_code(p.w, p.sender, &f), 0);
+    ck_assert_uint_eq(client_code(p.w, p.sender, &f), ERROR_QUOTA);
+    ck_assert_uint_eq(pair_send(&p, "a short one"), 0);
+    config.message_free_mib = 0;
+    core_configure(p.w->core, &config);
+    f.id = 0;
+    ck_assert_uint_eq(client_code(p.w, p.sender, &f), 0);
+    world_free(p.w);
+}
+END_TEST
+
 START_TEST(S12_changes_have_a_rate)
 {
     core_config c = core_config_default();
@@ -260,5 +282,6 @@ END_TEST
 
 SUITE("quota", TEST(request_queue_and_its_rate), TEST(S12_full_mailbox_tells_the_sender), TEST(S12_one_contact_does_not_fill_the_mailbox),
       TEST(S12_a_device_has_few_connections), TEST(S12_a_device_that_registers_has_few_connections),
-      TEST(T12_a_stranger_in_a_mailboxs_role_is_shown_out), TEST(S12_changes_have_a_rate), TEST(S12_slow_reader_keeps_memory_bounded),
-      TEST(a_client_that_never_reads_is_closed), TEST(too_many_requests_at_once_close), TEST(memory_is_given_back))
+      TEST(T12_a_stranger_in_a_mailboxs_role_is_shown_out), TEST(S12_a_full_disk_is_for_those_who_have_little), TEST(S12_changes_have_a_rate),
+      TEST(S12_slow_reader_keeps_memory_bounded), TEST(a_client_that_never_reads_is_closed), TEST(too_many_requests_at_once_close),
+      TEST(memory_is_given_back))

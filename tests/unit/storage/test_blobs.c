@@ -6,7 +6,9 @@
 #include <errno.h>
 
 static const uint8_t key[32] = "a key of thirty-two bytes, yes!";
-static const relay_blob_limits plenty = { .account_bytes = 1ull << 40, .total_bytes = 1ull << 40, .free_bytes = 0, .account_blobs = 4096 };
+static const relay_blob_limits plenty = {
+    .account_bytes = 1ull << 40, .total_bytes = 1ull << 40, .free_bytes = 0, .account_blobs = 4096, .account_share = 1
+};
 static relay_store *store;
 static relay_segments *segments;
 
@@ -141,6 +143,26 @@ START_TEST(F10_room)
     ck_assert_uint_eq(t.blobs, 1);
     ck_assert_uint_eq(t.reserved_bytes, 10 * RELAY_CHUNK_ROOM_BYTES);
     ck_assert_int_eq(relay_blob_find(store, a.id, &found), TACET_E_NOT_FOUND);
+    stop();
+    folder_remove();
+}
+END_TEST
+
+/* Of 100 chunks each account gets a quarter of what is free with its own. */
+START_TEST(F10_an_account_leaves_room)
+{
+    bool made = false;
+    relay_blob first = blob_named(1, 10), second = blob_named(2, 15), third = blob_named(3, 1), others = blob_named(4, 18);
+    relay_blob_limits l = plenty;
+    folder_make();
+    start();
+    l.total_bytes = 100 * RELAY_CHUNK_ROOM_BYTES;
+    l.account_share = 4;
+    others.account[0] ^= 1;
+    OK(create(&first, &l, &made));
+    OK(create(&second, &l, &made));
+    ck_assert_int_eq(create(&third, &l, &made), TACET_E_QUOTA);
+    OK(create(&others, &l, &made));
     stop();
     folder_remove();
 }
@@ -312,4 +334,5 @@ START_TEST(S05_damage_is_named)
 }
 END_TEST
 
-SUITE("storage blobs", TEST(F10_room), TEST(segments_come_and_go), TEST(S01_power_loss), TEST(F08_full_disk), TEST(S05_damage_is_named))
+SUITE("storage blobs", TEST(F10_room), TEST(F10_an_account_leaves_room), TEST(segments_come_and_go), TEST(S01_power_loss), TEST(F08_full_disk),
+      TEST(S05_damage_is_named))
