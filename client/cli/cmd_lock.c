@@ -80,6 +80,8 @@ static int recovery_follow(cli *c, bool none, char code[UNLOCK_CODE_CHARS + 1])
     if (!none && !c->args.given[OPT_RECOVERY_CODE])
         return recovery_make(c, code);
     int rc = none ? unlock_recovery_remove(&c->profile, &why) : unlock_recovery_set(&c->profile, c->key, cost_of(c), env_system(), code, &why);
+    if (rc == TACET_OK && why.code)
+        note_line(c, why.message);
     return rc == TACET_OK ? EXIT_DONE : fail_why(c, &why);
 }
 
@@ -103,6 +105,8 @@ int run_passphrase(cli *c)
     passphrase_free(&chosen, c->arena);
     if (rc != TACET_OK)
         return fail_why(c, &why);
+    if (why.code)
+        note_line(c, why.message);
     char code[UNLOCK_CODE_CHARS + 1] = "";
     note(c, none ? SAY_PASSPHRASE_NONE : SAY_PASSPHRASE_SET, NULL, NULL, NULL);
     exit = recovery_follow(c, none, code);

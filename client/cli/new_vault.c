@@ -76,6 +76,8 @@ int recovery_make(cli *c, char code[UNLOCK_CODE_CHARS + 1])
         rc = unlock_has(&c->profile, KEYFILE_RECOVERY, &has, &why);
     if (rc == TACET_OK && passphrase_set && !has)
         rc = unlock_recovery_set(&c->profile, c->key, cost_of(c), env_system(), code, &why);
+    if (rc == TACET_OK && why.code)
+        note_line(c, why.message);
     return rc == TACET_OK ? EXIT_DONE : fail_why(c, &why);
 }
 

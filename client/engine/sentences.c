@@ -53,6 +53,10 @@ const sentence_row sentence_table[SAY_COUNT] = {
     [SAY_FOREIGN_OWNER] = { "foreign-owner", EXIT_FAILED, "$1 belongs to another user; it was not used. Choose another --home, or: chown $2 $1" },
     [SAY_KEY_FILE_NEWER] = { "key-file-newer", EXIT_FAILED,
                              "the key file $1 was made by a newer tacet; nothing was changed. Use that version, or a newer one" },
+    [SAY_KEY_FILE_UNSURE] = { "io", EXIT_FAILED,
+                              "$1 was changed, and the disk did not confirm it ($2): after a power cut it may be as before. Check the disk, then do "
+                              "it "
+                              "again" },
     [SAY_KEY_FILE_EXISTS] = { "key-file-exists", EXIT_FAILED,
                               "there is already a key file $1; nothing was changed. For a second account: tacet --profile OTHER init …" },
     [SAY_KEYRING] = { "no-keyring", EXIT_FAILED,

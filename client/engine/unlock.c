@@ -115,17 +115,24 @@ static int new_file_write(const profile *p, const uint8_t *bytes, size_t n, engi
     return file_failed(error, p->key_file);
 }
 
+/* TACET_OK also when the file has its name and the folder did not get to the disk: then *error says so, and what was before may come back. */
 static int key_file_store(const profile *p, const keyfile *k, engine_error *error)
 {
     uint8_t bytes[TACET_KEYFILE_MAX_BYTES];
     size_t n = 0;
+    *error = (engine_error){ 0 };
     int rc = keyfile_encode(k, bytes, &n);
     if (rc != TACET_OK)
         rc = say(error, SAY_INTERNAL, sentence_text(SAY_WHY_KEY_FILE), rc);
     else
         rc = new_file_write(p, bytes, n, error);
-    if (rc == TACET_OK && (renameat(p->fd, KEY_FILE_NEW, p->fd, KEY_FILE) != 0 || fsync(p->fd) != 0))
+    if (rc == TACET_OK && renameat(p->fd, KEY_FILE_NEW, p->fd, KEY_FILE) != 0) {
         rc = file_failed(error, p->key_file);
+    } else if (rc == TACET_OK && fsync(p->fd) != 0) {
+        int why = errno;
+        sentence_fill(error, SAY_KEY_FILE_UNSURE, p->key_file, strerror(why), NULL);
+        errno = why;
+    }
     sodium_memzero(bytes, sizeof bytes);
     return rc;
 }
@@ -286,7 +293,13 @@ static int create_locked(const profile *p, const keyfile *k, engine_error *error
     struct stat s;
     if (fstatat(p->fd, KEY_FILE, &s, AT_SYMLINK_NOFOLLOW) == 0)
         return say(error, SAY_KEY_FILE_EXISTS, p->key_file, TACET_E_EXISTS);
-    return errno == ENOENT ? key_file_store(p, k, error) : file_failed(error, p->key_file);
+    int rc = errno == ENOENT ? key_file_store(p, k, error) : file_failed(error, p->key_file);
+    if (rc != TACET_OK || !error->code)
+        return rc;
+    int why = errno;
+    (void)unlinkat(p->fd, KEY_FILE, 0); /* a vault must not be made under a key that may be gone tomorrow; if it stays, the next init opens it */
+    errno = why;
+    return file_failed(error, p->key_file);
 }
 
 int unlock_create(const profile *p, const passphrase *chosen, keyfile_cost cost, const tacet_env *env, uint8_t key[TACET_DATABASE_KEY_BYTES],

@@ -294,6 +294,10 @@ int handshake_initiator_new(handshake **out, handshake_pattern pattern, const ta
     handshake *h = sodium_malloc(sizeof *h);
     if (!h)
         return TACET_E_NOMEM;
+    if (sodium_mlock(h, sizeof *h) != 0) { /* sodium_malloc tries, and does not say whether it could */
+        sodium_free(h);
+        return TACET_E_LOCKING;
+    }
     handshake_start(h, pattern, env, prologue, prologue_bytes, static_secret);
     h->initiator = true;
     memcpy(h->rs, remote_static, sizeof h->rs);

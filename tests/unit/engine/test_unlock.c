@@ -19,6 +19,7 @@ static passphrase said(const char *text) { return (passphrase){ text, strlen(tex
 /* ---- the disk, where a test can make it fail, watch it, or be killed at any step --------------------------------------------------- */
 
 static int disk_fails;      /* errno of the next fsync; 0: works */
+static int folder_fails;    /* the same of a folder's alone */
 static int disk_kills = -1; /* die before this many further steps; -1: never */
 static char disk_log[64];
 
@@ -33,9 +34,10 @@ static void disk_step(char what)
 int fsync(int fd)
 {
     struct stat s;
-    disk_step(fstat(fd, &s) == 0 && S_ISDIR(s.st_mode) ? 'd' : 'f');
-    if (disk_fails) {
-        errno = disk_fails;
+    bool folder = fstat(fd, &s) == 0 && S_ISDIR(s.st_mode);
+    disk_step(folder ? 'd' : 'f');
+    if (disk_fails || (folder && folder_fails)) {
+        errno = disk_fails ? disk_fails : folder_fails;
         return -1;
     }
     return (int)syscall(SYS_fsync, fd);
@@ -316,6 +318,34 @@ START_TEST(a_disk_that_fails_changes_nothing)
 }
 END_TEST
 
+/* S08: behind the rename nothing is lost: what holds from now on is handed over, with a warning; a file for a vault that is not made yet goes again. */
+START_TEST(S08_a_folder_that_fails_loses_nothing)
+{
+    char code[UNLOCK_CODE_CHARS + 1] = "";
+    make("one");
+    folder_fails = EIO;
+    ck_assert_int_eq(unlock_recovery_set(&p, key, cheap, env_system(), code, &error), TACET_OK);
+    ck_assert_str_eq(error.code, "io");
+    ck_assert_int_eq(opens(code), TACET_OK);
+    ck_assert_int_eq(change_to("two"), TACET_OK);
+    ck_assert_str_eq(error.code, "io");
+    ck_assert_int_eq(opens("two"), TACET_OK);
+    folder_fails = 0;
+    ck_assert_int_eq(change_to("three"), TACET_OK);
+    ck_assert_ptr_null(error.code);
+
+    uint8_t other[TACET_DATABASE_KEY_BYTES] = { 0 };
+    passphrase c = said("four");
+    ck_assert_int_eq(unlinkat(p.fd, "vault.key", 0), 0);
+    folder_fails = EIO;
+    ck_assert_int_eq(unlock_create(&p, &c, cheap, env_system(), other, &error), TACET_E_IO);
+    ck_assert(sodium_is_zero(other, sizeof other));
+    folder_fails = 0;
+    ck_assert_int_eq(unlock_create(&p, &c, cheap, env_system(), key, &error), TACET_OK);
+    ck_assert_int_eq(opens("four"), TACET_OK);
+}
+END_TEST
+
 START_TEST(a_read_only_profile_opens_but_does_not_change)
 {
     scratch_make();
@@ -527,8 +557,8 @@ SUITE("unlock", TEST(a_plain_profile_opens_by_itself), TEST(S07_a_locked_profile
       TEST(a_newer_key_file_is_said), LOOP(P13_an_open_key_file_is_refused, ROWS(open_modes)),
       TEST(P13_a_key_file_of_another_user_or_behind_a_link_is_refused), TEST(a_change_leaves_exactly_one_way),
       TEST(a_recovery_code_opens_and_survives_a_change), TEST(creating_never_replaces), TEST(the_new_file_is_on_the_disk_before_it_has_the_name),
-      LOOP(a_disk_that_fails_changes_nothing, ROWS(failures)), TEST(a_read_only_profile_opens_but_does_not_change),
-      TEST(S08_a_change_killed_at_each_step_opens_with_exactly_one_passphrase),
+      LOOP(a_disk_that_fails_changes_nothing, ROWS(failures)), TEST(S08_a_folder_that_fails_loses_nothing),
+      TEST(a_read_only_profile_opens_but_does_not_change), TEST(S08_a_change_killed_at_each_step_opens_with_exactly_one_passphrase),
       TEST(S08_changes_killed_at_200_random_instants_open_with_exactly_one_passphrase), TEST(two_who_change_at_once_do_not_mix),
       TEST(the_keyring_remembers_and_forgets), TEST(what_is_remembered_ends_by_itself), TEST(another_login_of_ours_finds_it_another_profile_does_not),
       TEST(a_new_account_does_not_inherit_a_remembered_key), TEST(what_is_remembered_is_no_way_around_damage))

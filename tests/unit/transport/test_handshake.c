@@ -3,6 +3,18 @@
 #include "handshake_pair.h"
 #include "x25519.h"
 #include <jansson.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* The sanitizers put an mlock of their own in place of the real one, which locks nothing. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__ || __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+enum { MLOCK_IS_REAL = 0 };
+#else
+enum { MLOCK_IS_REAL = 1 };
+#endif
 
 static const uint8_t zeros[32];
 
@@ -367,8 +379,25 @@ START_TEST(T10_the_handshake_counter_does_not_wrap)
 }
 END_TEST
 
+/* The client's transport key is in memory that is locked, or nowhere. */
+START_TEST(memory_that_cannot_be_locked_is_refused)
+{
+    const struct rlimit none = { 0, 0 };
+    handshake *h = NULL;
+    pair p;
+    pair_init(&p);
+    ck_assert_int_eq(setrlimit(RLIMIT_MEMLOCK, &none), 0);
+    if (geteuid() == 0)
+        ck_assert_int_eq(setresuid(65534, 65534, 65534), 0); /* root may lock without limit */
+    ck_assert_int_eq(handshake_initiator_new(&h, HANDSHAKE_XKHFS, &p.env.env, pair_prologue, sizeof pair_prologue, p.tk, p.rk_public),
+                     TACET_E_LOCKING);
+    ck_assert_ptr_null(h);
+    pair_free(&p);
+}
+END_TEST
+
 SUITE("handshake", TEST(hfs_vectors_of_a_second_implementation), TEST(message_lengths_are_fixed), TEST(T01_replayed_messages_lead_nowhere),
       TEST(T02_every_flipped_bit_is_refused), TEST(T03_an_edited_preamble_fails_at_message_1), LOOP(T03_preamble_table, ROWS(preambles)),
       TEST(T03_the_answer_to_a_foreign_version), TEST(T04_wrong_relay_key_never_sees_m3), TEST(T06_the_clients_key_does_not_make_a_relay),
       TEST(T07_a_leaked_ephemeral_does_not_log_in), TEST(T11_no_keys_before_the_last_message), TEST(T14_any_other_length_is_refused),
-      TEST(T10_the_handshake_counter_does_not_wrap))
+      TEST(T10_the_handshake_counter_does_not_wrap), LOOP(memory_that_cannot_be_locked_is_refused, MLOCK_IS_REAL))

@@ -36,6 +36,7 @@ TACET_MUST_USE int unlock_needs_passphrase(const profile *p, bool *needs, engine
  * interrupted goes on with unlock_open). */
 TACET_MUST_USE int unlock_create(const profile *p, const passphrase *chosen, keyfile_cost cost, const tacet_env *env,
                                  uint8_t key[TACET_DATABASE_KEY_BYTES], engine_error *error);
+/* This one and the next two: TACET_OK with error->code set: it is done, and *error warns that the disk did not confirm it. */
 /* From now on `chosen` opens it, or everybody who reads the file when NULL; nothing else does but the recovery code, which stays. One atomic step:
  * after a kill or a power cut either the old way or the new one works. */
 TACET_MUST_USE int unlock_change(const profile *p, const uint8_t key[TACET_DATABASE_KEY_BYTES], const passphrase *chosen, keyfile_cost cost,

@@ -42,7 +42,7 @@ void preamble_unsupported(uint8_t out[TACET_PREAMBLE_BYTES], uint8_t lowest, uin
 bool preamble_is_unsupported(const uint8_t in[TACET_PREAMBLE_BYTES], uint8_t *lowest, uint8_t *highest);
 
 /* *out: the initiator. `static_secret` is NULL for NK. The initiator lives in guarded memory of its own, a responder (a relay has thousands) on the heap.
- *   TACET_E_KEY  remote_static is not a usable X25519 public key    TACET_E_NOMEM */
+ *   TACET_E_KEY  remote_static is not a usable X25519 public key    TACET_E_LOCKING its memory cannot be locked    TACET_E_NOMEM */
 TACET_MUST_USE int handshake_initiator_new(handshake **out, handshake_pattern pattern, const tacet_env *env, const uint8_t *prologue,
                                            size_t prologue_bytes, const uint8_t *static_secret, const uint8_t remote_static[TACET_DH_BYTES]);
 TACET_MUST_USE int handshake_responder_new(handshake **out, handshake_pattern pattern, const tacet_env *env, const uint8_t *prologue,
