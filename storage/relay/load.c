@@ -81,24 +81,90 @@ static void count_waiting(mailbox_state *m, uint64_t bytes, uint64_t kind)
     m->requests += kind == TOKEN_KIND_REQUEST;
 }
 
-static int index_row(relay_store *s, sqlite3_stmt *q)
+/* --- the index: where it is long, two connections count a half each ------------------------------------------------------------------------- */
+enum { SPLIT_RUNS = 4 };
+typedef struct {
+    relay_store *s; /* of it only the states of these mailboxes are written */
+    database *db;
+    uint32_t from, through; /* mailboxes */
+    uint64_t rows, dead;
+    uint32_t *live; /* by run */
+    int status;
+} share;
+
+static int index_row(share *h, sqlite3_stmt *q)
 {
+    relay_store *s = h->s;
     uint32_t mailbox = (uint32_t)column(q, 0);
     uint64_t number = column(q, 1);
-    s->index_rows++;
+    h->rows++;
     if (number > s->index.indexed_through)
         return TACET_OK; /* of a run that was not finished: the ring has it */
     if (index_settled(&s->index, mailbox, number)) {
-        s->index_dead++;
+        h->dead++;
         return TACET_OK;
     }
-    run *owner = log_run_of(s, number);
+    const run *owner = log_run_of(s, number);
     if (!owner)
         return TACET_E_CORRUPT; /* an entry that waits has a row, and rows below indexed_through belong to runs */
-    owner->live++;
+    h->live[owner - s->runs.at]++;
     s->index.state[mailbox].in_table++;
     count_waiting(&s->index.state[mailbox], index_bytes(column(q, 2)), index_kind(column(q, 2)));
     return TACET_OK;
+}
+
+static int share_rows(share *h)
+{
+    sqlite3_stmt *q = NULL;
+    int rc = database_statement(h->db, "SELECT mailbox, number, what FROM mailbox_index WHERE mailbox BETWEEN ? AND ?", &q);
+    if (rc == TACET_OK && (sqlite3_bind_int64(q, 1, h->from) != SQLITE_OK || sqlite3_bind_int64(q, 2, h->through) != SQLITE_OK))
+        rc = TACET_E_NOMEM;
+    while (rc == TACET_OK && (rc = database_row(h->db, q)) == TACET_OK)
+        rc = index_row(h, q);
+    if (q)
+        (void)sqlite3_reset(q); /* an early end is one of ours */
+    return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
+}
+
+static void *share_count(void *ctx)
+{
+    share *h = ctx;
+    h->live = calloc(h->s->runs.count + 1, sizeof *h->live);
+    h->status = h->live ? share_rows(h) : TACET_E_NOMEM;
+    return NULL;
+}
+
+static int share_add(relay_store *s, const share *h)
+{
+    for (size_t i = 0; h->status == TACET_OK && i < s->runs.count; i++)
+        s->runs.at[i].live += h->live[i];
+    s->index_rows += h->rows;
+    s->index_dead += h->dead;
+    return h->status;
+}
+
+static int index_count(relay_store *s)
+{
+    pthread_t other;
+    uint32_t middle = s->index.states / 2;
+    bool split = s->tuning.background && s->runs.count >= SPLIT_RUNS;
+    share low = { .s = s, .db = s->db, .through = split ? middle : UINT32_MAX }, high = { .s = s, .from = middle + 1, .through = UINT32_MAX };
+    int rc = split ? database_open_reader(&high.db, s->db) : TACET_OK;
+    if (rc != TACET_OK)
+        return rc;
+    bool started = split && thread_begin(&other, share_count, &high) == TACET_OK;
+    share_count(&low);
+    if (started)
+        (void)pthread_join(other, NULL);
+    else if (split)
+        share_count(&high);
+    rc = share_add(s, &low);
+    if (rc == TACET_OK && split)
+        rc = share_add(s, &high);
+    database_close(high.db);
+    free(low.live);
+    free(high.live);
+    return rc;
 }
 
 /* What the ring gets: in the order of the numbers. */
@@ -175,22 +241,23 @@ int load_index(relay_store *s)
     static const struct {
         const char *sql;
         int (*row)(relay_store *s, sqlite3_stmt *q);
+        int (*all)(relay_store *s); /* instead of these two */
     } step[] = {
-        { "SELECT indexed_through, highest, ifnull((SELECT max(number) FROM message), 0) FROM log", log_row },
-        { "SELECT mailbox FROM mailbox", mailbox_row },
-        { "SELECT mailbox, watermark, exceptions FROM mark", mark_row },
-        { "SELECT DISTINCT mailbox FROM forget", forget_row },
-        { "SELECT first, last, rows, expires_min FROM run ORDER BY first", run_row },
-        { "SELECT mailbox, number, what FROM mailbox_index", index_row },
-        { "SELECT number FROM ring_gone ORDER BY number", gone_row },
-        { "SELECT last, entries FROM ring_part ORDER BY last", part_row },
+        { "SELECT indexed_through, highest, ifnull((SELECT max(number) FROM message), 0) FROM log", log_row, NULL },
+        { "SELECT mailbox FROM mailbox", mailbox_row, NULL },
+        { "SELECT mailbox, watermark, exceptions FROM mark", mark_row, NULL },
+        { "SELECT DISTINCT mailbox FROM forget", forget_row, NULL },
+        { "SELECT first, last, rows, expires_min FROM run ORDER BY first", run_row, NULL },
+        { .all = index_count },
+        { "SELECT number FROM ring_gone ORDER BY number", gone_row, NULL },
+        { "SELECT last, entries FROM ring_part ORDER BY last", part_row, NULL },
         { "SELECT number, mailbox, expires_hour, kind, token_hash, length(ciphertext) FROM message"
           " WHERE number > (SELECT max(indexed_through, ifnull((SELECT max(last) FROM ring_part), 0)) FROM log) ORDER BY number",
-          message_row },
+          message_row, NULL },
     };
     int rc = TACET_OK;
     for (size_t i = 0; rc == TACET_OK && i < sizeof step / sizeof *step; i++)
-        rc = each_row(s, step[i].sql, step[i].row);
+        rc = step[i].all ? step[i].all(s) : each_row(s, step[i].sql, step[i].row);
     if (rc == TACET_OK)
         rc = account_numbers_load(s);
     free(s->parts.gone.at);

@@ -304,4 +304,49 @@ START_TEST(kill_at_any_moment)
 }
 END_TEST
 
-SUITE("relay-threads", TEST(readers_beside_the_committer), TEST(slow_readers_do_not_make_the_log_grow), TEST(kill_at_any_moment))
+/* What two connections counted at the start is what one relay knew before its end. */
+START_TEST(a_long_index_is_counted_by_halves)
+{
+    relay_store *s = NULL;
+    run known[64];
+    uint64_t number = 0, acknowledged[] = { 1, 70, 131, 200 }; /* one of each mailbox */
+    bool more = true;
+    folder_make();
+    OK(relay_store_open_tuned(&s, folder, key, &busy));
+    boxes_make(s);
+    for (unsigned i = 0; i < 8 * busy.run_rows / 16; i++) {
+        OK(relay_begin(s));
+        for (unsigned k = 0; k < 16; k++, number++)
+            OK(append_one(s, number + 1, 1 + (uint32_t)number % BOXES, number));
+        OK(relay_commit(s));
+    }
+    OK(relay_begin(s));
+    for (size_t i = 0; i < ROWS(acknowledged); i++)
+        OK(relay_acknowledge(s, 1 + (uint32_t)(acknowledged[i] - 1) % BOXES, &acknowledged[i], 1));
+    OK(relay_commit(s));
+    while (more)
+        OK(relay_clean(s, HOUR, &more, NULL, NULL));
+    size_t runs = s->runs.count;
+    uint64_t rows = s->index_rows, dead = s->index_dead, live = 0;
+    ck_assert_uint_ge(runs, 4);
+    ck_assert_uint_le(runs, ROWS(known));
+    memcpy(known, s->runs.at, runs * sizeof *known);
+    relay_store_close(s);
+    OK(relay_store_open_tuned(&s, folder, key, &busy));
+    ck_assert_uint_eq(s->runs.count, runs);
+    for (size_t i = 0; i < runs; i++) {
+        ck_assert_uint_eq(s->runs.at[i].live, known[i].live);
+        live += known[i].live;
+    }
+    ck_assert_uint_eq(s->index_rows, rows);
+    ck_assert_uint_eq(s->index_dead, dead);
+    ck_assert_uint_eq(rows, live + dead);
+    for (uint32_t box = 1; box <= BOXES; box++)
+        ck_assert_uint_eq(s->index.state[box].waiting, number / BOXES - 1);
+    relay_store_close(s);
+    folder_remove();
+}
+END_TEST
+
+SUITE("relay-threads", TEST(readers_beside_the_committer), TEST(slow_readers_do_not_make_the_log_grow), TEST(kill_at_any_moment),
+      TEST(a_long_index_is_counted_by_halves))
