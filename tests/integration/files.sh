@@ -216,7 +216,7 @@ gets
 is "$(printf '%s\n' "$out" | grep -c ' long (')" 1 # offered and withdrawn while he was away: said once
 # --- cancelled by another command: that one ends, and not as if it were done ---
 begin sender as alice send bob --file "$src/long" --json
-soon 20 grep -q progress "$dir/sender.out"
+soon 60 grep -q progress "$dir/sender.out"
 expect 0 as alice files --json
 out=$(printf '%s\n' "$out" | tail -n 1)
 expect 0 as alice cancel "$(field id)"

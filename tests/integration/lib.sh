@@ -18,7 +18,10 @@ trap 'exit 130' INT TERM
 
 # --- the relay: relay_init once, then relay_start and relay_stop, on one port -------------------------------------------------------------
 port=0 relay=
-relay_init() { "$tacetd" init --data "$dir/relay" --listen 127.0.0.1:0 "$@" >/dev/null 2>"$dir/relay.err" || fail "tacetd init: $(cat "$dir/relay.err")"; }
+relay_init() {
+    "$tacetd" init --data "$dir/relay" --listen 127.0.0.1:0 "$@" >/dev/null 2>"$dir/relay.err" || fail "tacetd init: $(cat "$dir/relay.err")"
+    echo 'blob_account_share = 1' >>"$dir/relay/tacetd.ini" # files are as large here as the disk of the machine allows
+}
 relay_start() {
     mkfifo "$dir/ready"
     "$tacetd" run --data "$dir/relay" --listen "127.0.0.1:$port" >"$dir/ready" 2>>"$dir/relay.err" &
