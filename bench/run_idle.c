@@ -152,7 +152,8 @@ void run_idle(const bench_options *o, report *r)
     relay_usage before, started;
     shards all;
     char ini[64];
-    snprintf(ini, sizeof ini, "[relay]\nconnections_per_worker = %u\n", o->count + 64 > 16384 ? o->count + 64 : 16384);
+    uint32_t share = o->count / o->workers + 64;
+    snprintf(ini, sizeof ini, "[relay]\nconnections_per_worker = %u\n", share + share / 5 > 16384 ? share + share / 5 : 16384);
     relay_process_start(&relay, o->tacetd, o->workers, ini);
     shards_begin(&all, &relay.address, o->count);
     relay_process_usage(&relay, &before);
