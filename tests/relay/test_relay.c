@@ -514,7 +514,7 @@ START_TEST(full_disk_refuses_and_recovers)
         return; /* not root: nothing to fill */
     }
     setenv("TMPDIR", disk, 1);
-    relay_init(&r, NULL);
+    relay_init(&r, "[limits]\nmessage_free_mib = 0\n"); /* to the last block: the reserve is test_quota's */
     relay_run(&r);
     raw_join(&b, &r, &bob);
     ck_assert(raw_open(&s, r.port, r.key, TACET_ROLE_OPEN, NULL));
