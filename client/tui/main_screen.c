@@ -31,7 +31,8 @@ static size_t banner_text(char *out, size_t room, const conversation *who, const
         return standing_say(out, room, who->trust, who->trust->chat, who->name);
     if (!who || (int)text_columns(who->name, strlen(who->name)) <= name_room(m))
         return 0;
-    return (size_t)snprintf(out, room, "%s%s%s", who->name, *who->trust->mark ? " " : "", who->trust->mark);
+    (void)snprintf(out, room, "%s%s%s", who->name, *who->trust->mark ? " " : "", who->trust->mark);
+    return strlen(out); /* what there was room for */
 }
 
 static int banner_rows(const conversation *who, const measures *m, int columns, int rows_free)
