@@ -144,12 +144,14 @@ int device_list_reread(device_list *out, const uint8_t *bytes, size_t n)
     device_list l = { 0 };
     key_slots keys = { 0 };
     int rc = list_read(&l, &keys, bytes, n);
-    for (size_t i = 0; rc == TACET_OK && i < keys.count; i++) {
-        rc = keys.key[i].typed[0] == (uint8_t)keys.key[i].type ? TACET_OK : TACET_E_KEY;
-        memcpy(keys.key[i].raw, keys.key[i].typed + 1, TACET_KEY_BYTES);
-    }
     if (rc != TACET_OK)
         return rc;
+    for (size_t i = 0; i < keys.count; i++) {
+        const uint8_t *typed = keys.key[i].typed;
+        if (!typed || typed[0] != (uint8_t)keys.key[i].type)
+            return TACET_E_KEY;
+        memcpy(keys.key[i].raw, typed + 1, TACET_KEY_BYTES);
+    }
     list_name(&l, bytes, n);
     *out = l;
     return TACET_OK;
