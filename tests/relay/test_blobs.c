@@ -248,7 +248,7 @@ START_TEST(check_names_a_damaged_chunk)
 END_TEST
 
 /* --- kill -9 ------------------------------------------------------------------------------------------------------------------------------- */
-enum { KILL_CHUNKS = 1200, KILL_WINDOW = 24 };
+enum { KILL_CHUNKS = 1200, KILL_WINDOW = 24, KILL_PACE_US = 1000 }; /* the pace: so that no machine is done before it was killed some times */
 /* Shared by the processes of a test. */
 typedef struct {
     volatile uint8_t safe[KILL_CHUNKS], got[KILL_CHUNKS];
@@ -280,6 +280,7 @@ static void kill_sender(scene *s, board *b)
                 index_of[id % (KILL_CHUNKS * 64)] = next++;
                 open_++;
                 b->puts++;
+                usleep(KILL_PACE_US);
             }
             if (open_ == 0)
                 break;
