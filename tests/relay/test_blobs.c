@@ -248,7 +248,7 @@ START_TEST(check_names_a_damaged_chunk)
 END_TEST
 
 /* --- kill -9 ------------------------------------------------------------------------------------------------------------------------------- */
-enum { KILL_CHUNKS = 1200, KILL_WINDOW = 24, KILL_PACE_US = 1000 }; /* the pace: so that no machine is done before it was killed some times */
+enum { KILL_CHUNKS = 1200, KILL_WINDOW = 24, KILL_PACE_US = 500 }; /* the pace: so that no machine is done before it was killed some times */
 /* Shared by the processes of a test. */
 typedef struct {
     volatile uint8_t safe[KILL_CHUNKS], got[KILL_CHUNKS];
