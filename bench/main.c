@@ -39,7 +39,6 @@ static const struct {
       1000000 },
     { "offline", NULL, "recipients are not connected: accepted by commit", offsetof(bench_options, offline), 0, 1 },
     { "late", "MS", "recipients acknowledge so late", offsetof(bench_options, late_ms), 1, 10000 },
-    { "ordinary", NULL, "the generator of an open loop waits for a core like any other process", offsetof(bench_options, ordinary), 0, 1 },
     { "storm", "N", "logins a second by another process meanwhile", offsetof(bench_options, storm), 1, 100000 },
     { "seconds", "N", "time measured", offsetof(bench_options, seconds), 1, 3600 },
     { "count", "N", "connections, or messages of the backlog", offsetof(bench_options, count), 1, 1000000 },

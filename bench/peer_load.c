@@ -39,7 +39,7 @@ typedef struct {
     size_t count, ready;
     bool measuring;
     uint64_t answered, received, skipped;
-    histogram latency;
+    latency latency;
 } load;
 
 static double seconds_now(void)
@@ -159,7 +159,7 @@ static void peer_answered(load *l, peer *p, unsigned count)
     for (; count && p->under_way; count--) {
         if (l->measuring) {
             l->answered++;
-            histogram_add(&l->latency, (now - p->began[p->oldest]) * 1e6);
+            latency_add(&l->latency, now, (now - p->began[p->oldest]) * 1e6);
         }
         p->oldest = (p->oldest + 1) % INFLIGHT_MAX;
         p->under_way--;

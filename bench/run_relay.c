@@ -1,7 +1,6 @@
 /* Senders over open connections, recipients over mailbox connections; every message carries its pair's sequence number, so that a lost or doubled
  * delivery is counted. Closed loop: `inflight` messages under way for each pair. Open loop: a fixed rate over all pairs, and latency counts from the time
  * at which a message should have been sent. */
-#include "priority.h"
 #include "relay_process.h"
 #include "runs.h"
 #include "swarm.h"
@@ -36,7 +35,7 @@ struct crowd {
     uint64_t accepted, refused, lost_replies;
     uint32_t ready;
     bool measuring, stopping;
-    histogram latency;
+    latency latency;
     double due;
     uint32_t turn;
     late_ack *late; /* a ring; NULL: acknowledged at once */
@@ -58,7 +57,8 @@ static void on_reply(void *ctx, const frame *reply)
         p->accepted++;
         if (c->measuring) {
             c->accepted++;
-            histogram_add(&c->latency, (seconds_now() - p->began[reply->id % PEER_REQUESTS_MAX]) * 1e6);
+            double now = seconds_now();
+            latency_add(&c->latency, now, (now - p->began[reply->id % PEER_REQUESTS_MAX]) * 1e6);
         }
     }
     if (!c->stopping && c->o->rate == 0)
@@ -219,8 +219,6 @@ static void crowd_measure(crowd *c, const relay_process *relay, report *r)
 {
     const bench_options *o = c->o;
     relay_look before, after;
-    if (o->rate)
-        report_add(r, "generator_first", "", !o->ordinary && priority_take());
     c->s.pace_s = o->rate ? PACE_US / 1e6 : 0;
     c->due = seconds_now();
     for (uint32_t i = 0; o->rate == 0 && i < o->pairs; i++)

@@ -9,7 +9,7 @@
 
 typedef struct {
     const char *tacetd;
-    uint32_t workers, pairs, inflight, seconds, count, bytes, rate, offline, late_ms, storm, ordinary, json; /* main.c says what they mean */
+    uint32_t workers, pairs, inflight, seconds, count, bytes, rate, offline, late_ms, storm, json; /* main.c says what they mean */
     hostile_kind hostile; /* who else is there while it is measured */
 } bench_options;
 

@@ -85,10 +85,9 @@ int conns_new(net *n)
 {
     n->conn = calloc(n->o.slots, sizeof *n->conn);
     n->vacant = calloc(n->o.slots, sizeof *n->vacant);
-    n->owing = calloc(n->o.slots, sizeof *n->owing);
     n->todo = calloc(2 * (size_t)n->o.slots, sizeof *n->todo); /* in a turn, old entries and new ones */
     n->parked = calloc(n->o.slots, sizeof *n->parked);
-    if (!n->conn || !n->vacant || !n->owing || !n->todo || !n->parked)
+    if (debts_new(&n->debts, n->o.slots) != TACET_OK || !n->conn || !n->vacant || !n->todo || !n->parked)
         return TACET_E_NOMEM;
     for (int i = 0; i < DUE_LISTS; i++)
         n->due[i].first = n->due[i].last = NO_SLOT;
@@ -111,7 +110,7 @@ void conns_free(net *n)
     }
     free(n->conn);
     free(n->vacant);
-    free(n->owing);
+    debts_free(&n->debts);
     free(n->todo);
     free(n->parked);
     n->conn = NULL;
@@ -243,6 +242,7 @@ static void conn_vacate(net *n, conn *c)
     free(c->send_buf);
     c->send_buf = NULL;
     source_leave(&n->sources, c->source);
+    debts_clear(&n->debts, slot_of(n, c));
     n->vacant[n->vacant_count++] = slot_of(n, c);
 }
 
@@ -293,10 +293,8 @@ void conn_accepted(net *n, int fd)
     make_pending_room(n);
     conn *c = &n->conn[n->vacant[--n->vacant_count]];
     uint32_t generation = c->generation + 1 ? c->generation + 1 : 1;
-    bool listed = c->listed, parked = c->parked, owing = c->owing; /* its places in these lists outlive the one before */
-    *c = (conn){
-        .generation = generation, .fd = fd, .listed = listed, .parked = parked, .owing = owing, .address = address, .source = share, .list = DUE_NONE
-    };
+    bool listed = c->listed, parked = c->parked; /* its places in these lists outlive the one before */
+    *c = (conn){ .generation = generation, .fd = fd, .listed = listed, .parked = parked, .address = address, .source = share, .list = DUE_NONE };
     wire_init(&c->wire);
     n->count[IPC_N_ACCEPTED]++;
     (void)conn_step(n, c, EV_ACCEPTED);
@@ -437,6 +435,7 @@ static void send_some(net *n, conn *c)
             return;
         }
         n->count[IPC_N_RECORDS_OUT] += c->wire.records_out - before;
+        debts_clear(&n->debts, slot_of(n, c));
         c->moved_ms = n->now_ms;
     }
     if (c->send_buf) {
@@ -475,22 +474,19 @@ static void conn_turn(net *n, conn *c)
         conn_touch(n, c); /* store is behind: look again when something has gone */
 }
 
-/* All at once when the first is due: a little early for most, and one timer for all. */
-static void owing_turn(net *n)
+static void debts_turn(net *n)
 {
-    if (n->owing_count == 0 || n->now_ms < n->owing_due_ms)
-        return;
-    for (uint32_t i = 0; i < n->owing_count; i++) {
-        n->conn[n->owing[i]].owing = false;
-        conn_touch(n, &n->conn[n->owing[i]]);
+    uint32_t slot;
+    for (uint64_t due_ms; debts_next(&n->debts, &slot, &due_ms) && due_ms <= n->now_ms;) {
+        debts_clear(&n->debts, slot);
+        conn_touch(n, &n->conn[slot]);
     }
-    n->owing_count = 0;
 }
 
 void conns_turn(net *n)
 {
     parked_turn(n);
-    owing_turn(n);
+    debts_turn(n);
     uint32_t count = n->turned = n->todo_count;
     for (uint32_t i = 0; i < count; i++) {
         conn *c = &n->conn[n->todo[i]];
@@ -548,9 +544,9 @@ uint64_t conns_due_ms(const net *n)
     for (int i = 0; i < DUE_LISTS; i++)
         if (n->due[i].first != NO_SLOT && n->conn[n->due[i].first].due_ms < due)
             due = n->conn[n->due[i].first].due_ms;
-    if (n->owing_count && n->owing_due_ms < due)
-        due = n->owing_due_ms;
-    return due;
+    uint64_t owed_ms;
+    uint32_t slot;
+    return debts_next(&n->debts, &slot, &owed_ms) && owed_ms < due ? owed_ms : due;
 }
 
 /* ---- from store --------------------------------------------------------------------------------------------------------------------------------- */
@@ -572,16 +568,6 @@ int conn_keys(net *n, conn *c, const uint8_t keys[64])
     return rc;
 }
 
-static void conn_owe(net *n, conn *c)
-{
-    if (c->owing)
-        return;
-    if (n->owing_count == 0)
-        n->owing_due_ms = n->now_ms + RELAY_LATER_MS;
-    c->owing = true;
-    n->owing[n->owing_count++] = slot_of(n, c);
-}
-
 int conn_out(net *n, conn *c, bool later, unsigned replies, const uint8_t *stream, size_t bytes)
 {
     if (c->state != CONN_READY || replies > c->asked)
@@ -590,7 +576,7 @@ int conn_out(net *n, conn *c, bool later, unsigned replies, const uint8_t *strea
         answered(n, c, replies);
     c->heard_ms = n->now_ms;
     if (later)
-        conn_owe(n, c);
+        debts_add(&n->debts, slot_of(n, c), n->now_ms + RELAY_LATER_MS);
     else
         conn_touch(n, c);
     return wire_put(&c->wire, stream, bytes);

@@ -5,6 +5,7 @@
 #ifndef SERVER_NET_PARTS_H
 #define SERVER_NET_PARTS_H
 #include "base/env.h"
+#include "server/debts.h"
 #include "server/ipc.h"
 #include "server/limiter.h"
 #include "server/net.h"
@@ -47,7 +48,6 @@ typedef struct {
     bool receiving, sending; /* an operation is in the ring */
     bool opened;             /* store knows it */
     bool listed;             /* in the list of connections with something to do */
-    bool owing;              /* in the list of those that are owed something in no hurry */
     bool parked;             /* in the list of those whose address asked too much */
     bool permit;             /* its address has paid for its next request */
     unsigned asked;          /* requests that store has not answered */
@@ -81,8 +81,7 @@ typedef struct {
     } due[DUE_LISTS];
     uint32_t pending; /* connections in CONN_HELLO and CONN_ASKED */
     uint32_t *todo, todo_count;
-    uint32_t *owing, owing_count; /* what they are owed leaves at owing_due_ms at the latest */
-    uint64_t owing_due_ms;
+    debts debts; /* replies that nobody waits for */
     uint32_t turned;                           /* connections that had something to do in this turn */
     uint32_t *parked, parked_at, parked_count; /* a circle of o.slots places */
     uint64_t parked_looked_ms, look_ms;        /* look_ms: between two looks at one connection */

@@ -37,7 +37,7 @@ enum relay_limits {
     RELAY_RING_COMPLETIONS = 32768,
     RELAY_RING_BUFFERS = 256, /* a power of two; lent to receives, 4 MiB together */
     RELAY_RING_BUFFER_BYTES = 16 * 1024,
-    RELAY_GATHER_US = 100,                        /* a busy net gives more so long to come before its next turn ... */
+    RELAY_GATHER_US = 30,                         /* a busy net gives more so long to come before its next turn ... */
     RELAY_GATHER_FROM = 4,                        /* ... where busy means that so many connections had something in this one */
     RELAY_LATER_MS = 40,                          /* replies that nobody waits for leave with the next thing for their connection, or so long after */
     RELAY_SEND_RECORDS = 4,                       /* sealed for one send of one connection */
