@@ -5,14 +5,15 @@
 
 void run_hostile(const bench_options *o, report *r)
 {
+    static const char *const told[] = { "p50", "p99", "p99_of_a_tenth", "accepted" };
     static report each[HOSTILE_KINDS];
     for (int kind = HOSTILE_NOBODY; kind < HOSTILE_KINDS; kind++) {
         bench_options one = *o;
         one.hostile = (hostile_kind)kind;
         run_relay(&one, &each[kind]);
         for (size_t i = 0; i < each[kind].count; i++)
-            if (strcmp(each[kind].figure[i].name, "p50") == 0 || strcmp(each[kind].figure[i].name, "p99") == 0 ||
-                strcmp(each[kind].figure[i].name, "accepted") == 0)
-                report_add(r, each[kind].figure[i].name, hostile_word[kind], each[kind].figure[i].value);
+            for (size_t k = 0; k < sizeof told / sizeof *told; k++)
+                if (strcmp(each[kind].figure[i].name, told[k]) == 0)
+                    report_add(r, told[k], hostile_word[kind], each[kind].figure[i].value);
     }
 }

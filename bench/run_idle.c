@@ -138,7 +138,7 @@ static void shards_end(shards *all)
 static relay_usage settled(const relay_process *relay)
 {
     relay_usage u;
-    sleep(2);
+    sleep(6); /* store gives back what it cached for the logins when nothing has come for some seconds (storage/relay/rest.c) */
     relay_process_usage(relay, &u);
     return u;
 }

@@ -10,7 +10,7 @@
 typedef struct {
     const char *tacetd;
     uint32_t workers, pairs, inflight, seconds, count, bytes, rate, offline, late_ms, storm, json; /* main.c says what they mean */
-    hostile_kind hostile; /* who else is there while it is measured */
+    hostile_kind hostile;                                                                          /* who else is there while it is measured */
 } bench_options;
 
 void run_relay(const bench_options *o, report *r);   /* messages accepted a second; with rate: open loop, latency from the scheduled time */

@@ -369,6 +369,8 @@ int relay_clean(relay_store *s, uint32_t now_hour, bool *more, void (*each)(void
     size_t count = 0;
     piece what = piece_next(s, now_hour);
     int rc = s->tx.open ? TACET_E_BUG : what == PIECE_NONE ? checkpoint_if_due(s) : piece_commit(s, what, now_hour, &unread, &count);
+    if (rc == TACET_OK && what == PIECE_NONE)
+        rc = rest_if_quiet(s);
     for (size_t i = 0; rc == TACET_OK && each && i < count; i++)
         each(ctx, &unread[i]);
     free(unread);

@@ -225,6 +225,10 @@ struct relay_store {
         uint64_t asked_at; /* the committer's own: length of the WAL when the thread was asked last */
         bool last_pass;    /* ... and whether that was after the last guest */
     } beside;
+    struct {
+        uint64_t asked; /* pages, of the committer's cache, when cleaning last found nothing to do */
+        uint32_t quiet; /* such turns, one behind the other */
+    } rest;
     atomic_uint_fast64_t wal_bytes, segment_bytes;
     sqlite3_stmt *insert_message, *insert_index;
 };
@@ -299,6 +303,8 @@ const read_rows *second_wait(second_reader *r); /* until it is asked again */
 TACET_MUST_USE int checkpoint_start(relay_store *s);
 void checkpoint_stop(relay_store *s);
 TACET_MUST_USE int checkpoint_if_due(relay_store *s); /* by the committer, between transactions */
+/* rest.c: by the committer, when cleaning finds nothing to do */
+TACET_MUST_USE int rest_if_quiet(relay_store *s);
 
 /* A statement of the store's connection, bound by the letters of `types`: i uint64, b blob (pointer, size_t), k 32 bytes (pointer), t text. */
 TACET_MUST_USE int relay_bind(relay_store *s, sqlite3_stmt **out, const char *sql, const char *types, ...);

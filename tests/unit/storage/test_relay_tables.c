@@ -406,5 +406,56 @@ START_TEST(transactions_are_wanted)
 }
 END_TEST
 
+static int cached(void)
+{
+    int bytes = 0, highest = 0;
+    ck_assert_int_eq(sqlite3_db_status(s->db->db, SQLITE_DBSTATUS_CACHE_USED, &bytes, &highest, 0), SQLITE_OK);
+    return bytes;
+}
+
+static void clean_times(int times)
+{
+    for (bool more = false; times-- > 0;)
+        OK(relay_clean(s, 1, &more, NULL, NULL));
+}
+
+static void read_all_lists(int accounts)
+{
+    uint8_t account[32] = { 0 }, out[2000];
+    size_t n = 0;
+    for (account[0] = 0; account[0] < accounts; account[0]++)
+        OK(relay_list_newest(s, account, out, sizeof out, &n));
+}
+
+/* A storm of logins fills the cache; a while after it, that memory is the system's again, and whoever asks next is served all the same. */
+START_TEST(a_quiet_store_keeps_no_cache)
+{
+    enum { ACCOUNTS = 250, FULL = 300 << 10, EMPTY = 100 << 10 };
+    static uint8_t list[2000];
+    uint8_t account[32] = { 0 };
+    start();
+    for (account[0] = 0; account[0] < ACCOUNTS; account[0]++)
+        OK(relay_account_add(s, account, 1, h1, (blob){ list, sizeof list }, 1));
+    OK(relay_commit(s));
+    ck_assert_int_gt(cached(), FULL);
+    for (int i = 0; i < 6; i++) { /* asked again and again: not quiet */
+        read_all_lists(ACCOUNTS);
+        clean_times(1);
+        ck_assert_int_gt(cached(), FULL);
+    }
+    clean_times(2);
+    ck_assert_int_gt(cached(), FULL);
+    clean_times(1);
+    ck_assert_int_lt(cached(), EMPTY);
+    read_all_lists(ACCOUNTS);
+    ck_assert_int_gt(cached(), FULL);
+    clean_times(4);
+    ck_assert_int_lt(cached(), EMPTY);
+    OK(relay_begin(s));
+    end();
+}
+END_TEST
+
 SUITE("relay-tables", TEST(accounts_and_lists), TEST(mailboxes), TEST(S12_numbers_of_mailboxes_come_back), TEST(tokens), TEST(prekeys),
-      TEST(R05_expired_prekeys_are_as_good_as_gone), TEST(names), TEST(invites_and_settings), TEST(transactions_are_wanted))
+      TEST(R05_expired_prekeys_are_as_good_as_gone), TEST(names), TEST(invites_and_settings), TEST(transactions_are_wanted),
+      TEST(a_quiet_store_keeps_no_cache))
