@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 enum {
-    CHANNEL_IN_BYTES = 2 * IPC_MESSAGE_MAX_BYTES,
     STOP_MAX_MS = 10000,    /* SIGTERM to the end, whatever happens */
     STOP_NET_MAX_MS = 3000, /* for the workers to close what they have */
     POLL_MAX_MS = 1000,
@@ -110,97 +109,7 @@ static void port_note(void *ctx, const char *what, uint32_t mailbox)
     store_log("%s %08u", what, (unsigned)(id % 100000000));
 }
 
-/* --- channels -------------------------------------------------------------------------------------------------------------------------- */
-static void tell_supervisor(const store *s, supervisor_message what, const uint8_t *data, size_t n)
-{
-    uint8_t m[64] = { (uint8_t)what };
-    if (n)
-        memcpy(m + 1, data, n);
-    if (send(s->o->supervisor_fd, m, 1 + n, MSG_NOSIGNAL) < 0 && errno != EPIPE)
-        store_log("the supervisor does not listen: %s", strerror(errno));
-}
-
-static void channel_drop(store *s, uint32_t worker, const char *why)
-{
-    channel *c = &s->channel[worker];
-    uint8_t which[1 + sizeof c->pid] = { (uint8_t)worker };
-    memcpy(which + 1, &c->pid, sizeof c->pid);
-    close(c->fd);
-    c->fd = -1;
-    c->in_used = 0;
-    ipc_queue_free(&c->out);
-    gate_worker_gone(s->gate, worker);
-    if (s->stopping)
-        return;
-    store_log("net %u: %s", (unsigned)worker, why);
-    tell_supervisor(s, STORE_DROPPED, which, sizeof which);
-}
-
-static void channel_add(store *s, uint32_t worker, pid_t pid, int fd)
-{
-    channel *c = &s->channel[worker];
-    if (c->fd >= 0)
-        channel_drop(s, worker, "replaced");
-    if (!c->in && !(c->in = malloc(CHANNEL_IN_BYTES))) {
-        close(fd);
-        store_log("net %u: no memory", (unsigned)worker);
-        return;
-    }
-    ipc_queue_init(&c->out, RELAY_IPC_QUEUE_MAX_BYTES);
-    c->fd = fd;
-    c->pid = pid;
-    c->stop_said = false;
-}
-
-static bool channel_parse(store *s, uint32_t worker)
-{
-    channel *c = &s->channel[worker];
-    size_t at = 0;
-    ipc_message m;
-    int rc;
-    while ((rc = ipc_next(&m, IPC_FROM_NET, c->in, c->in_used, &at)) == TACET_OK)
-        if ((rc = gate_message(s->gate, worker, &m)) != TACET_OK)
-            break;
-    if (rc != TACET_E_AGAIN) {
-        channel_drop(s, worker, rc == TACET_E_NOMEM ? "no memory" : "it said what an honest net does not say; ended");
-        return false;
-    }
-    memmove(c->in, c->in + at, c->in_used - at);
-    c->in_used -= at;
-    return true;
-}
-
-static void channel_read(store *s, uint32_t worker)
-{
-    channel *c = &s->channel[worker];
-    ssize_t n = recv(c->fd, c->in + c->in_used, CHANNEL_IN_BYTES - c->in_used, MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (n <= 0) {
-        channel_drop(s, worker, "it has ended");
-        return;
-    }
-    c->in_used += (size_t)n;
-    (void)channel_parse(s, worker);
-}
-
-static void channel_write(store *s, uint32_t worker)
-{
-    channel *c = &s->channel[worker];
-    while (c->fd >= 0 && c->out.used) {
-        ssize_t n = send(c->fd, ipc_queued(&c->out), c->out.used, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            return;
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            channel_drop(s, worker, "it has ended");
-            return;
-        }
-        ipc_written(&c->out, (size_t)n);
-    }
-}
-
+/* --- the workers ----------------------------------------------------------------------------------------------------------------------- */
 static bool all_ready(const store *s)
 {
     uint32_t facts;
@@ -270,7 +179,7 @@ static void supervisor_read(store *s)
         reload(s);
     else if (m[0] == SUPERVISOR_CHANNEL && n == 2 + (ssize_t)sizeof pid && m[1] < s->config.workers && fd >= 0 && !s->stopping) {
         memcpy(&pid, m + 2, sizeof pid);
-        channel_add(s, m[1], pid, fd);
+        store_channel_add(s, m[1], pid, fd);
         fd = -1;
     } else if (m[0] == SUPERVISOR_METRICS && n == 1 && fd >= 0) {
         if (s->metrics_fd >= 0)
@@ -408,7 +317,7 @@ static void turn(store *s)
         die(TACET_E_IO);
     for (uint32_t w = 0; w < s->config.workers; w++)
         if (p[2 + w].fd >= 0 && p[2 + w].fd == s->channel[w].fd && (p[2 + w].revents & (POLLIN | POLLHUP | POLLERR)))
-            channel_read(s, w);
+            store_channel_read(s, w);
     collect(s);
     if (p[first_control - 1].revents && p[first_control - 1].fd == s->metrics_fd)
         store_admin_metrics(s);
@@ -420,10 +329,10 @@ static void turn(store *s)
     core_tick(s->core);
     commit(s);
     for (uint32_t w = 0; w < s->config.workers; w++)
-        channel_write(s, w);
+        store_channel_write(s, w);
     if (!s->ready_said && all_ready(s)) {
         s->ready_said = true;
-        tell_supervisor(s, STORE_READY, NULL, 0);
+        store_tell_supervisor(s, STORE_READY, NULL, 0);
     }
 }
 
@@ -530,7 +439,7 @@ static int start(store *s)
         return rc;
     }
     store_log("store: confined by%s", words);
-    tell_supervisor(s, STORE_OPEN, s->secret->self.static_public, 32);
+    store_tell_supervisor(s, STORE_OPEN, s->secret->self.static_public, 32);
     return TACET_OK;
 }
 

@@ -437,3 +437,21 @@ json_t *world_event_last(const world *w, size_t who, const char *event)
     }
     return NULL;
 }
+
+size_t world_prekeys(world *w, size_t who)
+{
+    size_t n = 0;
+    vault_prekey p;
+    for (uint32_t kind = 1; kind <= 4; kind++)
+        for (uint32_t id = 1; id <= 200; id++)
+            n += vault_prekey_get(w->person[who].e->vault, kind, id, &p) == TACET_OK;
+    return n;
+}
+
+size_t world_contacts(world *w, size_t who)
+{
+    int64_t ids[8];
+    size_t n = 0;
+    ck_assert_int_eq(vault_contact_ids(w->person[who].e->vault, ids, 8, &n), TACET_OK);
+    return n;
+}

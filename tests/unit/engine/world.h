@@ -155,4 +155,6 @@ void world_send(world *w, size_t from, const char *to, const char *text);
 const char *world_received(world *w, size_t who, char *room, size_t room_bytes);
 size_t world_events(const world *w, size_t who, const char *event);
 json_t *world_event_last(const world *w, size_t who, const char *event);
+size_t world_prekeys(world *w, size_t who);  /* in the vault, of all kinds */
+size_t world_contacts(world *w, size_t who); /* in the vault, at most 8 are counted */
 #endif
