@@ -143,10 +143,21 @@ static int share_add(relay_store *s, const share *h)
     return h->status;
 }
 
+/* Half of the mailboxes have numbers up to it; places without a mailbox do not count. */
+static uint32_t middle_mailbox(const relay_store *s)
+{
+    uint32_t alive = 0, before = 0, at = 0;
+    for (uint32_t i = 0; i < s->index.states; i++)
+        alive += s->index.state[i].alive;
+    for (; at < s->index.states && before < alive / 2; at++)
+        before += s->index.state[at].alive;
+    return at;
+}
+
 static int index_count(relay_store *s)
 {
     pthread_t other;
-    uint32_t middle = s->index.states / 2;
+    uint32_t middle = middle_mailbox(s);
     bool split = s->tuning.background && s->runs.count >= SPLIT_RUNS;
     share low = { .s = s, .db = s->db, .through = split ? middle : UINT32_MAX }, high = { .s = s, .from = middle + 1, .through = UINT32_MAX };
     int rc = split ? database_open_reader(&high.db, s->db) : TACET_OK;
