@@ -10,9 +10,18 @@ static bool held(const core *c, const job *j) { return j->kind == JOB_APPEND && 
 /* When something can be taken: no later than the true moment, so that the row is not walked in vain while all of it is held back. */
 static void take_by(core *c, uint64_t moment_us) { c->take_due_us = moment_us < c->take_due_us ? moment_us : c->take_due_us; }
 
+/* Nobody waits for an acknowledgement to be written: alone it makes no group at once, because then a device that fetches much has one for each few messages,
+ * and whatever else comes would wait for that. */
+static uint64_t due_of(const core *c, const job *j)
+{
+    if (j->kind == JOB_ACK)
+        return c->now_us + RELAY_ACK_GATHER_US;
+    return held(c, j) ? ((const message *)j)->hold_until_us : c->now_us;
+}
+
 void core_queue(core *c, job *j)
 {
-    take_by(c, held(c, j) ? ((const message *)j)->hold_until_us : c->now_us);
+    take_by(c, due_of(c, j));
     j->next = NULL;
     j->previous = c->last;
     *(c->last ? &c->last->next : &c->first) = j;

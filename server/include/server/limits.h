@@ -106,6 +106,7 @@ enum relay_limits {
     RELAY_HOLD_GROUPS = 4,               /* ... or, where that is longer, as long as so many groups lately took, ... */
     RELAY_HOLD_BUSY_MAX_US = 100 * 1000, /* ... but no longer than this */
     RELAY_TICK_US = 250,                 /* accepts of messages that were never written leave on this tick */
+    RELAY_ACK_GATHER_US = 10000,         /* an acknowledgement of what was written waits so long for company before it is written */
 
     /* blobs */
     RELAY_BLOBS_ACCOUNT_MAX = 4096,                   /* of one account */

@@ -64,6 +64,7 @@ START_TEST(hand_off_that_gets_no_answer_is_written_in_time)
     world_done(p.w, TACET_OK);
     ck_assert_uint_eq(client_oks(p.sender), 1);
     pair_acknowledge(&p, number); /* late, and still good: under the number it was delivered with */
+    world_pass_us(p.w, RELAY_ACK_GATHER_US);
     world_run(p.w);
     ck_assert_uint_eq(world_counters(p.w).queued_messages, 0);
     world_crash(p.w, NULL);
@@ -89,6 +90,7 @@ START_TEST(hand_off_acknowledged_while_it_is_being_written)
     ck_assert_uint_eq(client_oks(p.sender), 0);
     world_done(p.w, TACET_OK);
     ck_assert_uint_eq(client_oks(p.sender), 1);
+    world_pass_us(p.w, RELAY_ACK_GATHER_US);
     world_run(p.w); /* its row is acknowledged */
     ck_assert_uint_eq(world_counters(p.w).queued_messages, 0);
     world_crash(p.w, NULL);
@@ -269,8 +271,31 @@ START_TEST(nothing_overtakes_a_held_message_when_the_device_gets_slower)
 }
 END_TEST
 
+/* Alone an acknowledgement of what was written waits for company; with any other work it goes along. Then the row is gone for good. */
+START_TEST(acknowledgements_of_rows_wait_for_company)
+{
+    pair p = pair_new(NULL);
+    char text[64];
+    pair_subscribe(&p, 10);
+    ck_assert_uint_eq(pair_send(&p, "first"), 0); /* its device is not known yet: written */
+    pair_acknowledge(&p, pair_delivered(&p, text));
+    world_pass_us(p.w, RELAY_ACK_GATHER_US - 1);
+    ck_assert(!world_take(p.w));
+    if (_i == 0)
+        world_pass_us(p.w, 1);
+    else
+        client_close(p.w, p.bobs), pair_say(&p, "for nobody who listens");
+    ck_assert(world_take(p.w));
+    world_done(p.w, TACET_OK);
+    world_run(p.w);
+    world_crash(p.w, NULL);
+    ck_assert_uint_eq(world_counters(p.w).queued_messages, _i == 0 ? 0 : 1);
+    world_free(p.w);
+}
+END_TEST
+
 SUITE("hand_off", TEST(hand_off_pushes_at_once_and_never_writes), TEST(hand_off_that_gets_no_answer_is_written_in_time),
       TEST(hand_off_acknowledged_while_it_is_being_written), TEST(hand_off_to_a_device_that_hangs_up_is_written),
       TEST(accepts_wait_for_messages_that_are_written_and_for_nothing_else), TEST(a_held_message_holds_up_nobody_else),
       TEST(nothing_overtakes_a_held_message_when_the_window_is_full), TEST(nothing_overtakes_a_held_message_when_the_device_gets_faster),
-      TEST(nothing_overtakes_a_held_message_when_the_device_gets_slower))
+      TEST(nothing_overtakes_a_held_message_when_the_device_gets_slower), LOOP(acknowledgements_of_rows_wait_for_company, 2))

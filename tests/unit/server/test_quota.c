@@ -273,6 +273,7 @@ START_TEST(memory_is_given_back)
         pair_acknowledge(&p, number);
     world_run(p.w);
     client_close(p.w, p.bobs);
+    world_pass_us(p.w, RELAY_ACK_GATHER_US);
     world_run(p.w);
     ck_assert_uint_eq(world_counters(p.w).memory_bytes, 0);
     ck_assert_uint_eq(world_counters(p.w).window_memory_bytes, 0);
