@@ -81,7 +81,7 @@ typedef struct {
     } due[DUE_LISTS];
     uint32_t pending; /* connections in CONN_HELLO and CONN_ASKED */
     uint32_t *todo, todo_count;
-    debts debts; /* replies that nobody waits for */
+    debts debts;                               /* replies that nobody waits for */
     uint32_t turned;                           /* connections that had something to do in this turn */
     uint32_t *parked, parked_at, parked_count; /* a circle of o.slots places */
     uint64_t parked_looked_ms, look_ms;        /* look_ms: between two looks at one connection */
