@@ -4,7 +4,7 @@ byte is looked at; the full screen runs on a pty in the same way, and under tmux
 must be as if nothing had happened."""
 import json, os, pty, re, select, shutil, signal, socket, struct, subprocess, sys, tempfile, threading, time, fcntl, termios
 
-from stage import TACET, Stage, framed
+from stage import TACET, Stage
 
 TRICKS = {
     "clear": "\x1b[2J\x1b[Hgone", "title": "\x1b]0;owned\x07\x1b]2;owned\x1b\\", "clipboard": "\x1b]52;c;b3duZWQ=\x07", "link": "\x1b]8;;http://evil\x1b\\here\x1b]8;;\x1b\\",
@@ -162,13 +162,10 @@ def commands(host, folder):
 
 def settled(s, name):
     """The picture as it is once nothing is on its way any more."""
-    end = time.monotonic() + 5
-    while True:
-        try:
-            return framed(s.screen("p"), 80, 24)
-        except AssertionError as broken:
-            assert time.monotonic() < end, (name, *broken.args)
-        time.sleep(0.05)
+    try:
+        return s.framed("p", "", 80, 24, 5)
+    except AssertionError as broken:
+        raise AssertionError(name, *broken.args)
 
 
 def full_screen(host, s):

@@ -72,8 +72,7 @@ def keeps_columns_through_resizes(s):
     framed(s.wait("alice", "漢字"), 80, 24)
     for width, rows in ((200, 60), (80, 24), (64, 12), (200, 60), (80, 24)):
         s.tmux("resize-window", "-t", "alice", "-x", str(width), "-y", str(rows))
-        s.wait("alice", r"┌ tacet[^\n]{%d}┐\n(.*\n){%d}└" % (width - 8, rows - 2))
-        framed(s.screen("alice"), width, rows)
+        s.framed("alice", r"┌ tacet[^\n]{%d}┐\n(.*\n){%d}└" % (width - 8, rows - 2), width, rows)
         s.wait("alice", "漢字")
     s.tmux("resize-window", "-t", "alice", "-x", "30", "-y", "8")
     s.wait("alice", "^(?!┌)")
@@ -81,7 +80,7 @@ def keeps_columns_through_resizes(s):
     s.wait("alice", "> still here")
     s.keys("alice", "C-u")
     s.tmux("resize-window", "-t", "alice", "-x", "80", "-y", "24")
-    framed(s.wait("alice", "┌ tacet[^\n]{72}┐"), 80, 24)
+    s.framed("alice", "┌ tacet[^\n]{72}┐", 80, 24)
 
 
 def search_help_verify(s):
@@ -118,10 +117,8 @@ def P05_hostile_text_stays_in_its_line(s):
     screen = s.wait("alice", "after all that")
     framed(screen, 80, 24)
     s.tmux("resize-window", "-t", "alice", "-x", "80", "-y", "90")
-    screen = s.wait("alice", r"\\x1b\[2J")
-    s.wait("alice", "after all that")
-    screen = s.screen("alice")
-    framed(screen, 80, 90)
+    s.wait("alice", r"\\x1b\[2J")
+    screen = s.framed("alice", "after all that", 80, 90)
     text = "\n".join(screen)
     for shown in (r"\x1b[2J\x1b[H\x1b[31mred", r"\x1b]0;owned\x07", r"\x1b]52;c;aGFjaw==\x07", r"\x07\x07\x07", r"gpj.\u{202e}exe", r"\u{2066}isolate\u{2069}"):
         assert shown in text, (shown, text)

@@ -64,6 +64,18 @@ class Stage:
         said = open(f"{self.dir}/{who}.err").read() if os.path.exists(f"{self.dir}/{who}.err") else ""
         raise AssertionError(f"{who} does not show {'the end of ' if gone else ''}{what!r}:\n{now}\n{said}")
 
+    def framed(self, who, what, width, rows, seconds=30):
+        """Until the screen has a match and every border stands where it belongs: after a resize it is drawn anew, and may be looked at before that is done."""
+        end = time.monotonic() + seconds
+        while True:
+            screen = self.wait(who, what, seconds)
+            try:
+                return framed(screen, width, rows)
+            except (AssertionError, IndexError):
+                if time.monotonic() > end:
+                    raise
+            time.sleep(0.05)
+
     def close(self):
         self.tmux("kill-server", check=False)
         if self.relay:

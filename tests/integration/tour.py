@@ -102,12 +102,12 @@ def keeps_columns(s):
     framed(s.screen("alice"), 80, 24)
     for width, rows in ((200, 60), (120, 40), (80, 24), (200, 60), (80, 24)):
         s.resize("alice", width, rows)
-        framed(s.wait("alice", r"┌ tacet[^\n]{%d}┐\n(.*\n){%d}└" % (width - 8, rows - 2)), width, rows)
+        s.framed("alice", r"┌ tacet[^\n]{%d}┐\n(.*\n){%d}└" % (width - 8, rows - 2), width, rows)
         s.wait("alice", "that was all")
     s.resize("alice", 18, 5)
     s.wait("alice", r"too\s+small for")
     s.resize("alice", 80, 24)
-    framed(s.wait("alice", "that was all"), 80, 24)
+    s.framed("alice", "that was all", 80, 24)
 
 
 def searches(s):
