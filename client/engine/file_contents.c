@@ -299,7 +299,9 @@ int file_cancelled(engine *e, vault_contact *c, const content *k)
         rc = vault_file_link_by_blob(e->vault, c->id, false, k->cancel.blob.at, &l);
     if (rc == TACET_OK)
         rc = vault_file_get(e->vault, l.file, &f);
-    if (rc != TACET_OK || f.outgoing || f.state > VAULT_FILE_RUNNING)
+    bool unexplained =
+        rc == TACET_OK && f.state == VAULT_FILE_FAILED && f.trouble == TROUBLE_RELAY_GONE; /* the relay may say so before its sender does */
+    if (rc != TACET_OK || f.outgoing || (f.state > VAULT_FILE_RUNNING && !unexplained))
         return rc == TACET_E_NOT_FOUND ? TACET_OK : rc;
     return file_stop(e, l.file, TROUBLE_WITHDRAWN);
 }
