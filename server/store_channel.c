@@ -10,15 +10,6 @@
 
 enum { CHANNEL_IN_BYTES = 2 * IPC_MESSAGE_MAX_BYTES };
 
-void store_tell_supervisor(const store *s, supervisor_message what, const uint8_t *data, size_t n)
-{
-    uint8_t m[64] = { (uint8_t)what };
-    if (n)
-        memcpy(m + 1, data, n);
-    if (send(s->o->supervisor_fd, m, 1 + n, MSG_NOSIGNAL) < 0 && errno != EPIPE)
-        store_log("the supervisor does not listen: %s", strerror(errno));
-}
-
 static void channel_drop(store *s, uint32_t worker, const char *why)
 {
     channel *c = &s->channel[worker];
@@ -51,7 +42,7 @@ void store_channel_add(store *s, uint32_t worker, pid_t pid, int fd)
     c->stop_said = false;
 }
 
-static bool channel_parse(store *s, uint32_t worker)
+static void channel_parse(store *s, uint32_t worker)
 {
     channel *c = &s->channel[worker];
     size_t at = 0;
@@ -62,11 +53,10 @@ static bool channel_parse(store *s, uint32_t worker)
             break;
     if (rc != TACET_E_AGAIN) {
         channel_drop(s, worker, rc == TACET_E_NOMEM ? "no memory" : "it said what an honest net does not say; ended");
-        return false;
+        return;
     }
     memmove(c->in, c->in + at, c->in_used - at);
     c->in_used -= at;
-    return true;
 }
 
 void store_channel_read(store *s, uint32_t worker)
@@ -80,7 +70,7 @@ void store_channel_read(store *s, uint32_t worker)
         return;
     }
     c->in_used += (size_t)n;
-    (void)channel_parse(s, worker);
+    channel_parse(s, worker);
 }
 
 void store_channel_write(store *s, uint32_t worker)

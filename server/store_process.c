@@ -41,6 +41,15 @@ void store_log(const char *format, ...)
     while (written < 0 && errno == EINTR);
 }
 
+void store_tell_supervisor(const store *s, supervisor_message what, const uint8_t *data, size_t n)
+{
+    uint8_t m[64] = { (uint8_t)what };
+    if (n)
+        memcpy(m + 1, data, n);
+    if (send(s->o->supervisor_fd, m, 1 + n, MSG_NOSIGNAL) < 0 && errno != EPIPE)
+        store_log("the supervisor does not listen: %s", strerror(errno));
+}
+
 static uint64_t mono_us(void)
 {
     struct timespec t;

@@ -15,7 +15,7 @@ typedef struct {
     workers *all;
     pthread_t thread;
     pthread_cond_t wake;
-    queue todo;
+    queue jobs;
     bool started;
 } worker;
 
@@ -55,7 +55,7 @@ static void *work(void *arg)
     workers *w = me->all;
     pthread_mutex_lock(&w->lock);
     for (;;) {
-        job *j = w->ending ? NULL : queue_take(&me->todo);
+        job *j = w->ending ? NULL : queue_take(&me->jobs);
         if (w->ending)
             break;
         if (!j) {
@@ -89,7 +89,7 @@ int workers_new(workers **out, void *ctx)
     w->results.last = &w->results.first;
     for (int i = 0; i < WORKERS; i++) {
         w->each[i].all = w;
-        w->each[i].todo.last = &w->each[i].todo.first;
+        w->each[i].jobs.last = &w->each[i].jobs.first;
         pthread_cond_init(&w->each[i].wake, NULL);
     }
     *out = w;
@@ -114,7 +114,7 @@ int workers_give(workers *w, worker_name to, job *j)
     if (!me->started && start(me) != TACET_OK)
         return TACET_E_NOMEM;
     pthread_mutex_lock(&w->lock);
-    queue_put(&me->todo, j);
+    queue_put(&me->jobs, j);
     pthread_cond_signal(&me->wake);
     pthread_mutex_unlock(&w->lock);
     return TACET_OK;
@@ -161,7 +161,7 @@ workers *workers_free(workers *w)
             pthread_join(w->each[i].thread, NULL);
     finish(w, take_all(w, &w->results).first);
     for (int i = 0; i < WORKERS; i++) {
-        finish(w, take_all(w, &w->each[i].todo).first);
+        finish(w, take_all(w, &w->each[i].jobs).first);
         pthread_cond_destroy(&w->each[i].wake);
     }
     pthread_mutex_destroy(&w->lock);

@@ -45,12 +45,12 @@ const standing *standing_of(const json_t *contact)
     return &table[i].standing;
 }
 
-size_t standing_say(char *out, size_t room, const standing *s, sentence todo, const char *name)
+size_t standing_say(char *out, size_t room, const standing *s, sentence advice, const char *name)
 {
     engine_error known, act = { 0 };
     sentence_fill(&known, s->sentence, name, NULL, NULL);
-    if (todo != SAY_COUNT)
-        sentence_fill(&act, todo, name, NULL, NULL);
+    if (advice != SAY_COUNT)
+        sentence_fill(&act, advice, name, NULL, NULL);
     int n = snprintf(out, room, "%s%s%s", known.message, act.code ? " " : "", act.message);
     return n < 0 ? 0 : (size_t)n < room ? (size_t)n : room - 1;
 }

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { STANDING_ROOM = 480 }; /* for the longest sentence, its todo, and the names in them */
+enum { STANDING_ROOM = 480 }; /* for the longest sentence, its advice, and the names in them */
 
 typedef struct {
     sentence word;     /* in a list */
@@ -21,6 +21,6 @@ typedef struct {
 
 /* The first state that applies; never NULL. */
 const standing *standing_of(const json_t *contact);
-/* Writes the sentence and, behind it, `todo` (one of the two above). At most `room` with the NUL; returns the bytes written. */
-size_t standing_say(char *out, size_t room, const standing *s, sentence todo, const char *name);
+/* Writes the sentence and, behind it, `advice` (one of the two above). At most `room` with the NUL; returns the bytes written. */
+size_t standing_say(char *out, size_t room, const standing *s, sentence advice, const char *name);
 #endif

@@ -60,12 +60,12 @@ typedef struct {
 
 /* One line on stderr, "tacetd: " in front. */
 __attribute__((format(printf, 1, 2))) void store_log(const char *format, ...);
+void store_tell_supervisor(const store *s, supervisor_message what, const uint8_t *data, size_t n);
 
 /* store_channel.c */
 void store_channel_add(store *s, uint32_t worker, pid_t pid, int fd); /* takes fd; a worker that was there is dropped */
 void store_channel_read(store *s, uint32_t worker);
 void store_channel_write(store *s, uint32_t worker);
-void store_tell_supervisor(const store *s, supervisor_message what, const uint8_t *data, size_t n);
 
 /* store_admin.c. First of all: copies that were not finished, or that nobody fetched, go. */
 void store_admin_sweep(const store *s);

@@ -55,7 +55,8 @@ TACET_MUST_USE int relay_backlog(relay_reader *r, uint32_t mailbox, uint64_t aft
                                  bool (*each)(void *ctx, const relay_message *m), void *ctx);
 /* At start: highest number ever given; then one call a mailbox with what waits for it. */
 TACET_MUST_USE int relay_log_summary(relay_store *s, uint64_t *last_number, void (*each)(void *ctx, const relay_waiting *w), void *ctx);
-/* A bounded piece of cleaning: expired, acknowledged and forgotten rows, index writing, checkpoint. *more: call again. `each` (may be NULL) hears of messages
+/* A bounded piece of cleaning: expired, acknowledged and forgotten rows, index writing, checkpoint; with nothing to do, and that several times, what the
+ * connection caches is given back. *more: call again. `each` (may be NULL) hears of messages
  * that expired unread or were forgotten, so that quotas can be given back. Outside a transaction; to be called by the committer when idle or due. */
 TACET_MUST_USE int relay_clean(relay_store *s, uint32_t now_hour, bool *more, void (*each)(void *ctx, const relay_waiting *w), void *ctx);
 
