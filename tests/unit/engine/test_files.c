@@ -193,6 +193,33 @@ START_TEST(F16_what_is_over_leaves_nothing)
 }
 END_TEST
 
+/* A withdrawal explains a file that the relay no longer had; it does not cover up any other end. */
+START_TEST(F15_a_withdrawal_that_comes_after_the_relays_word)
+{
+    static const struct {
+        trouble before;
+        int state;
+        trouble after;
+    } row[] = { { TROUBLE_RELAY_GONE, VAULT_FILE_CANCELLED, TROUBLE_WITHDRAWN }, { TROUBLE_COMMITMENT, VAULT_FILE_FAILED, TROUBLE_COMMITMENT } };
+    size_t a;
+    world *w = world_of_alice(&a);
+    size_t b = person(w, "bob", a), m = person(w, "mallory", a);
+    fake f;
+    fake_make(&f, 'b');
+    offer(w, b, &f, "report");
+    until(w, a, is_begun, &f);
+    file_trouble(w->person[a].e, run_of(w, a, "bob", &f), row[_i].before);
+    ck_assert(bobs_has_failed(w, a, &f));
+    say_cancel(w, m, &f); /* not theirs */
+    ck_assert(bobs_has_failed(w, a, &f));
+    say_cancel(w, b, &f);
+    vault_file now = of_blob(w, a, "bob", false, f.blob);
+    ck_assert_int_eq(now.state, row[_i].state);
+    ck_assert_int_eq(now.trouble, row[_i].after);
+    world_free(w);
+}
+END_TEST
+
 /* F15: what was begun, and made room for others, is begun again when it is asked for. */
 START_TEST(F15_save_begins_what_made_room)
 {
@@ -329,5 +356,5 @@ START_TEST(F14_capability_goes_to_no_other_relay)
 END_TEST
 
 SUITE("files", TEST(F14_a_receipt_for_ones_own_seal), TEST(F14_capability_goes_to_no_other_relay), TEST(F16_the_same_blob_and_name_of_another),
-      LOOP(F16_begun_by_an_earlier_build, 2), LOOP(F16_what_is_over_leaves_nothing, 5), TEST(F15_save_begins_what_made_room),
-      TEST(F08_an_end_that_is_not_committed), TEST(F08_a_last_commit_that_fails))
+      LOOP(F16_begun_by_an_earlier_build, 2), LOOP(F16_what_is_over_leaves_nothing, 5), LOOP(F15_a_withdrawal_that_comes_after_the_relays_word, 2),
+      TEST(F15_save_begins_what_made_room), TEST(F08_an_end_that_is_not_committed), TEST(F08_a_last_commit_that_fails))
