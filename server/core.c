@@ -44,7 +44,9 @@ int core_new(core **out, const core_options *o, const core_ports *ports)
     c->ok.kind = FRAME_OK;
     c->deliver.kind = FRAME_DELIVER;
     c->conn = calloc(RELAY_CONNECTIONS_MAX, sizeof *c->conn);
-    int rc = c->conn ? routes_new(&c->routes, RELAY_ROUTES, o->salt) : TACET_E_NOMEM;
+    c->stranger_places = calloc(RELAY_CONNECTIONS_MAX, sizeof *c->stranger_places);
+    c->strangers = due_row_over(c->stranger_places);
+    int rc = c->conn && c->stranger_places ? routes_new(&c->routes, RELAY_ROUTES, o->salt) : TACET_E_NOMEM;
     limiter **const limiters[] = { &c->registers, &c->bundles, &c->device_bundles, &c->requests, &c->changes, &c->lists, &c->contacts };
     for (size_t i = 0; rc == TACET_OK && i < sizeof limiters / sizeof *limiters; i++)
         rc = limiter_new(limiters[i], RELAY_LIMITER_ENTRIES, o->salt);
@@ -90,6 +92,7 @@ core *core_free(core *c)
     }
     core_blobs_free(c);
     free(c->conn);
+    free(c->stranger_places);
     promises_free(&c->accepts);
     mailboxes_free(&c->boxes);
     routes_free(c->routes);
@@ -179,32 +182,12 @@ static conn *conn_take(core *c)
     return c->conns < RELAY_CONNECTIONS_MAX ? &c->conn[c->conns++] : NULL;
 }
 
-/* All may be in the row equally long, so its end is the right place. */
-static void stranger_join(core *c, conn *k)
-{
-    uint32_t here = core_ref(c, k).index + 1;
-    k->stranger_until_us = c->now_us + RELAY_STRANGER_MS * 1000ull;
-    k->stranger_before = c->stranger_last;
-    *(c->stranger_last ? &c->conn[c->stranger_last - 1].stranger_after : &c->stranger_first) = here;
-    c->stranger_last = here;
-}
-
-static void stranger_leave(core *c, conn *k)
-{
-    if (!k->stranger_until_us)
-        return;
-    *(k->stranger_before ? &c->conn[k->stranger_before - 1].stranger_after : &c->stranger_first) = k->stranger_after;
-    *(k->stranger_after ? &c->conn[k->stranger_after - 1].stranger_before : &c->stranger_last) = k->stranger_before;
-    k->stranger_before = k->stranger_after = 0;
-    k->stranger_until_us = 0;
-}
-
 void core_strangers_end(core *c)
 {
-    while (c->stranger_first && c->conn[c->stranger_first - 1].stranger_until_us <= c->now_us) {
-        conn *k = &c->conn[c->stranger_first - 1];
-        stranger_leave(c, k);
-        core_shut(c, k, true);
+    uint32_t index;
+    for (uint64_t until_us; due_next(&c->strangers, &index, &until_us) && until_us <= c->now_us;) {
+        due_leave(&c->strangers, index);
+        core_shut(c, &c->conn[index], true);
     }
 }
 
@@ -234,7 +217,7 @@ int core_open(core *c, core_peer peer, unsigned role, const uint8_t transport_ke
         return TACET_OK;
     }
     k->state = CONN_LOGIN;
-    stranger_join(c, k);
+    due_join(&c->strangers, ref->index, c->now_us + RELAY_STRANGER_MS * 1000ull);
     memcpy(k->transport_key, transport_key, 32);
     memcpy(l->transport_key, transport_key, 32);
     l->job = (job){ .kind = JOB_LOGIN, .from = *ref, .charged = sizeof *l };
@@ -261,7 +244,7 @@ void core_closed(core *c, conn_ref ref)
     core_unsubscribe(c, k);
     core_unwatch_all(c, k);
     (void)core_known_as(c, k, &(identity){ .mailbox = 0 });
-    stranger_leave(c, k);
+    due_leave(&c->strangers, ref.index);
     uint32_t serial = k->serial;
     sodium_memzero(k, sizeof *k);
     k->serial = serial;
@@ -304,7 +287,7 @@ bool core_known_as(core *c, conn *k, const identity *who)
     k->who = *who;
     k->next_of_account = 0;
     if (who->mailbox) {
-        stranger_leave(c, k);
+        due_leave(&c->strangers, core_ref(c, k).index);
         uint32_t *first = chain_of(c, who->account);
         k->next_of_account = *first;
         *first = core_ref(c, k).index + 1;

@@ -23,46 +23,31 @@ static const unsigned char next_state[CONN_STATES][CONN_EVENTS] = {
     [CONN_LINGER] = { [EV_BREAK] = TO(CONN_DYING) },
     [CONN_DYING] = { [EV_IDLE_OPS] = TO(CONN_FREE) },
 };
-static const due_list list_of[CONN_STATES] = { [CONN_FREE] = DUE_NONE,   [CONN_HELLO] = DUE_HELLO,  [CONN_ASKED] = DUE_HELLO, [CONN_READY] = DUE_LOOK,
-                                               [CONN_FLUSH] = DUE_FLUSH, [CONN_LINGER] = DUE_FLUSH, [CONN_DYING] = DUE_NONE };
-static const uint64_t list_ms[DUE_LISTS] = { [DUE_HELLO] = TACET_HANDSHAKE_DEADLINE_MS, [DUE_FLUSH] = RELAY_FLUSH_MAX_MS };
+static const due_kind row_of[CONN_STATES] = { [CONN_FREE] = DUE_NONE,   [CONN_HELLO] = DUE_HELLO,  [CONN_ASKED] = DUE_HELLO, [CONN_READY] = DUE_LOOK,
+                                              [CONN_FLUSH] = DUE_FLUSH, [CONN_LINGER] = DUE_FLUSH, [CONN_DYING] = DUE_NONE };
+static const uint64_t row_ms[DUE_ROWS] = { [DUE_HELLO] = TACET_HANDSHAKE_DEADLINE_MS, [DUE_FLUSH] = RELAY_FLUSH_MAX_MS };
 
 static uint32_t slot_of(const net *n, const conn *c) { return (uint32_t)(c - n->conn); }
 
-static void list_remove(net *n, conn *c)
+static void row_leave(net *n, conn *c)
 {
-    if (c->list == DUE_NONE)
+    if (c->row == DUE_NONE)
         return;
-    if (c->before == NO_SLOT)
-        n->due[c->list].first = c->after;
-    else
-        n->conn[c->before].after = c->after;
-    if (c->after == NO_SLOT)
-        n->due[c->list].last = c->before;
-    else
-        n->conn[c->after].before = c->before;
-    if (c->list == DUE_HELLO) {
+    due_leave(&n->due[c->row], slot_of(n, c));
+    if (c->row == DUE_HELLO) {
         n->pending--;
         source_greeted(&n->sources, c->source);
     }
-    c->list = DUE_NONE;
+    c->row = DUE_NONE;
 }
 
-/* All in one list live equally long, so the end of the list is the right place. */
-static void list_append(net *n, conn *c, due_list list)
+static void row_join(net *n, conn *c, due_kind row)
 {
-    c->list = list;
-    if (list == DUE_NONE)
+    c->row = row;
+    if (row == DUE_NONE)
         return;
-    c->due_ms = n->now_ms + (list == DUE_LOOK ? n->look_ms : list_ms[list]);
-    c->before = n->due[list].last;
-    c->after = NO_SLOT;
-    if (c->before == NO_SLOT)
-        n->due[list].first = slot_of(n, c);
-    else
-        n->conn[c->before].after = slot_of(n, c);
-    n->due[list].last = slot_of(n, c);
-    n->pending += list == DUE_HELLO;
+    due_join(&n->due[row], slot_of(n, c), n->now_ms + (row == DUE_LOOK ? n->look_ms : row_ms[row]));
+    n->pending += row == DUE_HELLO;
 }
 
 /* The one place where a connection changes its state. */
@@ -72,9 +57,9 @@ static bool conn_step(net *n, conn *c, conn_event ev)
     if (cell == 0)
         return false;
     c->state = (conn_state)(cell - 1);
-    if (list_of[c->state] != c->list) {
-        list_remove(n, c);
-        list_append(n, c, list_of[c->state]);
+    if (row_of[c->state] != c->row) {
+        row_leave(n, c);
+        row_join(n, c, row_of[c->state]);
     }
     conn_touch(n, c);
     return true;
@@ -87,12 +72,15 @@ int conns_new(net *n)
     n->vacant = calloc(n->o.slots, sizeof *n->vacant);
     n->todo = calloc(2 * (size_t)n->o.slots, sizeof *n->todo); /* in a turn, old entries and new ones */
     n->parked = calloc(n->o.slots, sizeof *n->parked);
-    if (debts_new(&n->debts, n->o.slots) != TACET_OK || !n->conn || !n->vacant || !n->todo || !n->parked)
+    n->lives = calloc(n->o.slots, sizeof *n->lives);
+    n->owed = calloc(n->o.slots, sizeof *n->owed);
+    if (!n->conn || !n->vacant || !n->todo || !n->parked || !n->lives || !n->owed)
         return TACET_E_NOMEM;
-    for (int i = 0; i < DUE_LISTS; i++)
-        n->due[i].first = n->due[i].last = NO_SLOT;
+    for (int i = 0; i < DUE_ROWS; i++)
+        n->due[i] = due_row_over(n->lives);
+    n->debts = due_row_over(n->owed);
     for (uint32_t i = 0; i < n->o.slots; i++) {
-        n->conn[i].list = DUE_NONE;
+        n->conn[i].row = DUE_NONE;
         n->conn[i].fd = -1;
         n->vacant[i] = n->o.slots - 1 - i;
     }
@@ -110,7 +98,8 @@ void conns_free(net *n)
     }
     free(n->conn);
     free(n->vacant);
-    debts_free(&n->debts);
+    free(n->lives);
+    free(n->owed);
     free(n->todo);
     free(n->parked);
     n->conn = NULL;
@@ -242,7 +231,7 @@ static void conn_vacate(net *n, conn *c)
     free(c->send_buf);
     c->send_buf = NULL;
     source_leave(&n->sources, c->source);
-    debts_clear(&n->debts, slot_of(n, c));
+    due_leave(&n->debts, slot_of(n, c));
     n->vacant[n->vacant_count++] = slot_of(n, c);
 }
 
@@ -273,10 +262,12 @@ static uint64_t address_key(const net *n, int fd)
 /* Too many have begun and not finished: the one that waits longest for its peer goes. An honest client is done in a moment. */
 static void make_pending_room(net *n)
 {
-    if (n->pending < RELAY_HANDSHAKES_PENDING_MAX)
+    uint32_t slot;
+    uint64_t due_ms;
+    if (n->pending < RELAY_HANDSHAKES_PENDING_MAX || !due_next(&n->due[DUE_HELLO], &slot, &due_ms))
         return;
     n->count[IPC_N_DEADLINE]++;
-    conn_end(n, &n->conn[n->due[DUE_HELLO].first], IPC_BY_LIMIT);
+    conn_end(n, &n->conn[slot], IPC_BY_LIMIT);
 }
 
 void conn_accepted(net *n, int fd)
@@ -294,7 +285,7 @@ void conn_accepted(net *n, int fd)
     conn *c = &n->conn[n->vacant[--n->vacant_count]];
     uint32_t generation = c->generation + 1 ? c->generation + 1 : 1;
     bool listed = c->listed, parked = c->parked; /* its places in these lists outlive the one before */
-    *c = (conn){ .generation = generation, .fd = fd, .listed = listed, .parked = parked, .address = address, .source = share, .list = DUE_NONE };
+    *c = (conn){ .generation = generation, .fd = fd, .listed = listed, .parked = parked, .address = address, .source = share, .row = DUE_NONE };
     wire_init(&c->wire);
     n->count[IPC_N_ACCEPTED]++;
     (void)conn_step(n, c, EV_ACCEPTED);
@@ -435,7 +426,7 @@ static void send_some(net *n, conn *c)
             return;
         }
         n->count[IPC_N_RECORDS_OUT] += c->wire.records_out - before;
-        debts_clear(&n->debts, slot_of(n, c));
+        due_leave(&n->debts, slot_of(n, c));
         c->moved_ms = n->now_ms;
     }
     if (c->send_buf) {
@@ -477,8 +468,8 @@ static void conn_turn(net *n, conn *c)
 static void debts_turn(net *n)
 {
     uint32_t slot;
-    for (uint64_t due_ms; debts_next(&n->debts, &slot, &due_ms) && due_ms <= n->now_ms;) {
-        debts_clear(&n->debts, slot);
+    for (uint64_t due_ms; due_next(&n->debts, &slot, &due_ms) && due_ms <= n->now_ms;) {
+        due_leave(&n->debts, slot);
         conn_touch(n, &n->conn[slot]);
     }
 }
@@ -520,16 +511,17 @@ static void look_at(net *n, conn *c)
     } else if (c->wire.role == TACET_ROLE_OPEN && !c->asked && n->now_ms - c->heard_ms >= idle_ms) {
         conn_farewell(n, c, IPC_BY_IDLE);
     } else {
-        list_remove(n, c);
-        list_append(n, c, DUE_LOOK);
+        row_leave(n, c);
+        row_join(n, c, DUE_LOOK);
     }
 }
 
 void conns_expire(net *n)
 {
-    for (int i = 0; i < DUE_LISTS; i++)
-        while (n->due[i].first != NO_SLOT && n->conn[n->due[i].first].due_ms <= n->now_ms) {
-            conn *c = &n->conn[n->due[i].first];
+    uint32_t slot;
+    for (int i = 0; i < DUE_ROWS; i++)
+        for (uint64_t due_ms; due_next(&n->due[i], &slot, &due_ms) && due_ms <= n->now_ms;) {
+            conn *c = &n->conn[slot];
             n->count[IPC_N_DEADLINE] += i == DUE_HELLO;
             if (i == DUE_LOOK)
                 look_at(n, c);
@@ -541,12 +533,12 @@ void conns_expire(net *n)
 uint64_t conns_due_ms(const net *n)
 {
     uint64_t due = n->parked_count ? n->now_ms + 1 : UINT64_MAX;
-    for (int i = 0; i < DUE_LISTS; i++)
-        if (n->due[i].first != NO_SLOT && n->conn[n->due[i].first].due_ms < due)
-            due = n->conn[n->due[i].first].due_ms;
-    uint64_t owed_ms;
+    uint64_t next_ms;
     uint32_t slot;
-    return debts_next(&n->debts, &slot, &owed_ms) && owed_ms < due ? owed_ms : due;
+    for (int i = 0; i < DUE_ROWS; i++)
+        if (due_next(&n->due[i], &slot, &next_ms) && next_ms < due)
+            due = next_ms;
+    return due_next(&n->debts, &slot, &next_ms) && next_ms < due ? next_ms : due;
 }
 
 /* ---- from store --------------------------------------------------------------------------------------------------------------------------------- */
@@ -576,7 +568,7 @@ int conn_out(net *n, conn *c, bool later, unsigned replies, const uint8_t *strea
         answered(n, c, replies);
     c->heard_ms = n->now_ms;
     if (later)
-        debts_add(&n->debts, slot_of(n, c), n->now_ms + RELAY_LATER_MS);
+        due_join(&n->debts, slot_of(n, c), n->now_ms + RELAY_LATER_MS);
     else
         conn_touch(n, c);
     return wire_put(&c->wire, stream, bytes);

@@ -5,7 +5,7 @@
 #ifndef SERVER_NET_PARTS_H
 #define SERVER_NET_PARTS_H
 #include "base/env.h"
-#include "server/debts.h"
+#include "server/due.h"
 #include "server/ipc.h"
 #include "server/limiter.h"
 #include "server/net.h"
@@ -38,8 +38,8 @@ typedef enum {
     CONN_EVENTS
 } conn_event;
 
-/* Connections that share a time to live, in the order in which it ends. */
-typedef enum { DUE_HELLO, DUE_LOOK, DUE_FLUSH, DUE_LISTS, DUE_NONE = DUE_LISTS } due_list;
+/* Connections that share a time to live; each is in one of these rows at most. */
+typedef enum { DUE_HELLO, DUE_LOOK, DUE_FLUSH, DUE_ROWS, DUE_NONE = DUE_ROWS } due_kind;
 
 typedef struct {
     uint32_t generation;
@@ -60,9 +60,7 @@ typedef struct {
     uint8_t *send_buf; /* ours while `sending`, or a rest */
     size_t send_at, send_bytes, send_stream;
     uint32_t drained; /* stream bytes sent and not yet told */
-    due_list list;
-    uint64_t due_ms;
-    uint32_t before, after; /* in that list */
+    due_kind row;     /* which of net.due it is in */
 } conn;
 
 typedef struct {
@@ -76,12 +74,10 @@ typedef struct {
 
     conn *conn; /* o.slots of them */
     uint32_t *vacant, vacant_count;
-    struct {
-        uint32_t first, last;
-    } due[DUE_LISTS];
-    uint32_t pending; /* connections in CONN_HELLO and CONN_ASKED */
+    due_place *lives, *owed;      /* of each: in one of the rows due, and in the row debts */
+    due_row due[DUE_ROWS], debts; /* debts: replies that nobody waits for */
+    uint32_t pending;             /* connections in CONN_HELLO and CONN_ASKED */
     uint32_t *todo, todo_count;
-    debts debts;                               /* replies that nobody waits for */
     uint32_t turned;                           /* connections that had something to do in this turn */
     uint32_t *parked, parked_at, parked_count; /* a circle of o.slots places */
     uint64_t parked_looked_ms, look_ms;        /* look_ms: between two looks at one connection */

@@ -7,6 +7,7 @@
 #include "server/promises.h"
 #include "server/blobs.h"
 #include "server/mailboxes.h"
+#include "server/due.h"
 #include "server/reply.h"
 #include "server/routes.h"
 
@@ -54,9 +55,7 @@ typedef struct {
     core_peer peer;
     uint64_t address;
     identity who;
-    uint32_t next_of_account;                 /* index + 1 of the next connection in the chain of its account, 0: none */
-    uint32_t stranger_before, stranger_after; /* the same in the row of those that are nobody's yet */
-    uint64_t stranger_until_us;               /* 0: it is not in that row */
+    uint32_t next_of_account; /* index + 1 of the next connection in the chain of its account, 0: none */
     uint8_t transport_key[32], handshake_hash[64];
     uint32_t requests; /* asked and not answered */
     uint64_t output;   /* bytes given to net and not yet sent */
@@ -75,8 +74,9 @@ struct core {
     uint64_t age_saved_ms;
     conn *conn; /* by index; room for all, of which the kernel gives what is used */
     uint32_t conns, first_free, open;
-    uint32_t of_account[ACCOUNT_CHAINS];    /* by a salted hash: index + 1 of the first connection, 0: none */
-    uint32_t stranger_first, stranger_last; /* index + 1; 0: none */
+    uint32_t of_account[ACCOUNT_CHAINS]; /* by a salted hash: index + 1 of the first connection, 0: none */
+    due_place *stranger_places;          /* as many as connections */
+    due_row strangers;                   /* those that are nobody's yet, by the time (us) to which they may be that */
     uint32_t subscriptions;
     mailboxes boxes;
     routes *routes;

@@ -1,10 +1,10 @@
-/* Who is owed something in no hurry: each at its own moment, in order, whoever leaves the list before. */
-#include "server/debts.h"
+/* Each at its own moment, in order, whoever leaves the row before. */
+#include "server/due.h"
 #include "suite.h"
 #include <stdio.h>
 #include <string.h>
 
-/* What is done, a letter a step: "+3@70" owes slot 3 something by 70, "-3" has served it; and who is due then, in order. */
+/* What is done, a letter a step: "+3@70" joins 3 with the moment 70, "-3" leaves; and who is due then, in order. */
 static const struct {
     const char *steps, *due;
 } row[] = {
@@ -24,23 +24,22 @@ static const struct {
 
 START_TEST(each_at_its_own_moment)
 {
-    debts d;
+    due_place place[4] = { 0 };
+    due_row d = due_row_over(place);
     char due[64] = "";
     size_t used = 0;
     uint32_t slot;
-    ck_assert_int_eq(debts_new(&d, 4), TACET_OK);
     for (const char *at = row[_i].steps; *at; at += strcspn(at, " "), at += strspn(at, " ")) {
         unsigned who = (unsigned)(at[1] - '0');
         if (*at == '+')
-            debts_add(&d, who, (uint64_t)strtoul(at + 3, NULL, 10));
+            due_join(&d, who, (uint64_t)strtoul(at + 3, NULL, 10));
         else
-            debts_clear(&d, who);
+            due_leave(&d, who);
     }
-    for (uint64_t due_ms; debts_next(&d, &slot, &due_ms); debts_clear(&d, slot))
-        used += (size_t)snprintf(due + used, sizeof due - used, "%s%u@%llu", used ? " " : "", slot, (unsigned long long)due_ms);
+    for (uint64_t at; due_next(&d, &slot, &at); due_leave(&d, slot))
+        used += (size_t)snprintf(due + used, sizeof due - used, "%s%u@%llu", used ? " " : "", slot, (unsigned long long)at);
     ck_assert_str_eq(due, row[_i].due);
-    debts_free(&d);
 }
 END_TEST
 
-SUITE("debts", LOOP(each_at_its_own_moment, ROWS(row)))
+SUITE("due", LOOP(each_at_its_own_moment, ROWS(row)))
